@@ -1,0 +1,41 @@
+/**
+ * Every error that Scion raises on purpose. Each message says what was given, what is allowed and what to do;
+ * the command line prints it without a stack trace and exits with {@linkcode ScionError.exitCode}.
+ */
+export abstract class ScionError extends Error {
+  /** Exit status of a command that ends with this error: 2 for wrong usage or configuration, 1 for a failed run. */
+  abstract readonly exitCode: 1 | 2;
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** A wrong flag, a wrong flag value, or flags that do not go together. */
+export class UsageError extends ScionError {
+  readonly exitCode = 2;
+}
+
+/** A configuration field, an architecture or a data specification that cannot be used as it is written. */
+export class ConfigurationError extends ScionError {
+  readonly exitCode = 2;
+}
+
+/** Images, a checkpoint or a results file that cannot be read as what it should be. */
+export class DataError extends ScionError {
+  readonly exitCode = 1;
+}
+
+/** No adapter, a lost device, a validation error, out of memory, a kernel that does not compile. */
+export class GpuError extends ScionError {
+  readonly exitCode = 1;
+}
+
+/** Tensors whose shapes do not fit the operation; always a fault of the calling code. */
+export class ShapeError extends ScionError {
+  readonly exitCode = 1;
+}
+
+/** A loss that is not finite, or anything else that makes it pointless to go on training. */
+export class TrainingError extends ScionError {
+  readonly exitCode = 1;
+}
