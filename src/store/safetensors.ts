@@ -1,0 +1,252 @@
+/**
+ * Reading and writing `.safetensors` files. The layout itself is in src/store/safetensors_header.ts.
+ */
+
+import { DataError } from "../errors.ts";
+import { writeAll, writeAtomically } from "./atomic_file.ts";
+import {
+  arrayConstructors,
+  decodeHeader,
+  type Dtype,
+  encodeHeader,
+  formatShape,
+  maximumHeaderBytes,
+  type SafetensorsHeader,
+  type TensorData,
+  type TensorInfo,
+  type TensorOf,
+} from "./safetensors_header.ts";
+
+export type { Dtype, SafetensorsHeader, TensorData, TensorInfo, TensorOf };
+
+/** A whole file in memory. */
+export interface SafetensorsContents {
+  readonly path: string;
+  readonly tensors: Map<string, TensorData>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * An open file whose tensors are read one at a time, so that the file may be larger than memory. Close it, or declare
+ * it with `using`. Open one with {@linkcode openSafetensors}.
+ */
+export class SafetensorsFile implements SafetensorsHeader, Disposable {
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly #file: Deno.FsFile;
+  /** The read under way. Reads share the file's position, so each waits for the one before. */
+  #previous: Promise<unknown> = Promise.resolve();
+
+  /** Takes over an open file; {@linkcode openSafetensors} is the way to get one. */
+  constructor(file: Deno.FsFile, header: SafetensorsHeader) {
+    this.#file = file;
+    this.path = header.path;
+    this.tensors = header.tensors;
+    this.metadata = header.metadata;
+  }
+
+  /** The tensors' names, in the order of their bytes. */
+  get names(): string[] {
+    return [...this.tensors.keys()];
+  }
+
+  /**
+   * Element type, shape and place of a tensor.
+   *
+   * @throws {DataError} when the file has no such tensor.
+   */
+  info(name: string): TensorInfo {
+    return findTensor(this, name);
+  }
+
+  /**
+   * Reads one tensor.
+   *
+   * @throws {DataError} when the file has no such tensor or ends too early.
+   */
+  read(name: string): Promise<TensorData> {
+    const info = this.info(name);
+    const reading = this.#previous.then(() => this.#readTensor(info));
+    // A failed read is reported to its own caller; the next one must not inherit it.
+    this.#previous = reading.then(() => {}, () => {});
+    return reading;
+  }
+
+  /**
+   * Reads one tensor that must have this element type and shape, as {@linkcode expectTensor} checks them.
+   *
+   * @throws {DataError} when the file has no such tensor, has it otherwise, or ends too early.
+   */
+  async readExpected<D extends Dtype>(
+    name: string,
+    dtype: D,
+    shape: readonly (number | null)[],
+  ): Promise<TensorOf<D>> {
+    expectTensor(this, name, dtype, shape);
+    return await this.read(name) as TensorData & TensorOf<D>;
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.#file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #readTensor(info: TensorInfo): Promise<TensorData> {
+    const bytes = new Uint8Array(info.byteLength);
+    await this.#file.seek(info.offset, Deno.SeekMode.Start);
+    await readFull(this.#file, this.path, bytes);
+    // The constructor belongs to the dtype, which the compiler cannot follow through the table.
+    return {
+      dtype: info.dtype,
+      shape: info.shape,
+      data: new arrayConstructors[info.dtype](bytes.buffer),
+    } as TensorData;
+  }
+}
+
+/**
+ * Opens a file and checks its header and length; tensors are read on demand.
+ *
+ * @throws {DataError} when the file cannot be opened, is no safetensors file, is truncated, has tensors that overlap
+ * or do not fit their shapes, or an element type that is not supported.
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  const file = await openForReading(path);
+  try {
+    return new SafetensorsFile(file, await readHeader(file, path));
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/**
+ * Reads the header only: names, element types, shapes and metadata, checked against the file's length.
+ *
+ * @throws {DataError} as {@linkcode openSafetensors}.
+ */
+export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  using file = await openForReading(path);
+  return await readHeader(file, path);
+}
+
+/**
+ * Reads a whole file.
+ *
+ * @throws {DataError} as {@linkcode openSafetensors}.
+ */
+export async function readSafetensors(path: string): Promise<SafetensorsContents> {
+  using file = await openSafetensors(path);
+  const tensors = new Map<string, TensorData>();
+  for (const name of file.names) tensors.set(name, await file.read(name));
+  return { path, tensors, metadata: file.metadata };
+}
+
+/**
+ * Writes a file atomically, straight from the tensors' arrays. The same tensors and metadata give the same bytes,
+ * in whatever order they come.
+ *
+ * @throws {DataError} when names repeat, data do not fit their shapes, or the file system refuses.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Iterable<readonly [string, TensorData]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { bytes, order } = encodeHeader(path, tensors, metadata);
+  await writeAtomically(path, async (file) => {
+    await writeAll(file, bytes);
+    for (const { data } of order) {
+      await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    }
+  });
+}
+
+/**
+ * Finds a tensor and checks its element type and shape; works on a header, an open file and a file in memory alike,
+ * and returns that one's entry.
+ *
+ * @param shape the extents that are allowed; null stands for any.
+ * @throws {DataError} naming the tensor, what was found and what was expected.
+ */
+export function expectTensor<D extends Dtype, T extends { dtype: Dtype; shape: readonly number[] }>(
+  file: { readonly path: string; readonly tensors: ReadonlyMap<string, T> },
+  name: string,
+  dtype: D,
+  shape: readonly (number | null)[],
+): T & { readonly dtype: D } {
+  const found = findTensor(file, name);
+  const sameShape = found.shape.length === shape.length &&
+    shape.every((extent, axis) => extent === null || extent === found.shape[axis]);
+  if (found.dtype === dtype && sameShape) return found as T & { readonly dtype: D };
+  throw new DataError(
+    `${file.path}: tensor "${name}" is ${found.dtype} ${formatShape(found.shape)}, ` +
+      `expected ${dtype} ${formatShape(shape)}.`,
+  );
+}
+
+function findTensor<T>(file: { path: string; tensors: ReadonlyMap<string, T> }, name: string): T {
+  const found = file.tensors.get(name);
+  if (found !== undefined) return found;
+  const names = [...file.tensors.keys()];
+  const listed = names.slice(0, 8).join(", ") + (names.length > 8 ? `, … (${names.length} in all)` : "");
+  throw new DataError(`${file.path} has no tensor "${name}". It has ${listed || "none"}.`);
+}
+
+async function openForReading(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path, { read: true });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : error.message;
+    throw new DataError(`Cannot open ${path}: ${reason}. Check the path.`, { cause: error });
+  }
+}
+
+async function readHeader(file: Deno.FsFile, path: string): Promise<SafetensorsHeader> {
+  const status = await file.stat();
+  if (!status.isFile) throw new DataError(`${path} is a folder, expected a safetensors file.`);
+  const fileBytes = status.size;
+  // The length and the header's first character, which tells a damaged file from one of another kind.
+  const start = new Uint8Array(9);
+  if (fileBytes < start.byteLength) {
+    throw new DataError(
+      `${path} is not a safetensors file: it has ${fileBytes} bytes, too few to hold a header.`,
+    );
+  }
+  await readFull(file, path, start);
+  const headerBytes = Number(new DataView(start.buffer).getBigUint64(0, true));
+  if (start[8] !== "{".charCodeAt(0) || headerBytes > maximumHeaderBytes) {
+    throw new DataError(`${path} is not a safetensors file: it does not start with the format's header.`);
+  }
+  if (8 + headerBytes > fileBytes) {
+    throw new DataError(
+      `${path} is truncated (an interrupted copy or download?): its header alone takes ${
+        8 + headerBytes
+      } bytes, ` +
+        `the file has ${fileBytes}. Copy or write it again.`,
+    );
+  }
+  const json = new Uint8Array(headerBytes);
+  await file.seek(8, Deno.SeekMode.Start);
+  await readFull(file, path, json);
+  return decodeHeader(path, json, fileBytes);
+}
+
+async function readFull(file: Deno.FsFile, path: string, bytes: Uint8Array): Promise<void> {
+  for (let filled = 0; filled < bytes.byteLength;) {
+    const count = await file.read(bytes.subarray(filled));
+    if (count === null) {
+      throw new DataError(
+        `${path} became shorter while it was read: ${filled} of ${bytes.byteLength} bytes came. ` +
+          `Try again when nothing writes to it.`,
+      );
+    }
+    filled += count;
+  }
+}
