@@ -1,0 +1,123 @@
+/**
+ * `metrics.jsonl`: one JSON object a line, a {@linkcode StepMetrics} for every logged step and a
+ * {@linkcode KnnMetrics} for every evaluation, in the order in which they happened.
+ */
+
+import { DataError } from "../errors.ts";
+import { asWriteError, writeAll, writeFileAtomically } from "./atomic_file.ts";
+
+/** A logged training step. A run with a single architecture has neither `lossMin` nor `lossRandom`. */
+export interface StepMetrics {
+  /** Steps done, counted from the start of the run. */
+  readonly step: number;
+  /** The epoch that the step belongs to, from 0. */
+  readonly epoch: number;
+  readonly loss: number;
+  /** Loss of the largest, the smallest and the random architectures. */
+  readonly lossMax?: number;
+  readonly lossMin?: number;
+  readonly lossRandom?: number;
+  readonly lr: number;
+  readonly imagesPerSecond: number;
+}
+
+/** A kNN evaluation on held-out images. */
+export interface KnnMetrics {
+  readonly step: number;
+  /** Epochs done; 0 is the untrained network. */
+  readonly epoch: number;
+  /** Accuracy, 0 to 1. */
+  readonly knn: number;
+  /** Accuracy of the same classifier on raw pixels, 0 to 1; on the run's first kNN line only. */
+  readonly knnPixels?: number;
+  /** Images that were classified, and images that they were compared with. */
+  readonly images: number;
+  readonly bank: number;
+}
+
+/** A line of `metrics.jsonl`. */
+export type MetricsLine = StepMetrics | KnnMetrics;
+
+/** Whether a line is a kNN evaluation rather than a training step. */
+export function isKnn(line: MetricsLine): line is KnnMetrics {
+  return "knn" in line;
+}
+
+/**
+ * Reads a metrics file; one that does not exist yet is empty. A last line that a killed process left half written is
+ * passed over.
+ *
+ * @throws {DataError} naming the line that is no metrics line.
+ */
+export async function readMetrics(path: string): Promise<MetricsLine[]> {
+  return (await readLines(path)).map(({ value }) => value);
+}
+
+/**
+ * Appends lines and forces them to the disk, so that they are there whenever a checkpoint written later is.
+ *
+ * @throws {DataError} when the file system refuses.
+ */
+export async function appendMetrics(path: string, lines: readonly MetricsLine[]): Promise<void> {
+  const text = lines.map((line) => JSON.stringify(line) + "\n").join("");
+  try {
+    using file = await Deno.open(path, { append: true, create: true });
+    await writeAll(file, new TextEncoder().encode(text));
+    await file.sync();
+  } catch (error) {
+    throw asWriteError(path, error);
+  }
+}
+
+/**
+ * Drops the lines beyond `step` and a half-written last line, so that a run resumed there goes on as if it had never
+ * been interrupted. Lines that stay keep their bytes.
+ *
+ * @throws {DataError} naming the line that is no metrics line, or when the file system refuses.
+ */
+export async function truncateMetrics(path: string, step: number): Promise<void> {
+  const kept = (await readLines(path)).filter(({ value }) => value.step <= step);
+  await writeFileAtomically(path, kept.map(({ text }) => text + "\n").join(""));
+}
+
+async function readLines(path: string): Promise<{ text: string; value: MetricsLine }[]> {
+  const texts = (await readTextIfThere(path)).split("\n");
+  // What follows the last line's end: nothing, or a line that was being written when the process died.
+  const rest = texts.pop()!;
+  const lines = texts.map((text, index) => {
+    const value = parseLine(text);
+    if (value !== undefined) return { text, value };
+    throw new DataError(
+      `${path}, line ${index + 1}, is no metrics line: ${JSON.stringify(text.slice(0, 80))}. ` +
+        `Each must be a JSON object with step, epoch and either loss or knn. Remove the line, or start another run.`,
+    );
+  });
+  const last = parseLine(rest);
+  if (last !== undefined) lines.push({ text: rest, value: last });
+  return lines;
+}
+
+async function readTextIfThere(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    if (!(error instanceof Error)) throw error;
+    throw new DataError(`Cannot read ${path}: ${error.message}.`, { cause: error });
+  }
+}
+
+function parseLine(text: string): MetricsLine | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const fields = value as Record<string, unknown>;
+  const measured = typeof fields.loss === "number" || typeof fields.knn === "number";
+  const placed = Number.isInteger(fields.step) && Number.isInteger(fields.epoch);
+  return measured && placed ? value as MetricsLine : undefined;
+}
