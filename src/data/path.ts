@@ -1,0 +1,24 @@
+import { ConfigurationError, DataError } from "../errors.ts";
+
+/**
+ * Looks up the file or folder that a data specification names.
+ *
+ * @param expected what should be there, for the message
+ * @throws ConfigurationError when there is nothing
+ * @throws DataError when it cannot be looked up
+ */
+export async function statPath(path: string, expected: string): Promise<Deno.FileInfo> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw new DataError(`cannot read "${path}": ${(error as Error).message}`);
+    }
+    throw new ConfigurationError(`"${path}" does not exist; ${expected}`);
+  }
+}
+
+/** The path without slashes at its end, except the root's own. */
+export function trimSlashes(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
+}

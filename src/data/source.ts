@@ -1,0 +1,106 @@
+/**
+ * What a set of images looks like to the rest of the program, and the one door to every kind of set.
+ */
+import { ConfigurationError } from "../errors.ts";
+import { parseDataSpec } from "./spec.ts";
+
+/** An 8-bit image on the host. */
+export interface DecodedImage {
+  width: number;
+  height: number;
+  /** [height, width, 4] bytes, row-major red, green, blue, 255; transparency is composited already. */
+  pixels: Uint8Array;
+}
+
+/** A file that was left out of the set, and why. */
+export interface SkippedFile {
+  path: string;
+  reason: string;
+}
+
+interface Source {
+  /** The specification that opened it. */
+  name: string;
+  /** Number of images; valid indices are 0 … length - 1. */
+  length: number;
+  /** Class of each image, [length]; absent when the set has no labels. */
+  labels?: Int32Array;
+  /** Name of each class; absent when there are no labels or no names. */
+  classes?: readonly string[];
+  /** Broken files found so far, in the order in which they were found. */
+  readonly skipped: readonly SkippedFile[];
+  /** Ends the Workers and lets go of the images; the source cannot be used after it. */
+  close(): void;
+}
+
+/** A set of 8-bit images of any size, decoded on demand and cached, for training with augmentation. */
+export interface ImageSource extends Source {
+  kind: "images";
+  /**
+   * The images at `indices`, in that order. An element is undefined when its file is broken (it is then listed in
+   * `skipped`); see {@linkcode loadBatch} for filling such gaps.
+   *
+   * @throws DataError when a file is broken and the source was opened with `strict`
+   */
+  load(indices: readonly number[]): Promise<(DecodedImage | undefined)[]>;
+}
+
+/** A set of ready-made network inputs, used as they are: no augmentation, no normalisation. */
+export interface TensorSource extends Source {
+  kind: "tensor";
+  channels: 3;
+  height: number;
+  width: number;
+  /** [length, 3, height, width], row-major. */
+  images: Float32Array;
+}
+
+/** Options of {@linkcode openSource}. */
+export interface SourceOptions {
+  /** Side of the network's input in pixels: generated images have it, larger files are shrunk towards it. */
+  imageSize: number;
+  /** Seed of the synthetic images; no other source uses it. */
+  seed: number;
+  /** Refuse a broken file with a DataError instead of skipping it. Default false. */
+  strict?: boolean;
+  /** Most bytes of decoded images to keep on the host. Default 2 GiB. */
+  cacheBytes?: number;
+  /** Decoding Workers. Default: one per core, at most 4. */
+  workers?: number;
+  /**
+   * Decode the files while opening, until all are decoded or the cache is full, so that broken ones are known and
+   * left out of `length`. Default true. With false a broken file is only found when it is loaded.
+   */
+  preload?: boolean;
+  /** Called while files are decoded at opening. */
+  onProgress?(done: number, total: number): void;
+  /** Called once per broken file and once for a folder whose labels are ambiguous. */
+  onWarning?(message: string): void;
+}
+
+/** Default of {@linkcode SourceOptions.cacheBytes}. */
+export const defaultCacheBytes = 2 ** 31;
+
+/**
+ * Opens the images of a data specification: `synthetic[:N]`, `folder:DIR`, `cifar10:DIR` or
+ * `tensor:FILE.safetensors`. Close the source when done: its Workers keep the process alive.
+ *
+ * @throws ConfigurationError for a specification or an option that cannot be used, or a missing file or folder
+ * @throws DataError for files that are not what the specification says, or hold no images
+ */
+export async function openSource(spec: string, options: SourceOptions): Promise<ImageSource | TensorSource> {
+  const parsed = parseDataSpec(spec);
+  if (!Number.isInteger(options.imageSize) || options.imageSize < 8 || options.imageSize > 4096) {
+    throw new ConfigurationError(`image size ${options.imageSize}: give a whole number from 8 to 4096`);
+  }
+  switch (parsed.kind) {
+    case "synthetic":
+      return (await import("./synthetic/source.ts")).openSynthetic(spec, parsed.length, options);
+    case "folder":
+      return await (await import("./folder.ts")).openFolder(spec, parsed.path, options);
+    case "cifar10":
+      return await (await import("./cifar10.ts")).openCifar10(spec, parsed.path);
+    case "tensor":
+      return await (await import("./tensor_file.ts")).openTensorFile(spec, parsed.path);
+  }
+}

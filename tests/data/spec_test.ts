@@ -1,0 +1,34 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ConfigurationError } from "../../src/errors.ts";
+import { openSource } from "../../src/data/source.ts";
+import { defaultSyntheticLength, parseDataSpec } from "../../src/data/spec.ts";
+
+Deno.test("data specifications are parsed", () => {
+  assertEquals(parseDataSpec("synthetic"), { kind: "synthetic", length: defaultSyntheticLength });
+  assertEquals(parseDataSpec("synthetic:12"), { kind: "synthetic", length: 12 });
+  assertEquals(parseDataSpec("folder:a:b/c"), { kind: "folder", path: "a:b/c" });
+  assertEquals(parseDataSpec("cifar10:bin"), { kind: "cifar10", path: "bin" });
+  assertEquals(parseDataSpec("tensor:x.safetensors"), { kind: "tensor", path: "x.safetensors" });
+});
+
+Deno.test("other data specifications are refused with what is allowed", () => {
+  for (const text of ["synthetic:0", "synthetic:", "synthetic:1.5", "synthetic:many", "synthetic:-3"]) {
+    assertThrows(() => parseDataSpec(text), ConfigurationError, "whole number from 1");
+  }
+  for (const text of ["folder", "folder:", "cifar10", "tensor:"]) {
+    assertThrows(() => parseDataSpec(text), ConfigurationError, "names no path");
+  }
+  for (const text of ["", "photos", "Folder:x", "imagenet:x"]) {
+    assertThrows(() => parseDataSpec(text), ConfigurationError, "allowed: synthetic");
+  }
+});
+
+Deno.test("an impossible image size is refused", async () => {
+  for (const imageSize of [0, 7.5, 5000]) {
+    await assertRejects(
+      () => openSource("synthetic", { imageSize, seed: 0 }),
+      ConfigurationError,
+      "image size",
+    );
+  }
+});
