@@ -1,0 +1,91 @@
+/** JSON files with errors that say where they are. */
+
+import { ConfigurationError } from "../errors.ts";
+
+interface Fault {
+  readonly position: number;
+  readonly expected: string;
+}
+
+// deno-lint-ignore no-control-regex -- JSON forbids raw control characters in strings
+const stringPattern = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const scalarPattern = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])/y;
+const spacePattern = /[ \t\n\r]*/y;
+
+/** Finds the first fault of a text that `JSON.parse` refuses; its own errors often lack the position. */
+class FaultFinder {
+  #position = 0;
+  constructor(readonly text: string) {}
+
+  find(): Fault | undefined {
+    const fault = this.#value();
+    if (fault) return fault;
+    this.#skip(spacePattern);
+    return this.#position < this.text.length ? this.#fault("the end of the file") : undefined;
+  }
+
+  #fault(expected: string): Fault {
+    return { position: this.#position, expected };
+  }
+
+  #skip(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#position;
+    if (!pattern.test(this.text)) return false;
+    this.#position = pattern.lastIndex;
+    return true;
+  }
+
+  /** Skips white space and one character, if it comes next. */
+  #take(character: string): boolean {
+    this.#skip(spacePattern);
+    if (this.text[this.#position] !== character) return false;
+    this.#position++;
+    return true;
+  }
+
+  #value(): Fault | undefined {
+    if (this.#take("{")) return this.#entries("}", () => this.#field());
+    if (this.#take("[")) return this.#entries("]", () => this.#value());
+    if (this.#skip(stringPattern) || this.#skip(scalarPattern)) return undefined;
+    return this.#fault("a value");
+  }
+
+  #entries(end: string, entry: () => Fault | undefined): Fault | undefined {
+    if (this.#take(end)) return undefined;
+    do {
+      const fault = entry();
+      if (fault) return fault;
+    } while (this.#take(","));
+    return this.#take(end) ? undefined : this.#fault(`"," or "${end}"`);
+  }
+
+  #field(): Fault | undefined {
+    this.#skip(spacePattern);
+    if (!this.#skip(stringPattern)) return this.#fault("a field name in double quotes");
+    return this.#take(":") ? this.#value() : this.#fault('":"');
+  }
+}
+
+/**
+ * Parses JSON.
+ *
+ * @param name what the text is, for messages, e.g. the file's path
+ * @throws {ConfigurationError} naming line and column, what stands there and what was expected
+ */
+export function parseJson(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const fault = new FaultFinder(text).find();
+    if (!fault) throw new ConfigurationError(`${name} is not valid JSON: ${(error as Error).message}`);
+    const before = text.slice(0, fault.position).split("\n");
+    const found = text.slice(fault.position).match(/^(?:[\w.+-]+|.)/s)?.[0];
+    const hint = found === "/" || found === "#" ? " JSON has no comments." : "";
+    throw new ConfigurationError(
+      `${name} is not valid JSON: line ${before.length}, column ${before.at(-1)!.length + 1}: expected ` +
+        `${fault.expected}, found ${
+          found === undefined ? "the end of the file" : JSON.stringify(found)
+        }.${hint}`,
+    );
+  }
+}

@@ -1,0 +1,38 @@
+/** The JSON Schema of configurations, for editors (`configs/schema.json`) and for error messages. */
+
+import { z } from "zod";
+import { configSchema } from "./schema.ts";
+
+/** The parts of JSON Schema (draft 2020-12) that the configuration's schema consists of. */
+export interface SchemaNode {
+  readonly description?: string;
+  readonly type?: "object" | "array" | "string" | "number" | "integer" | "boolean" | "null";
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly SchemaNode[];
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly additionalProperties?: false | SchemaNode;
+  readonly items?: false | SchemaNode;
+  readonly prefixItems?: readonly SchemaNode[];
+  readonly minLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+}
+
+let generated: SchemaNode | undefined;
+
+/** The schema of a configuration file as a user writes it: fields with defaults may be absent. */
+export function jsonSchema(): SchemaNode {
+  return generated ??= z.toJSONSchema(configSchema, { io: "input", target: "draft-2020-12" }) as SchemaNode;
+}
+
+/** The text of `configs/schema.json`. */
+export function jsonSchemaText(): string {
+  return JSON.stringify(jsonSchema(), null, 2) + "\n";
+}
+
+if (import.meta.main) {
+  await Deno.writeTextFile(new URL("../../configs/schema.json", import.meta.url), jsonSchemaText());
+}

@@ -1,0 +1,71 @@
+/** Reads, completes and checks configuration files. */
+
+import { ConfigurationError } from "../errors.ts";
+import { version } from "../version.ts";
+import { checkConfig } from "./checks.ts";
+import { explainIssues, type Path } from "./explain.ts";
+import { parseJson } from "./json.ts";
+import { applyOverride, type Override } from "./overrides.ts";
+import { type Config, configSchema } from "./schema.ts";
+
+/**
+ * Completes and checks a parsed configuration.
+ *
+ * @param raw the parsed file; not changed
+ * @param name what it is, for messages, e.g. the file's path
+ * @param overrides fields that replace those of the file, later ones win
+ * @throws {ConfigurationError} naming each wrong field, what was given and what is allowed
+ */
+export function parseConfig(raw: unknown, name: string, overrides: readonly Override[] = []): Config {
+  const changed = structuredClone(raw);
+  for (const override of overrides) applyOverride(changed, override);
+  const result = configSchema.safeParse(changed);
+  if (!result.success) {
+    const lines = explainIssues(result.error.issues, changed)
+      .map(({ path, text }) => `${origin(path, overrides) ?? name}: ${text}`);
+    throw new ConfigurationError(lines.join("\n"));
+  }
+  const { $schema: _schema, version: _version, ...config } = result.data;
+  try {
+    checkConfig(config);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    const changes = overrides.map(({ path }) => path).join(", ");
+    throw new ConfigurationError(
+      `${name}${changes && ` (with ${changes} from the command line)`}: ${error.message}`,
+    );
+  }
+  return config;
+}
+
+/** The flag to which a wrong field is due, when it is not the file's. */
+function origin(path: Path, overrides: readonly Override[]): string | undefined {
+  const field = path.join(".") + ".";
+  return overrides.findLast((override) => field.startsWith(override.path + "."))?.flag;
+}
+
+/**
+ * Reads a configuration file.
+ *
+ * @throws {ConfigurationError} when there is no such file, or it is not JSON, or a field is wrong
+ */
+export async function loadConfig(path: string, overrides: readonly Override[] = []): Promise<Config> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new ConfigurationError(`There is no configuration file ${path}. Those in configs/ are a start.`);
+    }
+    if (error instanceof Deno.errors.IsADirectory || error instanceof Deno.errors.PermissionDenied) {
+      throw new ConfigurationError(`${path} cannot be read as a configuration file: ${error.message}.`);
+    }
+    throw error;
+  }
+  return parseConfig(parseJson(text, path), path, overrides);
+}
+
+/** The text of a run folder's `config.json`: everything resolved, with the version that wrote it. */
+export function formatConfig(config: Config): string {
+  return JSON.stringify({ version, ...config }, null, 2) + "\n";
+}

@@ -1,0 +1,172 @@
+/**
+ * Every field of a configuration, with its default and its meaning. `configs/schema.json` is generated from this
+ * file (`deno task schema`); rules that span several fields are in `checks.ts`.
+ */
+
+import { z } from "zod";
+
+const count = z.int().min(1);
+const countOrZero = z.int().min(0);
+const probability = z.number().min(0).max(1);
+const choices = z.array(count).min(1);
+const positive = z.number().gt(0);
+/** A range from low to high. */
+const range = z.tuple([positive, positive]);
+const channels = z.tuple([z.number(), z.number(), z.number()]);
+
+const space = z.strictObject({
+  block: z.enum(["bottleneck", "basic"]).describe(
+    "Residual block: bottleneck (1x1, 3x3, 1x1; output four times as wide) or basic (3x3, 3x3).",
+  ),
+  stem: z.strictObject({
+    kind: z.enum(["7x7", "3x3"]).describe(
+      "First convolution: 7x7 with stride 2 and a 3x3 max-pool of stride 2, or 3x3 with stride 1 for small images.",
+    ),
+    widths: choices.describe("Choices for the stem's output channels, ascending."),
+  }).describe("The layers before the first stage."),
+  widths: z.array(choices).describe("Per stage, the choices for its width in channels, ascending."),
+  depths: z.array(choices).describe("Per stage, the choices for its number of blocks, ascending."),
+  strides: z.array(z.int().min(1).max(2)).default([1, 2, 2, 2]).describe(
+    "Stride of each stage's first block.",
+  ),
+  named: z.record(z.string(), z.string()).default({}).describe(
+    "Names for single architectures, as ids STEM-W.W.W.W-D.D.D.D. Depths may lie between two choices.",
+  ),
+}).describe("The search space: the architectures that can be cut out of the network.");
+
+const data = z.strictObject({
+  source: z.string().min(1).default("synthetic:2560").describe(
+    "Training images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors.",
+  ),
+  test: z.string().min(1).nullable().default(null).describe(
+    "Labelled images for kNN, in the same form; null holds images of the source back.",
+  ),
+  heldOut: countOrZero.default(512).describe(
+    "Images of the source held back for kNN when there is no test source.",
+  ),
+  imageSize: z.int().min(8).max(1024).default(32).describe("Side of the square network input, in pixels."),
+  mean: channels.default([0.5, 0.5, 0.5]).describe("Subtracted from red, green and blue in 0..1."),
+  std: z.tuple([positive, positive, positive]).default([0.25, 0.25, 0.25]).describe(
+    "Divides red, green and blue after the mean is subtracted.",
+  ),
+  cacheMegabytes: countOrZero.default(2048).describe("Main memory for decoded images, in MiB."),
+  strict: z.boolean().default(false).describe(
+    "Stop at an image that cannot be read, instead of skipping it.",
+  ),
+}).prefault({}).describe("Where images come from.");
+
+const crop = z.strictObject({
+  scale: range.default([0.2, 1]).describe("Smallest and largest part of the image's area."),
+  ratio: range.default([0.75, 1.3333333333333333]).describe("Smallest and largest ratio of width to height."),
+});
+
+const jitter = z.strictObject({
+  brightness: probability.default(0.4).describe("Factor drawn from 1 - this to 1 + this."),
+  contrast: probability.default(0.4).describe("Factor drawn from 1 - this to 1 + this."),
+  saturation: probability.default(0.4).describe("Factor drawn from 1 - this to 1 + this."),
+  hue: z.number().min(0).max(0.5).default(0.1).describe("Shift drawn from -this to this, in turns."),
+  probability: probability.default(0.8).describe("Probability of any jitter."),
+});
+
+const blur = z.strictObject({
+  probability: probability.default(0.5).describe("Probability of a blur."),
+  sigma: range.default([0.1, 2]).describe("Smallest and largest standard deviation, in pixels."),
+});
+
+const augmentation = z.union([
+  z.literal("none"),
+  z.strictObject({
+    crop: crop.nullable().prefault({}).describe("Random resized crop; null keeps the whole image."),
+    flip: probability.default(0.5).describe("Probability of a horizontal flip."),
+    jitter: jitter.nullable().prefault({}).describe(
+      "Colour jitter, its four parts in random order; null for none.",
+    ),
+    grayscale: probability.default(0.2).describe("Probability of turning gray."),
+    blur: blur.nullable().prefault({}).describe("Gaussian blur; null for none."),
+  }),
+]).prefault({}).describe(
+  'How the two views of an image are drawn (by default as MoCo v2 does); "none" uses images as they are.',
+);
+
+const head = z.strictObject({
+  kind: z.enum(["mlp", "linear"]).default("mlp").describe(
+    "Projection: linear-ReLU-linear, or one linear layer.",
+  ),
+  hidden: count.default(2048).describe("Width of the mlp's hidden layer."),
+  dimension: count.default(128).describe("Dimension of the projection, a multiple of 4."),
+}).prefault({}).describe("The projection head on the pooled features; it is left out of extracted models.");
+
+const moco = z.strictObject({
+  queue: count.default(65536).describe("Keys in the queue of negatives."),
+  momentum: z.number().min(0).max(1).default(0.999).describe("Momentum of the key encoder's moving average."),
+  temperature: positive.default(0.2).describe("Temperature of the contrastive loss."),
+  teacher: z.enum(["largest", "same-architecture"]).default("largest").describe(
+    "Architecture of the key encoder: always the largest, or the query's own (the naive variant, to compare).",
+  ),
+  batchnormGroups: count.default(1).describe(
+    "Groups of the batch with batchnorm statistics of their own, as on that many devices.",
+  ),
+  shuffle: z.boolean().default(true).describe(
+    "Shuffle the keys' batch, so that groups differ from the queries'.",
+  ),
+}).prefault({}).describe("Momentum contrast.");
+
+const sandwich = z.strictObject({
+  largest: z.boolean().default(true).describe("A pass with the largest architecture."),
+  smallest: z.boolean().default(true).describe("A pass with the smallest architecture."),
+  random: countOrZero.default(1).describe("Passes with random architectures."),
+}).prefault({}).describe(
+  "The passes of a training step; their gradients are summed. An architecture that comes up twice counts once.",
+);
+
+const optimizer = z.strictObject({
+  learningRate: positive.default(0.03).describe("Learning rate of SGD, after warm-up."),
+  momentum: z.number().min(0).lt(1).default(0.9).describe("Momentum of SGD."),
+  weightDecay: z.number().min(0).default(0.0001).describe("Weight decay, on all parameters."),
+  schedule: z.enum(["cosine", "constant"]).default("cosine").describe(
+    "Learning rate over time; cosine ends at 0.",
+  ),
+  warmupEpochs: z.number().min(0).default(0).describe("Epochs of linear warm-up."),
+}).prefault({}).describe("Stochastic gradient descent.");
+
+const training = z.strictObject({
+  epochs: countOrZero.default(200).describe("Passes over the images; 0 writes the initial checkpoint only."),
+  batch: count.default(256).describe("Images per step."),
+  lastBatch: z.enum(["drop", "keep"]).default("drop").describe(
+    "What becomes of an epoch's last, smaller batch.",
+  ),
+  logEvery: count.default(10).describe("Steps between two lines of metrics."),
+  checkpointEvery: countOrZero.default(10).describe(
+    "Epochs between two checkpoints that are kept (the last one always is); 0 keeps none.",
+  ),
+  seed: z.int().min(0).max(0xffff_ffff).default(1).describe("Seed of all randomness."),
+}).prefault({}).describe("The run.");
+
+const knn = z.strictObject({
+  every: countOrZero.default(10).describe("Epochs between two evaluations; 0 for none."),
+  neighbours: count.default(200).describe("Nearest neighbours that vote."),
+  temperature: positive.default(0.1).describe("A neighbour votes with exp(cosine similarity / temperature)."),
+  features: z.enum(["pooled", "projection"]).default("pooled").describe("Features before or after the head."),
+  bank: count.default(50000).describe("Training images to search, at most."),
+  calibrate: countOrZero.default(2048).describe(
+    "Training images from which batchnorm statistics are taken anew; 0 uses the running ones.",
+  ),
+}).prefault({}).describe("The nearest-neighbour classification that watches a run; the only use of labels.");
+
+/** A configuration file; `Config` is what it becomes with all defaults filled in. */
+export const configSchema = z.strictObject({
+  $schema: z.string().optional().describe("Lets editors complete and check this file."),
+  version: z.string().optional().describe("The version of Scion that wrote this file, in a run folder."),
+  space,
+  data,
+  augmentation,
+  head,
+  moco,
+  sandwich,
+  optimizer,
+  training,
+  knn,
+});
+
+/** A complete, checked configuration. */
+export type Config = Omit<z.output<typeof configSchema>, "$schema" | "version">;
