@@ -61,6 +61,15 @@ export class DecodePool {
     const entry = { worker, running: 0 };
     worker.onmessage = (event: MessageEvent<DecodeReply>) => {
       const reply = event.data;
+      if ("failure" in reply) {
+        const { failure } = reply;
+        return this.#fail(
+          new DataError(
+            `the image decoding library (sharp) does not load: ${failure.split("\n", 2).join(": ")}; run ` +
+              `\`deno install\`, with its native part allowed (--allow-ffi)`,
+          ),
+        );
+      }
       const job = this.#running.get(reply.id);
       if (!job) return; // rejected already, by a failure of the pool
       this.#running.delete(reply.id);
@@ -71,12 +80,7 @@ export class DecodePool {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#fail(
-        new DataError(
-          `an image decoding Worker failed: ${event.message}; run \`deno install\` if the decoding library ` +
-            `(sharp) is missing`,
-        ),
-      );
+      this.#fail(new DataError(`an image decoding Worker failed: ${event.message}`));
     };
     this.#workers.push(entry);
   }

@@ -3,7 +3,6 @@
  * permissions: Deno offers narrower ones only behind an unstable flag, and the decoding library is native code that
  * they would not bind anyway.
  */
-import { decodeImage, limitDecoder } from "./decode.ts";
 
 /** A file to decode. */
 export interface DecodeRequest {
@@ -12,31 +11,34 @@ export interface DecodeRequest {
   shorterSide: number;
 }
 
-/** Its pixels, or why it cannot be used. */
+/** Its pixels, or why it cannot be used, or why no file can be decoded at all. */
 export type DecodeReply =
   | { id: number; width: number; height: number; pixels: Uint8Array<ArrayBuffer> }
-  | { id: number; reason: string };
+  | { id: number; reason: string }
+  | { failure: string };
 
 const scope = self as unknown as {
   onmessage: (event: MessageEvent<DecodeRequest>) => void;
   postMessage(reply: DecodeReply, transfer: Transferable[]): void;
 };
 
-limitDecoder();
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error)).trim();
+
+// Loaded here and not by a plain import, so that a library that does not load is reported and not just a dead Worker.
+const decoder = import("./decode.ts").then((module) => {
+  module.limitDecoder();
+  return module;
+});
+decoder.catch((error) => scope.postMessage({ failure: messageOf(error) }, []));
 
 scope.onmessage = async (event) => {
+  const loaded = await decoder.catch(() => undefined);
+  if (!loaded) return; // reported above
   const { id, path, shorterSide } = event.data;
   try {
-    const { width, height, pixels } = await decodeImage(await Deno.readFile(path), shorterSide);
-    // The library's buffer may be a window into a larger one, and only a whole buffer can be handed over.
-    const whole = pixels.byteLength === pixels.buffer.byteLength
-      ? new Uint8Array(pixels.buffer)
-      : pixels.slice();
-    scope.postMessage({ id, width, height, pixels: whole as Uint8Array<ArrayBuffer> }, [
-      whole.buffer as ArrayBuffer,
-    ]);
+    const { width, height, pixels } = await loaded.decodeImage(await Deno.readFile(path), shorterSide);
+    scope.postMessage({ id, width, height, pixels }, [pixels.buffer]);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    scope.postMessage({ id, reason: reason.trim().split("\n")[0] }, []);
+    scope.postMessage({ id, reason: messageOf(error).split("\n")[0] }, []);
   }
 };

@@ -1,6 +1,5 @@
 import { DataError } from "../errors.ts";
 import { ImageCache } from "./cache.ts";
-import { storedSide } from "./decode.ts";
 import { DecodePool } from "./decode_pool.ts";
 import { trimSlashes } from "./path.ts";
 import { type FolderListing, scanFolder } from "./scan.ts";
@@ -9,6 +8,14 @@ import type { SourceOptions } from "./source.ts";
 
 /** Files that are decoded between two looks at the cache's limit and two calls of `onProgress`. */
 const filesPerRound = 64;
+
+/**
+ * Length of the shorter side that a decoded image is shrunk to: the usual evaluation resize (256 for a crop of 224),
+ * so that training, evaluation and search can all work from the same cached pixels.
+ */
+function storedSide(imageSize: number): number {
+  return Math.round(imageSize * 256 / 224);
+}
 
 class FolderSource implements ImageSource {
   readonly kind = "images";

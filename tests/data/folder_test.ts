@@ -263,3 +263,12 @@ Deno.test("a closed source rejects what it is still asked for", async () => {
     await assertRejects(() => source.load([0]), DataError, "was closed");
   });
 });
+
+Deno.test({
+  name: "a decoding library that does not load is an error, not a set of broken files",
+  permissions: { read: true, write: true, env: true, sys: true, ffi: false },
+  fn: () =>
+    inFolder({ "a.png": new Uint8Array(9) }, async (root) => {
+      await assertRejects(() => withSource(root, {}, () => {}), DataError, "(sharp) does not load");
+    }),
+});
