@@ -1,0 +1,25 @@
+// Rows in another order: output[r] = input[order[r]].
+//
+// input [any, columns], order [rows], output [rows, columns]. Grid: one invocation an element, 64 a workgroup.
+struct Params {
+  rows: u32,
+  columns: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<f32>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;
+
+#include grid
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let index = linearIndex(group, groups, local, 64u);
+  if (index >= params.rows * params.columns) { return; }
+  output[index] = input[order[index / params.columns] * params.columns + index % params.columns];
+}

@@ -1,0 +1,34 @@
+// Stochastic gradient descent with momentum and weight decay (as torch.optim.SGD, dampening 0, no Nesterov):
+//
+//   momentum = momentumFactor * momentum + gradient + weightDecay * value
+//   value    = value - learningRate * momentum
+//
+// over a whole arena of parameters at once, zeros between parameters included.
+// Grid: one invocation four elements, 64 a workgroup, folded into rows.
+struct Params {
+  quads: u32,
+  learningRate: f32,
+  momentumFactor: f32,
+  weightDecay: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> gradient: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> value: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> momentum: array<vec4<f32>>;
+
+#include grid
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let index = linearIndex(group, groups, local, 64u);
+  if (index >= params.quads) { return; }
+  let weight = value[index];
+  let velocity = params.momentumFactor * momentum[index] + (gradient[index] + params.weightDecay * weight);
+  momentum[index] = velocity;
+  value[index] = weight - params.learningRate * velocity;
+}

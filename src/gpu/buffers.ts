@@ -1,0 +1,111 @@
+/**
+ * GPU memory: buffers in size classes that are used again, and an exact account of their bytes.
+ *
+ * Elastic widths ask for other sizes in every step. Classes of four per octave waste at most a fifth and make the set
+ * of buffers converge after a few steps. A released buffer may be handed out at once, even while commands that use it
+ * are only recorded: commands run in the order of recording, so its next user runs later.
+ */
+import { GpuError } from "../errors.ts";
+
+/** A buffer from the pool. `id` names it in bind group keys. */
+export interface PooledBuffer {
+  readonly id: number;
+  readonly buffer: GPUBuffer;
+  /** Bytes of the buffer, that is, of its size class. */
+  readonly capacity: number;
+}
+
+/** Bytes held by the pool, now and at most. */
+export interface MemoryUse {
+  /** Bytes in buffers that tensors use now. */
+  used: number;
+  /** Bytes in all buffers that exist. */
+  held: number;
+  /** The highest `held` so far. */
+  peak: number;
+  /** Number of buffers that exist. */
+  buffers: number;
+}
+
+const smallest = 256;
+
+/** The size class of a request: the least of {1, 1.25, 1.5, 1.75} x 2^n bytes, from 256 on, that holds it. */
+export function sizeClass(bytes: number): number {
+  if (bytes <= smallest) return smallest;
+  const octave = 2 ** Math.floor(Math.log2(bytes));
+  return Math.ceil(bytes / (octave / 4)) * (octave / 4);
+}
+
+/** Hands out storage buffers and takes them back. */
+export class BufferPool {
+  readonly #device: GPUDevice;
+  readonly #limit: number;
+  readonly #free = new Map<number, PooledBuffer[]>();
+  #nextId = 0;
+  #used = 0;
+  #held = 0;
+  #peak = 0;
+  #buffers = 0;
+  /** Called with each buffer that is destroyed, so that bind groups which name it can be dropped. */
+  onDestroy: (buffer: PooledBuffer) => void = () => {};
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#limit = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
+  }
+
+  /** The largest request that can be met, in bytes. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** The present account. */
+  get use(): MemoryUse {
+    return { used: this.#used, held: this.#held, peak: this.#peak, buffers: this.#buffers };
+  }
+
+  /** A buffer of at least `bytes` bytes with undefined contents. */
+  acquire(bytes: number): PooledBuffer {
+    if (bytes > this.#limit) {
+      throw new GpuError(
+        `a tensor of ${bytes} bytes was asked for; this adapter binds at most ${this.#limit} bytes at once. ` +
+          `Use a smaller batch or smaller images.`,
+      );
+    }
+    const capacity = Math.min(sizeClass(bytes), this.#limit);
+    const reused = this.#free.get(capacity)?.pop();
+    const pooled = reused ?? this.#create(capacity);
+    this.#used += capacity;
+    return pooled;
+  }
+
+  #create(capacity: number): PooledBuffer {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = this.#device.createBuffer({ size: capacity, usage });
+    this.#buffers++;
+    this.#held += capacity;
+    this.#peak = Math.max(this.#peak, this.#held);
+    return { id: this.#nextId++, buffer, capacity };
+  }
+
+  /** Takes a buffer back. The caller must not record any further use of it. */
+  release(pooled: PooledBuffer): void {
+    this.#used -= pooled.capacity;
+    const list = this.#free.get(pooled.capacity);
+    if (list) list.push(pooled);
+    else this.#free.set(pooled.capacity, [pooled]);
+  }
+
+  /** Destroys every buffer that nobody uses. Only after the commands that used them were submitted. */
+  trim(): void {
+    for (const list of this.#free.values()) {
+      for (const pooled of list) {
+        this.#held -= pooled.capacity;
+        this.#buffers--;
+        this.onDestroy(pooled);
+        pooled.buffer.destroy();
+      }
+    }
+    this.#free.clear();
+  }
+}

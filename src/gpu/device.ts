@@ -1,0 +1,186 @@
+/** Opening the adapter, and the one object that everything above holds: {@linkcode Gpu}. */
+import { GpuError } from "../errors.ts";
+import { BufferPool } from "./buffers.ts";
+import { PipelineCache } from "./pipelines.ts";
+import { Profiler } from "./profiler.ts";
+import { type BufferRange, CommandStream } from "./stream.ts";
+
+/** Facts about the adapter that kernels are chosen by. */
+export interface AdapterFacts {
+  description: string;
+  vendor: string;
+  /** A driver that runs shaders on the CPU. */
+  software: boolean;
+  /** Lanes of a subgroup where that number is fixed and subgroup operations work; else 0. */
+  subgroupLanes: number;
+  /** Device timestamps can be taken. */
+  timestamps: boolean;
+}
+
+const wantedLimits = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupSizeZ",
+  "maxComputeWorkgroupStorageSize",
+  "minUniformBufferOffsetAlignment",
+] as const;
+
+const noAdapter =
+  "no WebGPU adapter was found: this machine has no Vulkan, Metal or DirectX 12 driver that Deno can use. " +
+  "Run ./setup, which installs a software driver on Debian and Ubuntu (package mesa-vulkan-drivers); " +
+  "'deno task doctor' shows what is missing.";
+
+/** wgpu's display back ends print an error when this is unset, although nothing is ever displayed. */
+function quietDisplayBackends(): void {
+  const name = "XDG_RUNTIME_DIR";
+  if (Deno.permissions.querySync({ name: "env", variable: name }).state !== "granted") return;
+  if (!Deno.env.get(name)) Deno.env.set(name, Deno.build.os === "windows" ? "C:\\Windows\\Temp" : "/tmp");
+}
+
+/** Asks the system for its adapter. Throws {@linkcode GpuError} when there is none. */
+export async function requestAdapter(): Promise<GPUAdapter> {
+  quietDisplayBackends();
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) throw new GpuError(noAdapter);
+  return adapter;
+}
+
+/**
+ * The subgroup width that kernels may rely on. Deno's wgpu runs subgroup operations although neither the adapter nor
+ * naga lists the feature, so it is asked for and given up when refused.
+ */
+function fixedSubgroupLanes(info: GPUAdapterInfo): number {
+  const { subgroupMinSize: least, subgroupMaxSize: most } = info;
+  return least !== undefined && least === most ? least : 0;
+}
+
+async function requestDevice(adapter: GPUAdapter): Promise<{ device: GPUDevice; subgroups: boolean }> {
+  const limits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]));
+  const timestamps: GPUFeatureName[] = adapter.features.has("timestamp-query") ? ["timestamp-query"] : [];
+  const request = (features: GPUFeatureName[]) =>
+    adapter.requestDevice({ label: "scion", requiredLimits: limits, requiredFeatures: features });
+  if (fixedSubgroupLanes(adapter.info) > 0) {
+    try {
+      return { device: await request([...timestamps, "subgroups"]), subgroups: true };
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
+    }
+  }
+  return { device: await request(timestamps), subgroups: false };
+}
+
+/** The opened device with its memory, its kernels and its command stream. */
+export class Gpu {
+  readonly pool: BufferPool;
+  readonly pipelines: PipelineCache;
+  readonly stream: CommandStream;
+  #failure: GpuError | undefined;
+  #closed = false;
+
+  private constructor(readonly device: GPUDevice, readonly facts: AdapterFacts) {
+    this.pool = new BufferPool(device);
+    this.pipelines = new PipelineCache(device);
+    this.stream = new CommandStream(device, this.pipelines);
+    this.pool.onDestroy = () => this.stream.forgetBindGroups();
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#failure ??= new GpuError(
+        `the device refused a command: ${(event as GPUUncapturedErrorEvent).error.message}`,
+      );
+    });
+    device.lost.then((info) => {
+      if (this.#closed) return;
+      this.#failure = new GpuError(
+        `the device was lost (${info.reason}): ${info.message}. Run the command again; 'pretrain --resume' continues ` +
+          `from the last checkpoint. If it happens again, use a smaller batch.`,
+      );
+    });
+  }
+
+  /** Opens the system's adapter with its own limits. Throws {@linkcode GpuError} when there is none. */
+  static async open(): Promise<Gpu> {
+    const adapter = await requestAdapter();
+    const { device, subgroups } = await requestDevice(adapter);
+    const { info } = adapter;
+    return new Gpu(device, {
+      description: info.description,
+      vendor: info.vendor,
+      software: info.isFallbackAdapter === true ||
+        /llvmpipe|swiftshader|basic render/i.test(info.description),
+      subgroupLanes: subgroups ? fixedSubgroupLanes(info) : 0,
+      timestamps: device.features.has("timestamp-query"),
+    });
+  }
+
+  /** Raises what went wrong on the device since the last call: compiler errors, refused commands, a lost device. */
+  async check(): Promise<void> {
+    await this.pipelines.settle();
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Submits, and waits until the device has run everything. */
+  async finish(): Promise<void> {
+    this.stream.submit();
+    await this.device.queue.onSubmittedWorkDone();
+    await this.check();
+  }
+
+  /**
+   * Brings ranges back to the host, all in one wait. Each wait costs at least 11 ms under Deno, so ask for many
+   * ranges at once.
+   */
+  async read(...ranges: BufferRange[]): Promise<ArrayBuffer[]> {
+    const total = ranges.reduce((sum, range) => sum + range.byteLength, 0);
+    const staging = this.device.createBuffer({
+      label: "read back",
+      size: Math.max(total, 4),
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    let offset = 0;
+    const offsets = ranges.map((range) => {
+      this.stream.copyOut(range, staging, offset);
+      offset += range.byteLength;
+      return offset - range.byteLength;
+    });
+    this.stream.submit();
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+    } catch (error) {
+      await this.check();
+      throw new GpuError(`the device's results could not be read: ${error}`);
+    }
+    await this.check();
+    const mapped = staging.getMappedRange();
+    const results = ranges.map((range, index) =>
+      mapped.slice(offsets[index], offsets[index] + range.byteLength)
+    );
+    staging.destroy();
+    return results;
+  }
+
+  /** Starts to measure every dispatch. Throws {@linkcode GpuError} where the adapter takes no timestamps. */
+  profile(): Profiler {
+    if (!this.facts.timestamps) {
+      throw new GpuError(
+        "this adapter takes no timestamps (feature 'timestamp-query'), so --profile cannot measure",
+      );
+    }
+    this.stream.submit();
+    return this.stream.profiler = new Profiler(this.device);
+  }
+
+  /** Gives the device back. */
+  close(): void {
+    this.#closed = true;
+    this.stream.profiler?.destroy();
+    this.device.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,79 @@
+/** The text of every kernel file. Imported, not read at run time: so a bundle carries them and no permission is asked. */
+import batchnormApply from "../../kernels/batchnorm_apply.wgsl" with { type: "text" };
+import batchnormEvaluation from "../../kernels/batchnorm_evaluation.wgsl" with { type: "text" };
+import batchnormFinish from "../../kernels/batchnorm_finish.wgsl" with { type: "text" };
+import batchnormGradientApply from "../../kernels/batchnorm_gradient_apply.wgsl" with { type: "text" };
+import batchnormGradientFinish from "../../kernels/batchnorm_gradient_finish.wgsl" with { type: "text" };
+import batchnormGradientSums from "../../kernels/batchnorm_gradient_sums.wgsl" with { type: "text" };
+import batchnormStatistics from "../../kernels/batchnorm_statistics.wgsl" with { type: "text" };
+import convolution from "../../kernels/convolution.wgsl" with { type: "text" };
+import convolutionRows from "../../kernels/convolution_rows.wgsl" with { type: "text" };
+import convolutionWeightGradient from "../../kernels/convolution_weight_gradient.wgsl" with { type: "text" };
+import crossEntropyFinish from "../../kernels/cross_entropy_finish.wgsl" with { type: "text" };
+import crossEntropyGradient from "../../kernels/cross_entropy_gradient.wgsl" with { type: "text" };
+import ema from "../../kernels/ema.wgsl" with { type: "text" };
+import gatherRows from "../../kernels/gather_rows.wgsl" with { type: "text" };
+import globalAveragePool from "../../kernels/global_average_pool.wgsl" with { type: "text" };
+import globalAveragePoolGradient from "../../kernels/global_average_pool_gradient.wgsl" with { type: "text" };
+import includeChannelParts from "../../kernels/include/channel_parts.wgsl" with { type: "text" };
+import includeConvolutionParams from "../../kernels/include/convolution_params.wgsl" with { type: "text" };
+import includeGrid from "../../kernels/include/grid.wgsl" with { type: "text" };
+import includePlaneParts from "../../kernels/include/plane_parts.wgsl" with { type: "text" };
+import includePoolParams from "../../kernels/include/pool_params.wgsl" with { type: "text" };
+import infoNceFinish from "../../kernels/info_nce_finish.wgsl" with { type: "text" };
+import infoNceGradient from "../../kernels/info_nce_gradient.wgsl" with { type: "text" };
+import infoNcePositiveGradient from "../../kernels/info_nce_positive_gradient.wgsl" with { type: "text" };
+import l2Normalise from "../../kernels/l2_normalise.wgsl" with { type: "text" };
+import l2NormaliseGradient from "../../kernels/l2_normalise_gradient.wgsl" with { type: "text" };
+import maxPool from "../../kernels/max_pool.wgsl" with { type: "text" };
+import maxPoolGradient from "../../kernels/max_pool_gradient.wgsl" with { type: "text" };
+import mean from "../../kernels/mean.wgsl" with { type: "text" };
+import queueWrite from "../../kernels/queue_write.wgsl" with { type: "text" };
+import relu from "../../kernels/relu.wgsl" with { type: "text" };
+import reluGradient from "../../kernels/relu_gradient.wgsl" with { type: "text" };
+import scaledSum from "../../kernels/scaled_sum.wgsl" with { type: "text" };
+import sgd from "../../kernels/sgd.wgsl" with { type: "text" };
+import softmaxParts from "../../kernels/softmax_parts.wgsl" with { type: "text" };
+import sumPartials from "../../kernels/sum_partials.wgsl" with { type: "text" };
+import sumRows from "../../kernels/sum_rows.wgsl" with { type: "text" };
+
+/** Source by the file's name below `kernels/`, without ending. */
+export const kernelSources: Readonly<Record<string, string>> = {
+  "batchnorm_apply": batchnormApply,
+  "batchnorm_evaluation": batchnormEvaluation,
+  "batchnorm_finish": batchnormFinish,
+  "batchnorm_gradient_apply": batchnormGradientApply,
+  "batchnorm_gradient_finish": batchnormGradientFinish,
+  "batchnorm_gradient_sums": batchnormGradientSums,
+  "batchnorm_statistics": batchnormStatistics,
+  "convolution": convolution,
+  "convolution_rows": convolutionRows,
+  "convolution_weight_gradient": convolutionWeightGradient,
+  "cross_entropy_finish": crossEntropyFinish,
+  "cross_entropy_gradient": crossEntropyGradient,
+  "ema": ema,
+  "gather_rows": gatherRows,
+  "global_average_pool": globalAveragePool,
+  "global_average_pool_gradient": globalAveragePoolGradient,
+  "include/channel_parts": includeChannelParts,
+  "include/convolution_params": includeConvolutionParams,
+  "include/grid": includeGrid,
+  "include/plane_parts": includePlaneParts,
+  "include/pool_params": includePoolParams,
+  "info_nce_finish": infoNceFinish,
+  "info_nce_gradient": infoNceGradient,
+  "info_nce_positive_gradient": infoNcePositiveGradient,
+  "l2_normalise": l2Normalise,
+  "l2_normalise_gradient": l2NormaliseGradient,
+  "max_pool": maxPool,
+  "max_pool_gradient": maxPoolGradient,
+  "mean": mean,
+  "queue_write": queueWrite,
+  "relu": relu,
+  "relu_gradient": reluGradient,
+  "scaled_sum": scaledSum,
+  "sgd": sgd,
+  "softmax_parts": softmaxParts,
+  "sum_partials": sumPartials,
+  "sum_rows": sumRows,
+};

@@ -1,0 +1,177 @@
+/** Where a convolution and its gradients read and write: the numbers behind kernels/include/convolution_params.wgsl. */
+import { ShapeError } from "../../errors.ts";
+
+/** Shapes of one convolution; channels are the active ones, `stored…` those of the weight tensor. */
+export interface ConvolutionShape {
+  images: number;
+  inChannels: number;
+  inHeight: number;
+  inWidth: number;
+  outChannels: number;
+  outHeight: number;
+  outWidth: number;
+  storedInChannels: number;
+  kernelY: number;
+  kernelX: number;
+  stride: number;
+  paddingY: number;
+  paddingX: number;
+  dilation: number;
+}
+
+/** Output size along one axis: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. */
+export function outputSize(
+  size: number,
+  kernel: number,
+  stride: number,
+  padding: number,
+  dilation = 1,
+): number {
+  const output = Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+  if (output < 1) {
+    throw new ShapeError(
+      `a window of ${dilation * (kernel - 1) + 1} does not fit into ${size} + 2 x ${padding}`,
+    );
+  }
+  return output;
+}
+
+/** Parameters of one launch of `convolution` or `convolution_rows`. */
+export type ConvolutionParams = Record<
+  | "images"
+  | "inChannels"
+  | "inHeight"
+  | "inWidth"
+  | "outChannels"
+  | "outHeight"
+  | "outWidth"
+  | "tapsY"
+  | "tapsX"
+  | "inStride"
+  | "inOffsetY"
+  | "inOffsetX"
+  | "inStepY"
+  | "inStepX"
+  | "weightBase"
+  | "weightOut"
+  | "weightIn"
+  | "weightTapY"
+  | "weightTapX"
+  | "outBase"
+  | "outPlane"
+  | "outRow"
+  | "outColumn"
+  | "accumulate",
+  number
+>;
+
+/** The forward pass. */
+export function forwardParams(shape: ConvolutionShape): ConvolutionParams {
+  const taps = shape.kernelY * shape.kernelX;
+  return {
+    images: shape.images,
+    inChannels: shape.inChannels,
+    inHeight: shape.inHeight,
+    inWidth: shape.inWidth,
+    outChannels: shape.outChannels,
+    outHeight: shape.outHeight,
+    outWidth: shape.outWidth,
+    tapsY: shape.kernelY,
+    tapsX: shape.kernelX,
+    inStride: shape.stride,
+    inOffsetY: -shape.paddingY,
+    inOffsetX: -shape.paddingX,
+    inStepY: shape.dilation,
+    inStepX: shape.dilation,
+    weightBase: 0,
+    weightOut: shape.storedInChannels * taps,
+    weightIn: taps,
+    weightTapY: shape.kernelX,
+    weightTapX: 1,
+    outBase: 0,
+    outPlane: shape.outHeight * shape.outWidth,
+    outRow: shape.outWidth,
+    outColumn: 1,
+    accumulate: 0,
+  };
+}
+
+interface AxisPhase {
+  taps: number;
+  offset: number;
+  step: number;
+  lastTap: number;
+  tapStep: number;
+  outputs: number;
+}
+
+/**
+ * One axis of one phase of the input gradient. Positions y = phase + stride * j receive gradients through those taps
+ * for which (y + padding - tap * dilation) is a multiple of the stride; they are every `tapStep`-th tap. Walking them
+ * from the last to the first makes the rows of the output gradient ascend.
+ */
+function axisPhase(
+  size: number,
+  kernel: number,
+  stride: number,
+  padding: number,
+  dilation: number,
+  phase: number,
+): AxisPhase {
+  const taps = Array.from({ length: kernel }, (_, tap) => tap)
+    .filter((tap) => (phase + padding - tap * dilation) % stride === 0);
+  const lastTap = taps.at(-1) ?? 0;
+  const tapStep = taps.length > 1 ? taps[1] - taps[0] : 1;
+  return {
+    taps: taps.length,
+    offset: taps.length > 0 ? (phase + padding - lastTap * dilation) / stride : 0,
+    step: tapStep * dilation / stride,
+    lastTap,
+    tapStep,
+    outputs: Math.ceil((size - phase) / stride),
+  };
+}
+
+/**
+ * The gradient of the input: for each of the stride x stride phases of input positions one dense convolution over the
+ * output's gradient, with the weights transposed and the taps reversed. Phases that hold no position are left out.
+ */
+export function inputGradientParams(shape: ConvolutionShape, accumulate: boolean): ConvolutionParams[] {
+  const { stride, dilation, kernelY, kernelX, inHeight, inWidth } = shape;
+  const taps = kernelY * kernelX;
+  const launches: ConvolutionParams[] = [];
+  for (let phaseY = 0; phaseY < Math.min(stride, inHeight); phaseY++) {
+    for (let phaseX = 0; phaseX < Math.min(stride, inWidth); phaseX++) {
+      const y = axisPhase(inHeight, kernelY, stride, shape.paddingY, dilation, phaseY);
+      const x = axisPhase(inWidth, kernelX, stride, shape.paddingX, dilation, phaseX);
+      if (accumulate && y.taps * x.taps === 0) continue;
+      launches.push({
+        images: shape.images,
+        inChannels: shape.outChannels,
+        inHeight: shape.outHeight,
+        inWidth: shape.outWidth,
+        outChannels: shape.inChannels,
+        outHeight: y.outputs,
+        outWidth: x.outputs,
+        tapsY: y.taps,
+        tapsX: x.taps,
+        inStride: 1,
+        inOffsetY: y.offset,
+        inOffsetX: x.offset,
+        inStepY: y.step,
+        inStepX: x.step,
+        weightBase: y.lastTap * kernelX + x.lastTap,
+        weightOut: taps,
+        weightIn: shape.storedInChannels * taps,
+        weightTapY: -y.tapStep * kernelX,
+        weightTapX: -x.tapStep,
+        outBase: phaseY * inWidth + phaseX,
+        outPlane: inHeight * inWidth,
+        outRow: stride * inWidth,
+        outColumn: stride,
+        accumulate: accumulate ? 1 : 0,
+      });
+    }
+  }
+  return launches;
+}

@@ -1,0 +1,81 @@
+/** What changes state outside a network: the optimiser, the moving average, the queue. None is differentiated. */
+import type { Gpu } from "../../gpu/device.ts";
+import { linearGrid } from "../../gpu/stream.ts";
+import { expectShape, Tensor } from "../tensor.ts";
+
+/** Settings of one optimiser step. */
+export interface SgdSettings {
+  learningRate: number;
+  momentum: number;
+  weightDecay: number;
+}
+
+/**
+ * One step of SGD with momentum and weight decay, as `torch.optim.SGD`.
+ * @param value parameters, changed in place; a multiple of four elements, as the other two
+ * @param momentum the momentum buffer, changed in place
+ */
+export function sgdStep(
+  gpu: Gpu,
+  value: Tensor,
+  gradient: Tensor,
+  momentum: Tensor,
+  settings: SgdSettings,
+): void {
+  gpu.stream.dispatch({
+    kernel: "sgd",
+    buffers: { value, gradient, momentum },
+    params: {
+      quads: value.length / 4,
+      learningRate: settings.learningRate,
+      momentumFactor: settings.momentum,
+      weightDecay: settings.weightDecay,
+    },
+    grid: linearGrid(value.length / 4, 64),
+    work: { bytes: 5 * value.byteLength },
+  });
+}
+
+/** average = decay average + (1 - decay) value, in place; both a multiple of four elements. */
+export function emaStep(gpu: Gpu, value: Tensor, average: Tensor, decay: number): void {
+  gpu.stream.dispatch({
+    kernel: "ema",
+    buffers: { value, average },
+    params: { quads: value.length / 4, decay },
+    grid: linearGrid(value.length / 4, 64),
+    work: { bytes: 3 * value.byteLength },
+  });
+}
+
+/**
+ * Writes keys into the ring from row `pointer` on, around its end where necessary.
+ * @param keys [B, D]
+ * @param queue [K, D] with K >= B
+ * @returns the next pointer
+ */
+export function enqueue(gpu: Gpu, keys: Tensor, queue: Tensor, pointer: number): number {
+  const [rows, dimension] = keys.shape;
+  const [length] = queue.shape;
+  expectShape("enqueue", "the queue", queue.shape, [-1, dimension]);
+  gpu.stream.dispatch({
+    kernel: "queue_write",
+    buffers: { keys, queue },
+    params: { rows, dimension, length, pointer },
+    grid: linearGrid(keys.length, 64),
+  });
+  return (pointer + rows) % length;
+}
+
+/** Rows in another order, output[r] = input[order[r]]; the caller owns the result. */
+export function gatherRows(gpu: Gpu, input: Tensor, order: Tensor): Tensor {
+  const [, columns] = input.shape;
+  const [rows] = order.shape;
+  const output = Tensor.create(gpu, [rows, columns]);
+  gpu.stream.dispatch({
+    kernel: "gather_rows",
+    buffers: { input, order, output },
+    params: { rows, columns },
+    grid: linearGrid(output.length, 64),
+  });
+  return output;
+}
