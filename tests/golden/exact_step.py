@@ -215,12 +215,13 @@ def compare(found, expected):
     """Prints the largest relative errors, max|found - expected| / max|expected| per tensor; returns the largest."""
     errors = []
     for name, reference in expected.items():
-        if name not in found:
-            raise SystemExit(f"the other file lacks {name}")
+        if name not in found or found[name].size != reference.size:
+            raise SystemExit(f"the other file lacks {name} in the shape {list(reference.shape)}")
         reference, other = reference.astype(numpy.float64), found[name].astype(numpy.float64)
         difference = numpy.abs(other.reshape(reference.shape) - reference).max()
         scale = numpy.abs(reference).max()
-        errors.append((difference / scale if scale > 0 else difference, name))
+        error = difference / scale if scale > 0 else difference
+        errors.append((error if numpy.isfinite(error) else numpy.inf, name))
     errors.sort(reverse=True)
     for error, name in errors[:10]:
         print(f"{error:.2e}  {name}")
