@@ -1,0 +1,195 @@
+/**
+ * Charts as SVG, drawn when the report is written: Vega-Lite specifications compiled and rendered without a browser
+ * or a canvas. Colours are the page's CSS variables, which resolve where the SVG is embedded.
+ */
+
+import type { Config, TopLevelSpec } from "vega-lite";
+import { type Html, html, trustedHtml } from "./page.ts";
+
+/** The series colours, by CSS variable of src/report/page.ts. */
+export const colors = {
+  ink: "var(--ink)",
+  muted: "var(--muted)",
+  accent: "var(--accent)",
+  orange: "var(--orange)",
+  blue: "var(--blue)",
+  violet: "var(--violet)",
+} as const;
+
+/** A point of a series. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** One line of a chart. */
+export interface Line {
+  readonly points: readonly Point[];
+  readonly color: string;
+  /** Line width in pixels. */
+  readonly width: number;
+  /** 0 to 1. */
+  readonly opacity: number;
+  /** Whether each point gets a dot, for series of few points. */
+  readonly dots: boolean;
+}
+
+/** A horizontal level to compare with, labelled at its right end. */
+export interface Level {
+  readonly y: number;
+  readonly label: string;
+  /** On which side of the level its label stands. */
+  readonly side: "above" | "below";
+}
+
+/** An axis: title, number format, and whether it starts at zero. */
+export interface Axis {
+  readonly title: string;
+  /** A d3 number format; by default as many decimals as tell the ticks apart. */
+  readonly format?: string;
+  readonly zero: boolean;
+  /** The least distance between two ticks, e.g. 1 for counts. */
+  readonly tickMinStep?: number;
+}
+
+/** A chart of lines over a common quantity. Sizes are those of the whole picture in CSS pixels. */
+export interface LineChart {
+  /** What a screen reader says in place of the picture. */
+  readonly description: string;
+  readonly width: number;
+  readonly height: number;
+  readonly x: Axis;
+  readonly y: Axis;
+  readonly lines: readonly Line[];
+  readonly levels?: readonly Level[];
+}
+
+const fontFamily = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+
+const theme: Config = {
+  background: undefined,
+  font: fontFamily,
+  // The page describes the figure; a label for every tick would only be noise to a screen reader.
+  aria: false,
+  locale: {
+    number: { decimal: ".", thousands: "\u202f", grouping: [3], currency: ["", ""], percent: "\u00a0%" },
+  },
+  view: { stroke: null },
+  axis: {
+    labelColor: colors.muted,
+    labelFontSize: 13,
+    labelPadding: 8,
+    titleColor: colors.muted,
+    titleFontSize: 13,
+    titleFontWeight: "normal",
+    gridColor: "var(--hairline)",
+    domainColor: "var(--hairline)",
+    tickColor: "var(--hairline)",
+  },
+  axisX: { grid: false, tickSize: 5, titlePadding: 10, labelFlush: true },
+  axisY: {
+    domain: false,
+    ticks: false,
+    // The title lies flat above the axis, where it is read without turning one's head.
+    titleAngle: 0,
+    titleAlign: "left",
+    titleAnchor: "end",
+    titleBaseline: "bottom",
+    titleX: 0,
+    titleY: -10,
+  },
+};
+
+/**
+ * Renders a Vega-Lite specification in the reports' style.
+ *
+ * @param description what a screen reader says in place of the picture.
+ * @returns an `svg` element that fills the width it is given.
+ */
+export async function renderChart(spec: TopLevelSpec, description: string): Promise<Html> {
+  // Loaded here because no other command needs these large packages.
+  const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
+  const view = new View(parse(compile({ ...spec, config: theme }).spec), { renderer: "none" });
+  try {
+    const svg = await view.toSVG();
+    // Vega's root element has a fixed size; ours takes the width it is given, and has a description.
+    const [, width, height, content] = svg.match(
+      /^<svg[^>]* width="([^"]+)" height="([^"]+)"[^>]*>(.*)<\/svg>$/s,
+    )!;
+    return html`
+      <svg role="img" aria-label="${description}" viewBox="0 0 ${width} ${height}">${trustedHtml(
+        content,
+      )}</svg>
+    `;
+  } finally {
+    view.finalize();
+  }
+}
+
+/** Renders a chart of lines, in the order given, the last on top. */
+export async function renderLineChart(chart: LineChart): Promise<Html> {
+  return await renderChart(lineChartSpec(chart), chart.description);
+}
+
+/** The Vega-Lite specification of a chart of lines. */
+export function lineChartSpec({ width, height, x, y, lines, levels = [] }: LineChart): TopLevelSpec {
+  const axis = ({ title, format, tickMinStep }: Axis, tickCount: number) => ({
+    ...{ title, format, tickCount, tickMinStep },
+  });
+  const position = {
+    x: {
+      field: "x",
+      type: "quantitative" as const,
+      scale: { nice: false, zero: x.zero },
+      axis: axis(x, Math.round(width / 110)),
+    },
+    y: {
+      field: "y",
+      type: "quantitative" as const,
+      scale: { nice: true, zero: y.zero },
+      axis: axis(y, Math.round(height / 50)),
+    },
+  };
+  return {
+    width,
+    height,
+    padding: { left: 0, right: 8, top: 4, bottom: 4 },
+    // Charts side by side keep the same frame whatever the width of their labels.
+    autosize: { type: "fit", contains: "padding" },
+    layer: [
+      ...levels.flatMap(({ y, label, side }) => [
+        {
+          data: { values: [{ y }] },
+          mark: { type: "rule" as const, color: colors.muted, strokeDash: [3, 4] },
+          encoding: { y: position.y },
+        },
+        {
+          data: { values: [{ y, label }] },
+          mark: {
+            type: "text" as const,
+            color: colors.muted,
+            fontSize: 13,
+            align: "right" as const,
+            baseline: side === "above" ? "bottom" as const : "top" as const,
+            dy: side === "above" ? -4 : 5,
+          },
+          encoding: { x: { value: "width" as const }, y: position.y, text: { field: "label" } },
+        },
+      ]),
+      ...lines.map(({ points, color, width, opacity, dots }) => ({
+        data: { values: [...points] },
+        mark: {
+          type: "line" as const,
+          color,
+          strokeWidth: width,
+          opacity,
+          strokeJoin: "round" as const,
+          strokeCap: "round" as const,
+          interpolate: "linear" as const,
+          point: dots && { filled: true, size: 36, color, opacity: 1 },
+        },
+        encoding: { x: position.x, y: position.y, order: { field: "x" } },
+      })),
+    ],
+  };
+}
