@@ -34,7 +34,10 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /** The Philox4x32-10 block function: four 32-bit words from a 128-bit counter and a 64-bit key. */
-export function philox(counter: readonly number[], key: readonly [number, number]): Uint32Array {
+export function philox(
+  counter: readonly number[],
+  key: readonly [number, number],
+): Uint32Array<ArrayBuffer> {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
   for (let round = 0; round < 10; round++) {

@@ -111,6 +111,14 @@ export class Tape {
     return result;
   }
 
+  /** Releases a result that inference has no further use for, before its scope ends. Recordings keep it for later. */
+  discard(tensor: Tensor): void {
+    const index = this.#scope.indexOf(tensor);
+    if (index < 0) return;
+    this.#scope.splice(index, 1);
+    tensor.release();
+  }
+
   /** Releases all that is left: a recording that was not run backwards, results of inference, watched gradients. */
   release(): void {
     for (const { result, saved } of this.#nodes.splice(0)) {

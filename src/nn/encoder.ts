@@ -1,0 +1,125 @@
+/** Backbone and projection head with their weights: what MoCo calls an encoder. */
+import type { Gpu } from "../gpu/device.ts";
+import { purpose, Random } from "../random.ts";
+import type { Architecture } from "../space/architecture.ts";
+import type { SearchSpace } from "../space/search_space.ts";
+import { relu } from "../tensor/ops/elementwise.ts";
+import { linear } from "../tensor/ops/linear.ts";
+import { elements, type Shape, type Tensor } from "../tensor/tensor.ts";
+import type { Pass } from "./layers.ts";
+import { ElasticResNet, type Features } from "./resnet.ts";
+import { Statistics, Weights, type WeightShapes } from "./weights.ts";
+
+/** The projection head; the `head` section of a configuration. */
+export interface HeadDefinition {
+  readonly kind: "mlp" | "linear";
+  /** Width of the mlp's hidden layer. */
+  readonly hidden: number;
+  /** Dimension of the projection. */
+  readonly dimension: number;
+}
+
+function headShapes(head: HeadDefinition, features: number): [name: string, shape: Shape][] {
+  if (head.kind === "linear") {
+    return [["fc.weight", [head.dimension, features]], ["fc.bias", [head.dimension]]];
+  }
+  return [
+    ["fc.0.weight", [head.hidden, features]],
+    ["fc.0.bias", [head.hidden]],
+    ["fc.2.weight", [head.dimension, head.hidden]],
+    ["fc.2.bias", [head.dimension]],
+  ];
+}
+
+/** How an encoder is run; see {@linkcode Pass}. */
+export type PassOptions = Omit<Pass, "weights" | "statistics"> & { statistics?: Statistics };
+
+/** An elastic ResNet with a projection head and weights on the device. */
+export class Encoder {
+  readonly network: ElasticResNet;
+  readonly shapes: WeightShapes;
+  readonly weights: Weights;
+  readonly statistics: Statistics;
+
+  /** @param trained whether gradients are kept */
+  constructor(gpu: Gpu, space: SearchSpace, readonly head: HeadDefinition, trained: boolean) {
+    this.network = new ElasticResNet(space);
+    const { parameters, statistics } = this.network.shapes();
+    this.shapes = {
+      parameters: new Map([...parameters, ...headShapes(head, this.network.featureChannels)]),
+      statistics,
+    };
+    this.weights = new Weights(gpu, this.shapes, trained);
+    this.statistics = new Statistics(gpu, this.shapes);
+  }
+
+  /**
+   * Draws new weights: convolutions normal with variance 2 / (out kernel²) (He et al. 2015, fan out); linear layers
+   * uniform within 1 / sqrt(in), as PyTorch's; batchnorm 1 and 0, but 0 and 0 for the last of each residual branch, so
+   * that every block starts as its shortcut (Goyal et al. 2017).
+   */
+  initialise(seed: number): void {
+    const zeroed = this.network.lastBatchnorms();
+    let index = 0;
+    for (const [name, tensor] of this.weights.values.entries()) {
+      const random = new Random(seed, purpose.initialisation, index++);
+      tensor.write(initialValues(name, tensor.shape, this.shapes, zeroed, random));
+    }
+    this.statistics.reset();
+  }
+
+  /** Copies weights and statistics of another encoder of the same shapes. */
+  copyFrom(other: Encoder): void {
+    this.weights.values.copyFrom(other.weights.values);
+    this.statistics.arena.copyFrom(other.statistics.arena);
+  }
+
+  /** Completes the description of a pass through this encoder. */
+  pass(options: PassOptions): Pass {
+    return { statistics: this.statistics, ...options, weights: this.weights };
+  }
+
+  /** The backbone; see {@linkcode ElasticResNet.run}. */
+  features(pass: Pass, images: Tensor, architecture: Architecture, keepStages = false): Features {
+    return this.network.run(pass, images, architecture, keepStages);
+  }
+
+  /**
+   * The head.
+   * @param pooled [N, C], C being any width of the last stage
+   * @returns [N, dimension], not normalised
+   */
+  project(pass: Pass, pooled: Tensor): Tensor {
+    const { tape, weights } = pass;
+    const layer = (input: Tensor, name: string) =>
+      linear(tape, input, weights.parameter(`${name}.weight`), weights.parameter(`${name}.bias`));
+    if (this.head.kind === "linear") return layer(pooled, "fc");
+    return layer(relu(tape, layer(pooled, "fc.0")), "fc.2");
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    this.weights.release();
+    this.statistics.release();
+  }
+}
+
+function initialValues(
+  name: string,
+  shape: Shape,
+  shapes: WeightShapes,
+  zeroed: Set<string>,
+  random: Random,
+): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(elements(shape));
+  const layer = name.slice(0, name.lastIndexOf("."));
+  if (shape.length === 4) {
+    const deviation = Math.sqrt(2 / (shape[0] * shape[2] * shape[3]));
+    return values.map(() => deviation * random.normal());
+  }
+  if (name.startsWith("fc.")) {
+    const bound = 1 / Math.sqrt(shapes.parameters.get(`${layer}.weight`)![1]);
+    return values.map(() => random.uniform(-bound, bound));
+  }
+  return values.fill(name.endsWith(".weight") && !zeroed.has(layer) ? 1 : 0);
+}

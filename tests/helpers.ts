@@ -1,0 +1,130 @@
+/** What many tests share: a device, golden values, error measures. */
+import { assert } from "@std/assert";
+import { Gpu } from "../src/gpu/device.ts";
+import { purpose, Random } from "../src/random.ts";
+import { readSafetensors } from "../src/store/safetensors.ts";
+import type { Parameter } from "../src/tensor/parameter.ts";
+import { Tape } from "../src/tensor/tape.ts";
+import { elements, type Shape, Tensor } from "../src/tensor/tensor.ts";
+
+/** A test with a device of its own that fails on anything the device reports. */
+export function gpuTest(name: string, body: (gpu: Gpu) => Promise<void>): void {
+  Deno.test({
+    name,
+    // The device's timers and callbacks outlive a test by a moment.
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      const gpu = await Gpu.open();
+      try {
+        await body(gpu);
+        await gpu.finish();
+      } finally {
+        gpu.close();
+      }
+    },
+  });
+}
+
+/** One golden case; see tests/golden/README.md. */
+export interface GoldenCase {
+  name: string;
+  operation: string;
+  // deno-lint-ignore no-explicit-any
+  parameters: any;
+  tolerance: { forward: number; backward: number };
+  /** Values and shape of one of the case's tensors. */
+  get(name: string): { data: Float32Array<ArrayBuffer>; shape: readonly number[] };
+  has(name: string): boolean;
+}
+
+/** All golden cases of one operation. */
+export async function goldenCases(operation: string): Promise<GoldenCase[]> {
+  const path = new URL("golden/operations.safetensors", import.meta.url).pathname;
+  const { tensors, metadata } = await readSafetensors(path);
+  const cases: Omit<GoldenCase, "get" | "has">[] = JSON.parse(metadata.cases);
+  return cases.filter((one) => one.operation === operation).map((one) => ({
+    ...one,
+    has: (name) => tensors.has(`${one.name}.${name}`),
+    get(name) {
+      const tensor = tensors.get(`${one.name}.${name}`);
+      if (!tensor) throw new Error(`no golden tensor ${one.name}.${name}`);
+      return { data: tensor.data as Float32Array<ArrayBuffer>, shape: tensor.shape };
+    },
+  }));
+}
+
+/** max |actual - expected| / max |expected|, as the golden tolerances are meant; NaN counts as infinite. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  assert(actual.length === expected.length, `${actual.length} values, expected ${expected.length}`);
+  let difference = 0;
+  let scale = 0;
+  for (let index = 0; index < expected.length; index++) {
+    const distance = Math.abs(actual[index] - expected[index]);
+    difference = Math.max(difference, Number.isNaN(distance) ? Infinity : distance);
+    scale = Math.max(scale, Math.abs(expected[index]));
+  }
+  return scale === 0 ? difference : difference / scale;
+}
+
+/** Fails unless the relative error is within the tolerance. */
+export function assertClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what: string,
+): void {
+  const error = relativeError(actual, expected);
+  assert(error <= tolerance, `${what}: relative error ${error.toExponential(2)} above ${tolerance}`);
+}
+
+/** Values in [-1, 1), the same for the same seed. */
+export function randomValues(length: number, seed: number): Float32Array<ArrayBuffer> {
+  const random = new Random(seed, purpose.test);
+  return Float32Array.from({ length }, () => random.uniform(-1, 1));
+}
+
+/** A tensor of random values. */
+export function randomTensor(gpu: Gpu, shape: Shape, seed: number): Tensor {
+  return Tensor.from(gpu, randomValues(elements(shape), seed), shape);
+}
+
+/** A parameter with the given values and initial gradient (default: zeros). */
+export function parameter(
+  gpu: Gpu,
+  name: string,
+  value: { data: Float32Array<ArrayBuffer>; shape: Shape },
+  gradient?: Float32Array<ArrayBuffer>,
+): Parameter {
+  return {
+    name,
+    value: Tensor.from(gpu, value.data, value.shape),
+    gradient: gradient ? Tensor.from(gpu, gradient, value.shape) : Tensor.zeros(gpu, value.shape),
+  };
+}
+
+/**
+ * Runs an operation forwards and backwards.
+ * @returns output and gradients of the inputs, on the host
+ */
+export async function forwardBackward(
+  gpu: Gpu,
+  inputs: Tensor[],
+  gradOutput: Float32Array<ArrayBuffer>,
+  operation: (tape: Tape) => Tensor,
+): Promise<{ output: Float32Array; gradients: Float32Array[] }> {
+  const tape = new Tape(gpu, true);
+  for (const input of inputs) tape.watch(input);
+  const result = operation(tape);
+  const output = await result.read();
+  tape.backward([result, Tensor.from(gpu, gradOutput, result.shape)]);
+  const gradients: Float32Array[] = [];
+  for (const input of inputs) {
+    const gradient = tape.take(input);
+    if (!gradient) throw new Error("an input without gradient");
+    gradients.push(await gradient.read());
+    gradient.release();
+  }
+  tape.release();
+  return { output, gradients };
+}
