@@ -1,6 +1,7 @@
-// Mean of a short vector, summed in order: output[0] = sum of input / count. Grid: one workgroup, one invocation works.
+// Mean of a short vector, summed in order: output[index] = sum of input / count. Grid: one workgroup, one invocation works.
 struct Params {
   count: u32,
+  index: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -10,6 +11,6 @@ struct Params {
 @compute @workgroup_size(1)
 fn main() {
   var sum = 0.0;
-  for (var index = 0u; index < params.count; index++) { sum += input[index]; }
-  output[0] = sum / f32(params.count);
+  for (var at = 0u; at < params.count; at++) { sum += input[at]; }
+  output[params.index] = sum / f32(params.count);
 }

@@ -5,14 +5,14 @@
         [--against runs/y/checkpoints/last.safetensors]
 
 The batch is the whole image set, both views are the images as they are (no augmentation). One step is
-  1. key encoder: k = m k + (1 - m) q over all parameters, from the weights at the start of the step, at full width;
-     batchnorm buffers are not averaged (in the first step of a run q = k, so nothing moves);
-  2. keys: the key encoder at the largest architecture, batchnorm in training mode, output L2-normalised;
-  3. for each architecture in turn: forward in training mode, loss = mean over the batch of the cross-entropy of
+  1. keys: the key encoder at the largest architecture, batchnorm in training mode, output L2-normalised;
+  2. for each architecture in turn: forward in training mode, loss = mean over the batch of the cross-entropy of
      [q.k, q.queue] / temperature with the positive at index 0, backward; gradients are summed, not averaged, over the
      passes; every pass updates the shared running statistics in place;
-  4. SGD at full width: g += decay w, buffer = momentum buffer + g, w -= lr buffer,
+  3. SGD at full width: g += decay w, buffer = momentum buffer + g, w -= lr buffer,
      lr = base (1 + cos(pi step / totalSteps)) / 2 with the step counted from 0;
+  4. key encoder: k = m k + (1 - m) q over all parameters, from the new weights, at full width; batchnorm buffers are not
+     averaged. (MoCo's code does this at the start of the next step, which gives the same keys.)
   5. the keys enter the queue at the pointer, which advances modulo the queue's length.
 Everything is computed in float64 unless --float32 is given, and stored as float32.
 """
@@ -156,9 +156,6 @@ def step(state, images, space, architectures, settings, number, key_order=None, 
     names = parameters_of(state)
     queue, pointer, groups = state["queue"], state["queue_pointer"], settings["groups"]
     with torch.no_grad():
-        for name in names:
-            key = state[f"encoder_k.{name}"]
-            key.copy_(settings["ema"] * key + (1 - settings["ema"]) * state[f"encoder_q.{name}"])
         order = torch.arange(len(images)) if key_order is None else torch.as_tensor(key_order)
         shuffled = Encoder(space, state, "encoder_k", groups)(images[order], space.architecture("max"))
         keys = torch.empty_like(shuffled)
@@ -185,6 +182,8 @@ def step(state, images, space, architectures, settings, number, key_order=None, 
             buffer.copy_(settings["momentum"] * buffer + gradient + settings["weightDecay"] * weight)
             weight -= rate * buffer
             weight.requires_grad_(False).grad = None
+            key = state[f"encoder_k.{name}"]
+            key.copy_(settings["ema"] * key + (1 - settings["ema"]) * weight)
         rows = (int(pointer) + torch.arange(len(keys))) % len(queue)
         queue[rows] = keys
         pointer.fill_((int(pointer) + len(keys)) % len(queue))

@@ -222,8 +222,6 @@ def check_steps():
     images = torch.from_numpy(tensors["images"][tensors["order"]]).double()
     for number in (1, 2):
         with torch.no_grad():
-            for mine, theirs in zip(key.parameters(), query.parameters()):
-                mine.mul_(config["moco"]["momentum"]).add_(theirs, alpha=1 - config["moco"]["momentum"])
             keys = F.normalize(key(images))
         features = F.normalize(query(images))
         similarity = torch.exp(features @ torch.cat([keys, queue]).T / config["moco"]["temperature"])
@@ -233,6 +231,9 @@ def check_steps():
         loss.backward()
         optimiser.step()
         schedule.step()
+        with torch.no_grad():
+            for mine, theirs in zip(key.parameters(), query.parameters()):
+                mine.mul_(config["moco"]["momentum"]).add_(theirs, alpha=1 - config["moco"]["momentum"])
         queue = torch.cat([queue[:(number - 1) * len(keys)], keys, queue[number * len(keys):]])
         errors = [relative(loss.item(), tensors[f"step{number}.losses"]),
                   relative(queue, tensors[f"step{number}.queue"])]

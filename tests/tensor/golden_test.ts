@@ -143,7 +143,10 @@ gpuTest("max_pool, global_average_pool, relu, add, l2_normalise", async (gpu) =>
 gpuTest("cross_entropy", async (gpu) => {
   for (const one of await goldenCases("cross_entropy")) {
     const loss = Tensor.create(gpu, [1]);
-    const gradLogits = crossEntropy(gpu, upload(gpu, one, "logits"), upload(gpu, one, "labels"), loss);
+    const gradLogits = crossEntropy(gpu, upload(gpu, one, "logits"), upload(gpu, one, "labels"), {
+      tensor: loss,
+      index: 0,
+    });
     await check(one, "loss", loss);
     await check(one, "gradLogits", gradLogits);
   }
@@ -154,7 +157,10 @@ gpuTest("info_nce", async (gpu) => {
     const query = upload(gpu, one, "normalisedQuery");
     const loss = Tensor.create(gpu, [1]);
     const keys = upload(gpu, one, "keys");
-    const gradQuery = infoNce(gpu, query, keys, upload(gpu, one, "queue"), one.parameters.temperature, loss);
+    const gradQuery = infoNce(gpu, query, keys, upload(gpu, one, "queue"), one.parameters.temperature, {
+      tensor: loss,
+      index: 0,
+    });
     await check(one, "loss", loss);
     await check(one, "gradNormalisedQuery", gradQuery);
 

@@ -21,11 +21,17 @@ function softmaxParts(gpu: Gpu, logits: Tensor, scale: number): Tensor {
   return partial;
 }
 
-function writeMean(gpu: Gpu, input: Tensor, output: Tensor): void {
+/** Where a loss goes: one element of a tensor, so that the losses of many steps can be read back at once. */
+export interface LossSlot {
+  readonly tensor: Tensor;
+  readonly index: number;
+}
+
+function writeMean(gpu: Gpu, input: Tensor, loss: LossSlot): void {
   gpu.stream.dispatch({
     kernel: "mean",
-    buffers: { input, output },
-    params: { count: input.length },
+    buffers: { input, output: loss.tensor },
+    params: { count: input.length, index: loss.index },
     grid: [1, 1, 1],
   });
 }
@@ -38,7 +44,7 @@ function writeMean(gpu: Gpu, input: Tensor, output: Tensor): void {
  * @param query [B, D], rows of length one
  * @param keys [B, D], rows of length one; no gradient flows into them
  * @param queue [K, D], rows of length one
- * @param loss [1], receives the mean loss
+ * @param loss receives the mean loss
  * @returns the gradient of the mean loss with respect to the query, [B, D]; the caller owns it
  */
 export function infoNce(
@@ -47,7 +53,7 @@ export function infoNce(
   keys: Tensor,
   queue: Tensor,
   temperature: number,
-  loss: Tensor,
+  loss: LossSlot,
 ): Tensor {
   const [rows, dimension] = query.shape;
   expectShape("infoNce", "the keys", keys.shape, query.shape);
@@ -98,10 +104,10 @@ export function infoNce(
  *
  * @param logits [N, C]
  * @param labels [N] as unsigned integers below C
- * @param loss [1], receives the mean loss
+ * @param loss receives the mean loss
  * @returns the gradient of the mean loss with respect to the logits, [N, C]; the caller owns it
  */
-export function crossEntropy(gpu: Gpu, logits: Tensor, labels: Tensor, loss: Tensor): Tensor {
+export function crossEntropy(gpu: Gpu, logits: Tensor, labels: Tensor, loss: LossSlot): Tensor {
   const [rows, columns] = logits.shape;
   expectShape("crossEntropy", "the labels", labels.shape, [rows]);
   const partial = softmaxParts(gpu, logits, 1);

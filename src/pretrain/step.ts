@@ -1,0 +1,116 @@
+/**
+ * One step of supernet pretraining: MoCo v2 (Chen et al. 2020) whose query encoder takes several architectures in turn
+ * while its key encoder stays at the largest (DATA, CVPR 2022). In order:
+ *
+ *   1. keys = normalise(project(momentum encoder(view 2))), once, at the largest architecture;
+ *   2. for each pass of the sandwich: query from view 1 at the pass's architecture, InfoNCE against keys and queue,
+ *      gradients added up over the passes;
+ *   3. one optimiser step on all weights; 4. one step of the moving average; 5. the keys join the queue, once.
+ *
+ * All of it is recorded into the command stream; nothing is read back.
+ */
+import { Encoder } from "../nn/encoder.ts";
+import type { Architecture } from "../space/architecture.ts";
+import { l2Normalise } from "../tensor/ops/l2_normalise.ts";
+import { infoNce, type LossSlot } from "../tensor/ops/softmax.ts";
+import { emaStep, enqueue, gatherRows, sgdStep } from "../tensor/ops/update.ts";
+import { Tape } from "../tensor/tape.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { PretrainState } from "./state.ts";
+
+/** What one step is given. */
+export interface StepInput {
+  /** View 1, [B, 3, H, W]. */
+  queryImages: Tensor;
+  /** View 2, [B, 3, H, W]; in shuffled order where `keyPositions` is given. */
+  keyImages: Tensor;
+  /** Position of each image's key in `keyImages`, [B]; absent when both views have one order. */
+  keyPositions?: Tensor;
+  /** The passes' architectures, in order. */
+  architectures: readonly Architecture[];
+  learningRate: number;
+  /** Receives each pass's loss, from `index` on. */
+  losses: LossSlot;
+}
+
+/** Records a whole step and advances the state's counters. */
+export function recordStep(state: PretrainState, input: StepInput): void {
+  const { gpu, config, queryEncoder, momentumEncoder } = state;
+  const { optimizer, moco } = config;
+  const keysAt = new KeyCache(state, input);
+  queryEncoder.weights.gradients?.clear();
+
+  input.architectures.forEach((architecture, index) => {
+    const keys = keysAt.for(moco.teacher === "largest" ? state.space.max : architecture);
+    const tape = new Tape(gpu, true);
+    const query = embed(queryEncoder, tape, input.queryImages, architecture, moco.batchnormGroups);
+    const loss = { tensor: input.losses.tensor, index: input.losses.index + index };
+    tape.backward([query, infoNce(gpu, query, keys, state.queue, moco.temperature, loss)]);
+    tape.release();
+  });
+
+  const { values, gradients } = queryEncoder.weights;
+  values.chunks.forEach((value, chunk) => {
+    sgdStep(gpu, value, gradients!.chunks[chunk], state.momentum.chunks[chunk], {
+      learningRate: input.learningRate,
+      momentum: optimizer.momentum,
+      weightDecay: optimizer.weightDecay,
+    });
+    emaStep(gpu, value, momentumEncoder.weights.values.chunks[chunk], moco.momentum);
+  });
+  state.queuePointer = enqueue(gpu, keysAt.first(), state.queue, state.queuePointer);
+  keysAt.release();
+  state.step++;
+}
+
+function embed(
+  encoder: Encoder,
+  tape: Tape,
+  images: Tensor,
+  architecture: Architecture,
+  batchnormGroups: number,
+): Tensor {
+  const pass = encoder.pass({ tape, training: true, batchnormGroups });
+  return l2Normalise(tape, encoder.project(pass, encoder.features(pass, images, architecture).pooled));
+}
+
+/**
+ * The keys of a step: one set at the largest architecture; or, with the naive teacher, one for each pass. Then too only
+ * the first pass's keys, which are the largest architecture's, join the queue.
+ */
+class KeyCache {
+  readonly #sets: { architecture: Architecture; keys: Tensor }[] = [];
+
+  constructor(readonly state: PretrainState, readonly input: StepInput) {}
+
+  for(architecture: Architecture): Tensor {
+    const known = this.#sets.find((set) => set.architecture === architecture);
+    if (known) return known.keys;
+    const { gpu, momentumEncoder, config } = this.state;
+    const tape = new Tape(gpu, false);
+    const embedded = embed(
+      momentumEncoder,
+      tape,
+      this.input.keyImages,
+      architecture,
+      config.moco.batchnormGroups,
+    );
+    let keys: Tensor;
+    if (this.input.keyPositions) keys = gatherRows(gpu, embedded, this.input.keyPositions);
+    else {
+      keys = Tensor.create(gpu, embedded.shape);
+      gpu.stream.copy(embedded, keys);
+    }
+    tape.release();
+    this.#sets.push({ architecture, keys });
+    return keys;
+  }
+
+  first(): Tensor {
+    return this.#sets[0].keys;
+  }
+
+  release(): void {
+    for (const { keys } of this.#sets) keys.release();
+  }
+}
