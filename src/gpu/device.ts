@@ -29,6 +29,9 @@ const wantedLimits = [
   "minUniformBufferOffsetAlignment",
 ] as const;
 
+/** Bytes that one wait brings back, unless a single range is larger. */
+const stagingBytes = 2 ** 28;
+
 const noAdapter =
   "no WebGPU adapter was found: this machine has no Vulkan, Metal or DirectX 12 driver that Deno can use. " +
   "Run ./setup, which installs a software driver on Debian and Ubuntu (package mesa-vulkan-drivers); " +
@@ -134,7 +137,20 @@ export class Gpu {
    * ranges at once.
    */
   async read(...ranges: BufferRange[]): Promise<ArrayBuffer[]> {
-    const total = ranges.reduce((sum, range) => sum + range.byteLength, 0);
+    const results: ArrayBuffer[] = [];
+    for (let first = 0; first < ranges.length;) {
+      let end = first;
+      let bytes = 0;
+      do bytes += ranges[end++].byteLength; while (
+        end < ranges.length && bytes + ranges[end].byteLength <= stagingBytes
+      );
+      results.push(...await this.#readTogether(ranges.slice(first, end), bytes));
+      first = end;
+    }
+    return results;
+  }
+
+  async #readTogether(ranges: BufferRange[], total: number): Promise<ArrayBuffer[]> {
     const staging = this.device.createBuffer({
       label: "read back",
       size: Math.max(total, 4),
