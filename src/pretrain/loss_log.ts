@@ -1,0 +1,138 @@
+/**
+ * Losses on their way to the log. Each step leaves its losses on the device; they come back together every so many steps,
+ * because each wait for the device costs 11 ms and holds up the event loop.
+ */
+import { TrainingError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { SandwichPass } from "../space/search_space.ts";
+import type { StepMetrics } from "../store/metrics.ts";
+import type { LossSlot } from "../tensor/ops/softmax.ts";
+import { Tensor } from "../tensor/tensor.ts";
+
+/** A step whose losses are still on the device. */
+interface PendingStep {
+  /** Steps done with this one. */
+  step: number;
+  epoch: number;
+  learningRate: number;
+  roles: SandwichPass["role"][];
+}
+
+/** Steps whose losses fit on the device. */
+const capacity = 64;
+/** Seconds of device work between two waits: the wait of 11 ms is then below 2 %. */
+const secondsBetweenWaits = 0.6;
+
+class Mean {
+  #sum = 0;
+  #count = 0;
+  add(value: number): void {
+    this.#sum += value;
+    this.#count++;
+  }
+  get value(): number | undefined {
+    return this.#count === 0 ? undefined : this.#sum / this.#count;
+  }
+}
+
+/** Collects losses and turns them into metrics lines, one for every `logEvery` steps. */
+export class LossLog {
+  readonly #losses: Tensor;
+  #pending: PendingStep[] = [];
+  #window = 1;
+  #lastWait = performance.now();
+  #means = { all: new Mean(), largest: new Mean(), smallest: new Mean(), random: new Mean() };
+
+  /**
+   * @param passes most passes of a step
+   * @param batch images of a step, for the rate
+   */
+  constructor(readonly gpu: Gpu, readonly passes: number, readonly batch: number, readonly logEvery: number) {
+    this.#losses = Tensor.zeros(gpu, [capacity * passes]);
+  }
+
+  /** Where the next step puts its losses. */
+  get slot(): LossSlot {
+    return { tensor: this.#losses, index: this.#pending.length * this.passes };
+  }
+
+  /** Notes a recorded step. */
+  add(step: PendingStep): void {
+    this.#pending.push(step);
+  }
+
+  /** Whether it is time for {@linkcode collect}. */
+  get due(): boolean {
+    return this.#pending.length >= this.#window;
+  }
+
+  /** Images per second between the last two waits. */
+  imagesPerSecond = 0;
+  /** Mean loss of the last step that came back. */
+  loss = NaN;
+
+  /** Forgets the time since the last wait, e.g. while an evaluation ran. */
+  restartClock(): void {
+    this.#lastWait = performance.now();
+  }
+
+  /**
+   * Waits for the device and returns the lines that are complete.
+   * @param last also make a line of an incomplete interval, because the run stops here
+   * @throws {TrainingError} when a loss is not finite
+   */
+  async collect(last = false): Promise<StepMetrics[]> {
+    const pending = this.#pending;
+    this.#pending = [];
+    if (pending.length === 0) return [];
+    const values = await this.#losses.read();
+    const now = performance.now();
+    const seconds = (now - this.#lastWait) / 1000;
+    this.#lastWait = now;
+    this.imagesPerSecond = pending.length * this.batch / seconds;
+    this.#window = Math.max(1, Math.min(capacity, Math.ceil(secondsBetweenWaits * pending.length / seconds)));
+
+    const lines: StepMetrics[] = [];
+    pending.forEach((step, index) => {
+      step.roles.forEach((role, pass) => this.#note(values[index * this.passes + pass], role, step));
+      if (step.step % this.logEvery === 0 || (last && index === pending.length - 1)) {
+        lines.push(this.#line(step));
+      }
+    });
+    return lines;
+  }
+
+  #note(loss: number, role: SandwichPass["role"], { step, learningRate }: PendingStep): void {
+    if (!Number.isFinite(loss)) {
+      throw new TrainingError(
+        `The loss of the ${role} architecture is ${loss} in step ${step} (learning rate ${
+          learningRate.toPrecision(3)
+        }). ` +
+          `The last checkpoint is from before. Lower optimizer.learningRate or add optimizer.warmupEpochs.`,
+      );
+    }
+    this.#means.all.add(loss);
+    this.#means[role].add(loss);
+  }
+
+  #line({ step, epoch, learningRate }: PendingStep): StepMetrics {
+    const { all, largest, smallest, random } = this.#means;
+    this.#means = { all: new Mean(), largest: new Mean(), smallest: new Mean(), random: new Mean() };
+    this.loss = all.value!;
+    return {
+      step,
+      epoch,
+      loss: all.value!,
+      lossMax: largest.value,
+      lossMin: smallest.value,
+      lossRandom: random.value,
+      lr: learningRate,
+      imagesPerSecond: Number(this.imagesPerSecond.toPrecision(4)),
+    };
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    this.#losses.release();
+  }
+}

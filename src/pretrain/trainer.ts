@@ -1,0 +1,233 @@
+/** The training loop: order of the images, steps, log, evaluation, checkpoints, interruption. */
+import type { Config } from "../config/schema.ts";
+import { batchCount, batchesOf, epochOrder } from "../data/order.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { purpose, Random } from "../random.ts";
+import type { SandwichPass } from "../space/search_space.ts";
+import type { KnnMetrics, StepMetrics } from "../store/metrics.ts";
+import type { RunFolder } from "../store/run_folder.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { saveCheckpoint } from "./checkpoint.ts";
+import { LossLog } from "./loss_log.ts";
+import { learningRate } from "./schedule.ts";
+import type { PretrainState } from "./state.ts";
+import { recordStep } from "./step.ts";
+
+/** Makes the views of a step's images. */
+export interface ViewSource {
+  /**
+   * One tensor [length of the list, 3, H, W] for each list of image indices: the views that belong to this step. The
+   * caller releases them.
+   */
+  views(step: number, lists: readonly Uint32Array[]): Promise<Tensor[]>;
+}
+
+/** What the trainer tells while it runs. */
+export interface TrainingObserver {
+  /** After each wait for the device. */
+  onProgress(done: { step: number; totalSteps: number; loss: number; imagesPerSecond: number }): void;
+  /** After each evaluation. */
+  onKnn(line: KnnMetrics): void;
+}
+
+/** What the trainer is given. */
+export interface TrainingTask {
+  gpu: Gpu;
+  config: Config;
+  state: PretrainState;
+  folder: RunFolder;
+  views: ViewSource;
+  /** Indices of the training images. */
+  images: Uint32Array;
+  /** Evaluates the present network; absent without labels. */
+  evaluate?: (step: number, epoch: number) => Promise<KnnMetrics>;
+  observer: TrainingObserver;
+  /** Stops after the present step when aborted. */
+  signal: AbortSignal;
+}
+
+/** How a run ended. */
+export interface TrainingResult {
+  steps: number;
+  epochs: number;
+  /** Mean loss of the last metrics line; undefined when no step was made. */
+  loss: number | undefined;
+  /** Accuracy of the last evaluation. */
+  knn: number | undefined;
+  /** Seconds in this process, evaluations included. */
+  seconds: number;
+  imagesPerSecond: number;
+  /** Stopped by the signal before the last step. */
+  interrupted: boolean;
+  /** Seconds spent on recording steps, and in steps altogether. */
+  hostSeconds: number;
+  stepSeconds: number;
+}
+
+/** Minutes after which a long epoch is saved in its middle. */
+const minutesBetweenCheckpoints = 10;
+
+/** Steps of an epoch. */
+export function stepsPerEpoch(config: Config, images: number): number {
+  return batchCount(images, {
+    batchSize: config.training.batch,
+    dropLast: config.training.lastBatch === "drop",
+  });
+}
+
+/** Trains from the state's step to the last one, or until interrupted. */
+export class Trainer {
+  readonly #task: TrainingTask;
+  readonly #perEpoch: number;
+  readonly #log: LossLog;
+  #batches: { epoch: number; list: Uint32Array[] } = { epoch: -1, list: [] };
+  #hostSeconds = 0;
+  #stepSeconds = 0;
+  #knn: number | undefined;
+  #lastSave = performance.now();
+
+  constructor(task: TrainingTask) {
+    this.#task = task;
+    this.#perEpoch = stepsPerEpoch(task.config, task.images.length);
+    const { sandwich, training } = task.config;
+    const passes = (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random;
+    this.#log = new LossLog(task.gpu, passes, training.batch, training.logEvery);
+  }
+
+  /** Runs until the end or the signal; writes metrics and checkpoints. */
+  async run(): Promise<TrainingResult> {
+    const { config, state, signal } = this.#task;
+    const started = performance.now();
+    const firstStep = state.step;
+    const total = config.training.epochs * this.#perEpoch;
+    if (state.step === 0) {
+      await this.#save();
+      if (total > 0) await this.#evaluate();
+    }
+    while (state.step < total && !signal.aborted) {
+      await this.#step();
+      const epochDone = state.step % this.#perEpoch === 0;
+      if (this.#log.due || epochDone || signal.aborted || state.step === total) await this.#collect(total);
+      if (epochDone) await this.#finishEpoch();
+      else if (performance.now() - this.#lastSave > 60_000 * minutesBetweenCheckpoints) {
+        await this.#collect(total);
+        await this.#save();
+      }
+    }
+    if (state.step % this.#perEpoch !== 0) await this.#save();
+    this.#log.release();
+    const seconds = (performance.now() - started) / 1000;
+    return {
+      steps: state.step,
+      epochs: Math.floor(state.step / this.#perEpoch),
+      loss: Number.isNaN(this.#log.loss) ? undefined : this.#log.loss,
+      knn: this.#knn,
+      seconds,
+      imagesPerSecond: (state.step - firstStep) * config.training.batch / Math.max(this.#stepSeconds, 1e-9),
+      interrupted: state.step < total,
+      hostSeconds: this.#hostSeconds,
+      stepSeconds: this.#stepSeconds,
+    };
+  }
+
+  get #epoch(): number {
+    return Math.floor(this.#task.state.step / this.#perEpoch);
+  }
+
+  #batch(): Uint32Array {
+    const { config, images, state } = this.#task;
+    const epoch = this.#epoch;
+    if (this.#batches.epoch !== epoch) {
+      const { batch, lastBatch, seed } = config.training;
+      const order = epochOrder(images, seed, epoch);
+      this.#batches = { epoch, list: batchesOf(order, { batchSize: batch, dropLast: lastBatch === "drop" }) };
+    }
+    return this.#batches.list[state.step % this.#perEpoch];
+  }
+
+  async #step(): Promise<void> {
+    const started = performance.now();
+    const { gpu, config, state, views } = this.#task;
+    const { seed, epochs } = config.training;
+    const batch = this.#batch();
+    const epoch = this.#epoch;
+    const passes = state.space.sandwich(new Random(seed, purpose.architecture, state.step), config.sandwich);
+    const shuffle = this.#shuffledKeys(batch);
+    const keyPositions = shuffle && Tensor.from(gpu, shuffle.positions);
+    const [queryImages, keyImages] = await views.views(state.step, [batch, shuffle?.batch ?? batch]);
+    const rate = learningRate(config.optimizer, state.step, this.#perEpoch, epochs);
+    recordStep(state, {
+      queryImages,
+      keyImages,
+      keyPositions,
+      architectures: passes.map((pass) => pass.architecture),
+      learningRate: rate,
+      losses: this.#log.slot,
+    });
+    for (const tensor of [queryImages, keyImages, keyPositions]) tensor?.release();
+    gpu.stream.submit();
+    this.#log.add({
+      step: state.step,
+      epoch,
+      learningRate: rate,
+      roles: passes.map((pass: SandwichPass) => pass.role),
+    });
+    const seconds = (performance.now() - started) / 1000;
+    this.#hostSeconds += seconds;
+    this.#stepSeconds += seconds;
+  }
+
+  /** The keys' batch in another order, and where each image is in it; only where batchnorm groups see a difference. */
+  #shuffledKeys(batch: Uint32Array): { batch: Uint32Array; positions: Uint32Array<ArrayBuffer> } | undefined {
+    const { config, state } = this.#task;
+    if (!config.moco.shuffle || config.moco.batchnormGroups === 1) return undefined;
+    const order = new Random(config.training.seed, purpose.keyShuffle, state.step).permutation(batch.length);
+    const positions = new Uint32Array(batch.length);
+    order.forEach((image, position) => positions[image] = position);
+    return { batch: order.map((image) => batch[image]), positions };
+  }
+
+  async #collect(total: number): Promise<void> {
+    const started = performance.now();
+    const { state, folder, observer, signal } = this.#task;
+    const lines: StepMetrics[] = await this.#log.collect(signal.aborted || state.step === total);
+    this.#stepSeconds += (performance.now() - started) / 1000;
+    if (lines.length > 0) await folder.appendMetrics(...lines);
+    observer.onProgress({
+      step: state.step,
+      totalSteps: total,
+      loss: this.#log.loss,
+      imagesPerSecond: this.#log.imagesPerSecond,
+    });
+  }
+
+  async #finishEpoch(): Promise<void> {
+    const { config } = this.#task;
+    const { epochs, checkpointEvery } = config.training;
+    const done = this.#epoch;
+    const { every } = config.knn;
+    if (every > 0 && (done % every === 0 || done === epochs)) await this.#evaluate();
+    const kept = checkpointEvery > 0 && (done % checkpointEvery === 0 || done === epochs);
+    await this.#save(kept ? done : undefined);
+  }
+
+  async #evaluate(): Promise<void> {
+    const { config, state, evaluate, folder, observer } = this.#task;
+    if (!evaluate || config.knn.every === 0) return;
+    const line = await evaluate(state.step, this.#epoch);
+    this.#knn = line.knn;
+    await folder.appendMetrics(line);
+    observer.onKnn(line);
+    this.#log.restartClock();
+  }
+
+  /** Writes the last checkpoint, and one of its own for `keptEpoch`. Metrics up to here are on the disk already. */
+  async #save(keptEpoch?: number): Promise<void> {
+    const { state, folder } = this.#task;
+    const paths = [folder.lastCheckpointPath];
+    if (keptEpoch !== undefined) paths.unshift(folder.epochCheckpointPath(keptEpoch));
+    await saveCheckpoint(state, this.#epoch, ...paths);
+    this.#lastSave = performance.now();
+    this.#log.restartClock();
+  }
+}
