@@ -1,0 +1,91 @@
+/** Progress of a long loop: a bar on a terminal, a line now and then elsewhere. */
+
+import { formatDuration, formatRate } from "./format.ts";
+import type { Logger } from "./logger.ts";
+
+/** What a {@linkcode Progress} shows. */
+export interface ProgressOptions {
+  readonly logger: Logger;
+  /** What is going on, e.g. `pretrain`. */
+  readonly label: string;
+  /** Number of steps in all. */
+  readonly total: number;
+  /** What a step is, in the plural, e.g. `steps`. */
+  readonly unit: string;
+  /** Steps done before this run, e.g. by the run that is resumed. */
+  readonly done?: number;
+  /** Clock in milliseconds; for tests. */
+  readonly now?: () => number;
+}
+
+const barWidth = 20;
+/** Milliseconds between two redraws of the bar. */
+const redrawInterval = 100;
+/** Milliseconds between two lines when there is no terminal. */
+const lineInterval = 10_000;
+/** The rate is that of the last so many milliseconds: what a cold start costs is soon forgotten. */
+const rateWindow = 15_000;
+
+/** Shows fraction, rate, time left and the caller's own fields (loss, images/s). */
+export class Progress {
+  readonly #options: ProgressOptions;
+  readonly #now: () => number;
+  #samples: { time: number; done: number }[];
+  #fields: Readonly<Record<string, string>> = {};
+  #shown = -Infinity;
+
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#samples = [{ time: this.#now(), done: options.done ?? 0 }];
+  }
+
+  /**
+   * Reports steps done.
+   *
+   * @param done steps done so far, with those before this run
+   * @param fields further values by name; they stay until replaced
+   */
+  update(done: number, fields: Readonly<Record<string, string>> = {}): void {
+    const time = this.#now();
+    this.#fields = { ...this.#fields, ...fields };
+    this.#samples.push({ time, done });
+    while (this.#samples.length > 2 && this.#samples[1].time <= time - rateWindow) this.#samples.shift();
+    const interval = this.#options.logger.target.isTerminal ? redrawInterval : lineInterval;
+    if (time - this.#shown >= interval) this.#show(time);
+  }
+
+  /** Shows the last state once more, as a line that stays. */
+  finish(): void {
+    const { logger } = this.#options;
+    const line = this.#line();
+    logger.status("");
+    logger.info(line);
+  }
+
+  #show(time: number): void {
+    this.#shown = time;
+    const { logger, total } = this.#options;
+    if (!logger.target.isTerminal) return logger.info(this.#line());
+    const filled = Math.round(barWidth * this.#last / Math.max(1, total));
+    logger.status(`${"█".repeat(filled)}${"░".repeat(Math.max(0, barWidth - filled))} ${this.#line()}`);
+  }
+
+  get #last(): number {
+    return this.#samples[this.#samples.length - 1].done;
+  }
+
+  #line(): string {
+    const { label, total, unit } = this.#options;
+    const first = this.#samples[0], last = this.#samples[this.#samples.length - 1];
+    const rate = 1000 * (last.done - first.done) / (last.time - first.time);
+    const parts = [
+      `${label} ${Math.floor(100 * last.done / Math.max(1, total))} % (${last.done}/${total} ${unit})`,
+    ];
+    if (rate > 0 && Number.isFinite(rate)) {
+      parts.push(`${formatRate(rate)} ${unit}/s`);
+      if (last.done < total) parts.push(`${formatDuration((total - last.done) / rate)} left`);
+    }
+    return [...parts, ...Object.entries(this.#fields).map(([name, value]) => `${name} ${value}`)].join(", ");
+  }
+}
