@@ -31,19 +31,31 @@ export const syntheticClasses: readonly string[] = textures.map((texture) => tex
 
 type Colour = readonly [number, number, number];
 
+// These numbers decide how fast the set is learnt; they were chosen by contrastive training of a small network.
+const saturation = 0.25;
+const leastContrast = 0.7;
+const leastCoverage = 0.75;
+
 const luma = ([red, green, blue]: Colour) => 0.299 * red + 0.587 * green + 0.114 * blue;
 
+/**
+ * A muted colour: a random gray with a quarter of a random colour's hue. With full colours a contrastive learner tells
+ * images apart by their palette and never looks at the structure.
+ */
 function randomColour(random: Random): Colour {
-  return [random.uniform(), random.uniform(), random.uniform()];
+  const full: Colour = [random.uniform(), random.uniform(), random.uniform()];
+  const own = luma(full), wanted = random.uniform();
+  const mute = (channel: number) => wanted + saturation * (channel - own);
+  return [mute(full[0]), mute(full[1]), mute(full[2])];
 }
 
-/** Ink and paper that stay apart in grayscale, as augmentation removes colour. */
+/** Ink and paper that stay apart in grayscale, as augmentation removes colour; either may be the darker. */
 function randomInks(random: Random): [Colour, Colour] {
   let ink: Colour, paper: Colour;
   do {
     ink = randomColour(random);
     paper = randomColour(random);
-  } while (Math.abs(luma(ink) - luma(paper)) < 0.3);
+  } while (Math.abs(luma(ink) - luma(paper)) < leastContrast);
   return [ink, paper];
 }
 
@@ -101,26 +113,26 @@ export function syntheticScene(index: number, options: { seed: number; size: num
   const { seed, size } = options;
   const random = new Random(seed, purpose.synthetic, index);
   const label = index % textures.length;
-  const { pattern, period: [shortest, longest] } = textures[label];
+  const { pattern, cell: [smallest, largest] } = textures[label];
 
-  const period = shortest * (longest / shortest) ** random.uniform();
+  const cell = smallest * (largest / smallest) ** random.uniform();
   const angle = random.uniform(0, 2 * Math.PI);
   const stretch = Math.exp(random.uniform(-0.1, 0.1));
-  const toU = Math.cos(angle) / period, toV = Math.sin(angle) / period;
+  const toU = Math.cos(angle) / cell, toV = Math.sin(angle) / cell;
   const phaseU = random.uniform(0, 64), phaseV = random.uniform(0, 64);
   const weight = random.uniform(-1, 1);
-  const pixelsPerPeriod = period * size;
+  const pixelsPerCell = cell * size;
   const [ink, paper] = randomInks(random);
 
   const region = new Blob(random, random.uniform(0.35, 0.65), random.uniform(0.35, 0.65), 0.5, 0.2);
-  region.fit(random.uniform(0.6, 1.0));
-  const clutter = randomPatches(random, random.integer(4), 0.06, 0.25);
-  const occluders = randomPatches(random, random.integer(3), 0.05, 0.13);
+  region.fit(random.uniform(leastCoverage, 1));
+  const clutter = randomPatches(random, random.integer(3), 0.06, 0.25);
+  const occluders = randomPatches(random, random.integer(2), 0.05, 0.13);
 
   const ground = randomColour(random);
-  const groundRamps = [randomRamp(random, 0.6), randomRamp(random, 0.6), randomRamp(random, 0.6)];
-  const light = randomRamp(random, 0.7);
-  const noise = random.uniform(0, 0.1);
+  const groundRamps = [randomRamp(random, 0.3), randomRamp(random, 0.3), randomRamp(random, 0.3)];
+  const light = randomRamp(random, 0.4);
+  const noise = random.uniform(0, 0.04);
   const noiseSeed = random.word();
 
   const pixels = new Uint8Array(4 * size * size);
@@ -140,7 +152,7 @@ export function syntheticScene(index: number, options: { seed: number; size: num
           (y * toU - x * toV) / stretch + phaseV,
           weight,
         );
-        const amount = Math.min(1, Math.max(0, 0.5 + distance * pixelsPerPeriod));
+        const amount = Math.min(1, Math.max(0, 0.5 + distance * pixelsPerCell));
         for (let channel = 0; channel < 3; channel++) {
           colour[channel] = paper[channel] + amount * (ink[channel] - paper[channel]);
         }
