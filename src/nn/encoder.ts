@@ -1,4 +1,5 @@
 /** Backbone and projection head with their weights: what MoCo calls an encoder. */
+import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";
 import type { Architecture } from "../space/architecture.ts";
@@ -19,7 +20,8 @@ export interface HeadDefinition {
   readonly dimension: number;
 }
 
-function headShapes(head: HeadDefinition, features: number): [name: string, shape: Shape][] {
+function headShapes(head: HeadDefinition | undefined, features: number): [name: string, shape: Shape][] {
+  if (!head) return [];
   if (head.kind === "linear") {
     return [["fc.weight", [head.dimension, features]], ["fc.bias", [head.dimension]]];
   }
@@ -34,7 +36,7 @@ function headShapes(head: HeadDefinition, features: number): [name: string, shap
 /** How an encoder is run; see {@linkcode Pass}. */
 export type PassOptions = Omit<Pass, "weights" | "statistics"> & { statistics?: Statistics };
 
-/** An elastic ResNet with a projection head and weights on the device. */
+/** An elastic ResNet with weights on the device; with a projection head, unless it was cut out without one. */
 export class Encoder {
   readonly network: ElasticResNet;
   readonly shapes: WeightShapes;
@@ -42,7 +44,7 @@ export class Encoder {
   readonly statistics: Statistics;
 
   /** @param trained whether gradients are kept */
-  constructor(gpu: Gpu, space: SearchSpace, readonly head: HeadDefinition, trained: boolean) {
+  constructor(gpu: Gpu, space: SearchSpace, readonly head: HeadDefinition | undefined, trained: boolean) {
     this.network = new ElasticResNet(space);
     const { parameters, statistics } = this.network.shapes();
     this.shapes = {
@@ -90,6 +92,7 @@ export class Encoder {
    * @returns [N, dimension], not normalised
    */
   project(pass: Pass, pooled: Tensor): Tensor {
+    if (!this.head) throw new ShapeError("an encoder without a head has no projection");
     const { tape, weights } = pass;
     const layer = (input: Tensor, name: string) =>
       linear(tape, input, weights.parameter(`${name}.weight`), weights.parameter(`${name}.bias`));

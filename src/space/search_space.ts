@@ -32,6 +32,11 @@ export interface SpaceDefinition {
   readonly strides: readonly number[];
   /** Names for single architectures, as ids. */
   readonly named: Readonly<Record<string, string>>;
+  /**
+   * Whether each stage's first block projects its shortcut. Left out of configurations, where the choices tell; a
+   * subnet that was cut out keeps the projections of its supernet ({@linkcode SearchSpace.cut}).
+   */
+  readonly downsample?: readonly boolean[];
 }
 
 /** Which passes a training step makes; the `sandwich` section of a configuration. */
@@ -124,6 +129,10 @@ export class SearchSpace {
     this.min = this.at(0);
     this.max = this.at(this.size - 1);
     this.named = new Map(Object.entries(named).map(([name, id]) => [name, this.#resolveNamed(name, id)]));
+    definition.downsample?.forEach((present, stage) => {
+      if (present || !this.#needsDownsample(stage)) return;
+      throw fault(`downsample[${stage}]`, `is false, but an identity does not fit stage ${stage + 1}.`);
+    });
   }
 
   /** Number of stages, 2 to 6. */
@@ -145,11 +154,32 @@ export class SearchSpace {
    * a fixed ResNet: resnet18's `layer1.0` has no downsample, resnet50's has.
    */
   hasDownsample(stage: number): boolean {
+    return this.definition.downsample?.[stage] ?? this.#needsDownsample(stage);
+  }
+
+  #needsDownsample(stage: number): boolean {
     const { block, stem, widths, strides } = this.definition;
     if (block === "bottleneck" || strides[stage] !== 1) return true;
     const incoming = stage === 0 ? stem.widths : widths[stage - 1];
     const outgoing = widths[stage];
     return incoming.length > 1 || outgoing.length > 1 || incoming[0] !== outgoing[0];
+  }
+
+  /**
+   * The space of a single architecture, with the blocks that it has in this one: what a subnet is once it is cut out.
+   *
+   * @throws {ConfigurationError} when the architecture cannot be cut out ({@linkcode canCut})
+   */
+  cut(architecture: Architecture): SearchSpace {
+    const { stem, widths, depths } = this.resolve(formatArchitecture(architecture));
+    return new SearchSpace({
+      ...this.definition,
+      stem: { kind: this.definition.stem.kind, widths: [stem] },
+      widths: widths.map((width) => [width]),
+      depths: depths.map((depth) => [depth]),
+      named: {},
+      downsample: widths.map((_, stage) => this.hasDownsample(stage)),
+    });
   }
 
   /** Whether an architecture is one of the {@linkcode size} that are sampled, numbered and ranked. */

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { ConfigurationError } from "../../src/errors.ts";
 import { purpose, Random } from "../../src/random.ts";
 import { formatArchitecture, parseArchitecture } from "../../src/space/architecture.ts";
+import { parameters } from "../../src/space/cost.ts";
 import { SearchSpace, type SpaceDefinition } from "../../src/space/search_space.ts";
 import { published, resnet18, small } from "./spaces.ts";
 
@@ -135,4 +136,24 @@ Deno.test("a definition that cannot be used is refused by field", () => {
   for (const [part, message] of cases) {
     assertThrows(() => new SearchSpace({ ...small, ...part }), ConfigurationError, message);
   }
+});
+
+Deno.test("a cut subnet is a space of one with its supernet's projections", () => {
+  const space = new SearchSpace(small);
+  const architecture = space.resolve("8-8.8-2.1");
+  const cut = space.cut(architecture);
+  assertEquals(cut.size, 1);
+  assertEquals(cut.max, architecture);
+  assertEquals([cut.hasDownsample(0), cut.hasDownsample(1)], [true, true]);
+  assertEquals(cut.cut(architecture).definition, cut.definition);
+  const alone = new SearchSpace({ ...cut.definition, downsample: undefined });
+  assertFalse(alone.hasDownsample(0));
+  assertEquals(parameters(cut, architecture), parameters(space, architecture));
+  assertEquals(formatArchitecture(space.cut(parseArchitecture("4-8.8-1.2")).max), "4-8.8-1.2");
+  assertThrows(() => space.cut(parseArchitecture("4-8.9-1.1")), ConfigurationError, "stage 2 width 9");
+  assertThrows(
+    () => new SearchSpace({ ...cut.definition, downsample: [true, false] }),
+    ConfigurationError,
+    "space.downsample[1]: is false",
+  );
 });
