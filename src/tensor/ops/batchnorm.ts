@@ -15,6 +15,9 @@ export interface RunningStatistics {
   readonly variance: Tensor;
 }
 
+/** Added to every variance, as PyTorch does. */
+export const batchnormEpsilon = 1e-5;
+
 /** What batchnorm does besides normalising. */
 export interface BatchnormOptions {
   /** Normalise with the batch's statistics and update the running ones; or, false, with the running ones. */
@@ -27,7 +30,7 @@ export interface BatchnormOptions {
   relu?: boolean;
   /** Weight of the new statistics in the running ones. Default 0.1. */
   momentum?: number;
-  /** Default 1e-5. */
+  /** Default {@linkcode batchnormEpsilon}. */
   epsilon?: number;
 }
 
@@ -72,7 +75,8 @@ export function batchnorm(
   running: RunningStatistics,
   options: BatchnormOptions,
 ): Tensor {
-  const { training, groups = 1, residual, relu = false, momentum = 0.1, epsilon = 1e-5 } = options;
+  const { training, groups = 1, residual, relu = false, momentum = 0.1, epsilon = batchnormEpsilon } =
+    options;
   const [batch, channels, height = 1, width = 1] = input.shape;
   const plane = height * width;
   if (channels > weight.value.length) {

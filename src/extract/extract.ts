@@ -1,0 +1,39 @@
+/** From a pretrained encoder to a plain model: recalibrate batchnorm, cut. */
+import { recalibrate } from "../evaluate/calibrate.ts";
+import type { Encoder } from "../nn/encoder.ts";
+import type { Architecture } from "../space/architecture.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { cutSubnet } from "./cut.ts";
+import type { Calibration, ModelInput, PlainModel } from "./model.ts";
+
+/** Images to take batchnorm statistics from. */
+export interface CalibrationImages extends Calibration {
+  /** Normalised images [N, 3, H, W] in batches, from the start at every call; the reader releases them. */
+  batches(): AsyncIterable<Tensor> | Iterable<Tensor>;
+}
+
+/**
+ * Cuts a subnet out, with batchnorm statistics of its own.
+ *
+ * @param images undefined keeps the encoder's running statistics, a mixture over all architectures of training
+ * @throws {ConfigurationError} when the architecture cannot be cut out of the encoder's space
+ */
+export async function extractSubnet(
+  encoder: Encoder,
+  architecture: Architecture,
+  input: ModelInput,
+  images: CalibrationImages | undefined,
+): Promise<PlainModel> {
+  const space = encoder.network.space.cut(architecture);
+  if (!images) {
+    const weights = await cutSubnet(encoder, architecture, encoder.statistics);
+    return { space, input, calibration: undefined, weights };
+  }
+  const statistics = await recalibrate(encoder, architecture, images.batches());
+  try {
+    const weights = await cutSubnet(encoder, architecture, statistics);
+    return { space, input, calibration: { images: images.images, source: images.source }, weights };
+  } finally {
+    statistics.release();
+  }
+}

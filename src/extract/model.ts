@@ -1,0 +1,152 @@
+/** A subnet that was cut out: plain weights on the host with all that is needed to run them. */
+import { z } from "zod";
+import { DataError } from "../errors.ts";
+import { formatArchitecture, parseArchitecture } from "../space/architecture.ts";
+import { macs, parameters } from "../space/cost.ts";
+import { SearchSpace } from "../space/search_space.ts";
+import { version } from "../version.ts";
+import type { PlainWeights } from "./cut.ts";
+
+/** The images that a model was made for: side in pixels, and the normalisation (value / 255 - mean) / std. */
+export interface ModelInput {
+  readonly imageSize: number;
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+}
+
+/** The images that the batchnorm statistics were taken from. */
+export interface Calibration {
+  readonly images: number;
+  /** Data specification. */
+  readonly source: string;
+}
+
+/** What a model file says beside the weights. */
+export interface ModelDescription {
+  /** The space of this one architecture; see {@linkcode SearchSpace.cut}. */
+  readonly space: SearchSpace;
+  readonly input: ModelInput;
+  /** Undefined for the running statistics of pretraining, which are a mixture over architectures. */
+  readonly calibration: Calibration | undefined;
+}
+
+/** A subnet on the host. */
+export interface PlainModel extends ModelDescription {
+  readonly weights: PlainWeights;
+}
+
+/** Raised with every change of the metadata or the tensors. */
+const modelFormat = "scion-model-1";
+
+/** Multiplications for one image of the model's size, and parameters. */
+export function modelCosts({ space, input }: ModelDescription): { macs: number; params: number } {
+  return { macs: macs(space, space.max, input.imageSize), params: parameters(space, space.max) };
+}
+
+/** The description as a file's metadata, every value a JSON text or a plain word. */
+export function formatMetadata(model: ModelDescription): Record<string, string> {
+  const { space, input, calibration } = model;
+  const { block, stem, strides } = space.definition;
+  const costs = modelCosts(model);
+  return {
+    format: modelFormat,
+    scion: version,
+    arch: formatArchitecture(space.max),
+    block,
+    stem: stem.kind,
+    strides: JSON.stringify(strides),
+    expansion: String(space.expansion),
+    imageSize: String(input.imageSize),
+    mean: JSON.stringify(input.mean),
+    std: JSON.stringify(input.std),
+    calibration: calibration ? JSON.stringify(calibration) : "none",
+    macs: String(costs.macs),
+    params: String(costs.params),
+  };
+}
+
+const count = z.int().min(1);
+const channels = z.tuple([z.number(), z.number(), z.number()]);
+const calibration = z.object({ images: count, source: z.string() });
+
+/** A metadata value that holds JSON. */
+function json<T extends z.ZodType>(schema: T) {
+  return z.string().transform((text, context) => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: "custom", message: "is not JSON" });
+      return z.NEVER;
+    }
+  }).pipe(schema);
+}
+
+const metadataSchema = z.object({
+  arch: z.string(),
+  block: z.enum(["bottleneck", "basic"]),
+  stem: z.enum(["7x7", "3x3"]),
+  strides: json(z.array(count)),
+  imageSize: json(count),
+  mean: json(channels),
+  std: json(channels),
+  calibration: z.union([z.literal("none").transform(() => undefined), json(calibration)]),
+});
+
+/**
+ * Reads a file's metadata back. Which stages project their shortcut is told by the names of the tensors.
+ *
+ * @param file path and contents of a safetensors file
+ * @throws {DataError} when the file is no model, one of another format, or contradicts itself
+ */
+export function parseMetadata(file: {
+  readonly path: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, unknown>;
+}): ModelDescription {
+  const { path, metadata, tensors } = file;
+  expectModel(path, metadata);
+  const result = metadataSchema.safeParse(metadata);
+  if (!result.success) {
+    const { path: [field], message } = result.error.issues[0];
+    throw new DataError(
+      `${path} is damaged: its metadata "${String(field)}" is ${JSON.stringify(metadata[String(field)])} ` +
+        `(${message}). Extract the model again.`,
+    );
+  }
+  const { arch, block, stem, strides, imageSize, mean, std, calibration } = result.data;
+  try {
+    const { stem: stemWidth, widths, depths } = parseArchitecture(arch);
+    const space = new SearchSpace({
+      block,
+      stem: { kind: stem, widths: [stemWidth] },
+      widths: widths.map((width) => [width]),
+      depths: depths.map((depth) => [depth]),
+      strides,
+      named: {},
+      downsample: widths.map((_, stage) => tensors.has(`layer${stage + 1}.0.downsample.0.weight`)),
+    });
+    return { space, input: { imageSize, mean, std }, calibration };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new DataError(`${path} is damaged: ${error.message} Extract the model again.`, { cause: error });
+  }
+}
+
+function expectModel(path: string, { format, step, config }: Readonly<Record<string, string>>): void {
+  if (format === modelFormat) return;
+  if (step !== undefined && config !== undefined) {
+    throw new DataError(
+      `${path} is a checkpoint, not an extracted model. Give its run folder with --run, or cut a subnet out of it ` +
+        `with "deno task extract".`,
+    );
+  }
+  if (format?.startsWith("scion-model-")) {
+    throw new DataError(
+      `${path} has model format ${format}; this version reads ${modelFormat}. Use the version of Scion that wrote it.`,
+    );
+  }
+  throw new DataError(
+    `${path} is not an extracted model: its metadata do not say "format": "${modelFormat}". ` +
+      `"deno task extract" writes such files.`,
+  );
+}

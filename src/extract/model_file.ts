@@ -1,0 +1,67 @@
+/** Extracted models as `.safetensors` files: torchvision's names, and the description as metadata. */
+import { DataError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { Encoder } from "../nn/encoder.ts";
+import { ElasticResNet } from "../nn/resnet.ts";
+import { expectTensor, readSafetensors, type TensorOf, writeSafetensors } from "../store/safetensors.ts";
+import { formatMetadata, type ModelDescription, parseMetadata, type PlainModel } from "./model.ts";
+
+/** An extracted model on the device. */
+export interface RunnableModel extends ModelDescription {
+  /** Runs `space.max`; has no head. The caller releases it. */
+  readonly encoder: Encoder;
+}
+
+/**
+ * Writes a model, atomically.
+ *
+ * @throws {DataError} when the file system refuses
+ */
+export async function writeModel(path: string, model: PlainModel): Promise<void> {
+  await writeSafetensors(path, model.weights, formatMetadata(model));
+}
+
+/**
+ * Reads a model.
+ *
+ * @throws {DataError} when the file is missing, truncated, no extracted model, or lacks tensors of its architecture
+ */
+export async function readModel(path: string): Promise<PlainModel> {
+  const file = await readSafetensors(path);
+  const description = parseMetadata(file);
+  const { parameters, statistics } = new ElasticResNet(description.space).shapes();
+  const weights = new Map<string, TensorOf<"F32">>();
+  for (const [name, shape] of [...parameters, ...statistics]) {
+    weights.set(name, expectTensor(file, name, "F32", shape) as TensorOf<"F32">);
+  }
+  const unknown = [...file.tensors.keys()].find((name) => !weights.has(name));
+  if (unknown === undefined) return { ...description, weights };
+  throw new DataError(
+    `${path} is damaged: its tensor "${unknown}" is not part of the architecture ${file.metadata.arch}. ` +
+      `Extract the model again.`,
+  );
+}
+
+/**
+ * Brings a model to the device. Its encoder is used like a pretrained one, with `space.max` as architecture.
+ *
+ * @throws {GpuError} when a tensor is larger than the adapter binds
+ */
+export function uploadModel(gpu: Gpu, model: PlainModel): RunnableModel {
+  const encoder = new Encoder(gpu, model.space, undefined, false);
+  for (const arena of [encoder.weights.values, encoder.statistics.arena]) {
+    for (const [name, tensor] of arena.entries()) {
+      tensor.write(model.weights.get(name)!.data as Float32Array<ArrayBuffer>);
+    }
+  }
+  return { space: model.space, input: model.input, calibration: model.calibration, encoder };
+}
+
+/**
+ * Reads a model file and brings it to the device.
+ *
+ * @throws {DataError} as {@linkcode readModel}
+ */
+export async function openModel(gpu: Gpu, path: string): Promise<RunnableModel> {
+  return uploadModel(gpu, await readModel(path));
+}
