@@ -33,8 +33,8 @@ export const basicSpace: SpaceDefinition = {
 export function lively(name: string, shape: Shape, random: Random): Float32Array<ArrayBuffer> {
   const values = new Float32Array(elements(shape));
   if (shape.length === 4) {
-    const deviation = Math.sqrt(2 / (shape[1] * shape[2] * shape[3]));
-    return values.map(() => deviation * random.normal());
+    const bound = Math.sqrt(6 / (shape[1] * shape[2] * shape[3]));
+    return values.map(() => random.uniform(-bound, bound));
   }
   if (name.endsWith("running_var")) return values.map(() => random.uniform(0.5, 2));
   if (name.endsWith("running_mean") || name.endsWith("bias")) {

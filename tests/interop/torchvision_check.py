@@ -3,11 +3,13 @@
     python3 tests/interop/torchvision_check.py --model subnet.safetensors --images images.safetensors \
         --out features.safetensors [--against other.safetensors]
 
-The network is torchvision's ResNet of the block, widths and depths that the file's tensor shapes tell. Stages after the first
-have stride 2 (`--strides` for others), a 3x3 stem has stride 1 and no max-pool. `--images` is a tensor file (`images` f32
-[N,3,H,W]). The output holds `c2` to `c5` and `features` (pooled), in evaluation mode; tensors of the same names in `--against` are compared.
+The network is torchvision's ResNet of the block, widths and depths that the file's tensor shapes tell, with the strides of its
+metadata; a 3x3 stem has stride 1 and no max-pool. `--images` is a tensor file (`images` f32 [N,3,H,W]). The output holds `c2`, `c3`, … and
+`features` (pooled), in evaluation mode and float64, and as metadata whether the file loads into torchvision's `resnet50` as it
+is; tensors of the same names in `--against` are compared.
 """
 import argparse
+import json
 import os
 import re
 import sys
@@ -32,7 +34,8 @@ def build(tensors, strides):
     network.bn1 = torch.nn.BatchNorm2d(stem)
     if not large:
         network.maxpool = torch.nn.Identity()
-    network.fc = torch.nn.Identity()
+    for stage in range(1, 5):
+        setattr(network, f"layer{stage}", torch.nn.Identity())
     inputs = stem
     for stage, first_stride in enumerate(strides, 1):
         width = shape[f"layer{stage}.0.conv1.weight"][0]
@@ -50,40 +53,43 @@ def build(tensors, strides):
 
 
 def load(network, tensors):
-    """Fills the network; every tensor must find its place and every place its tensor, but the two things an extracted
-    model has not: batchnorm's count of batches, and the classifier."""
-    state = {name: torch.from_numpy(numpy.array(value)) for name, value in tensors.items()}
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    missing = [name for name in missing if not name.endswith("num_batches_tracked") and not name.startswith("fc.")]
-    if missing or unexpected:
-        raise SystemExit(f"missing {missing}, unexpected {unexpected}")
+    """Fills the network strictly: every tensor finds its place and every place its tensor. An extracted model has no
+    classifier; batchnorm's counts of batches, which no inference reads, PyTorch fills in itself."""
+    network.fc = torch.nn.Identity()
+    network.load_state_dict({name: torch.from_numpy(numpy.array(value)) for name, value in tensors.items()}, strict=True)
     return network.eval()
+
+
+def fits_resnet50(tensors):
+    """Whether the tensors load strictly into torchvision's ResNet-50 without classifier."""
+    try:
+        load(torchvision.models.resnet50(weights=None), tensors)
+        return True
+    except RuntimeError:
+        return False
 
 
 def main():
     parser = argparse.ArgumentParser(description="Feature maps of an extracted model, by torchvision.")
     for name in ("model", "images", "out"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--strides", type=int, nargs=4, default=[1, 2, 2, 2], help="stride of each stage's first block")
-    parser.add_argument("--against", help="safetensors file whose c2 … c5, features are compared; status 1 beyond 1e-4")
+    parser.add_argument("--against", help="safetensors file whose c2, …, features are compared; status 1 beyond 1e-4")
     flags = parser.parse_args()
     tensors, metadata = safetensors_io.read(flags.model)
     print({name: value for name, value in metadata.items() if len(value) < 200})
-    network = load(build(tensors, flags.strides), tensors).double()
-    try:
-        load(torchvision.models.resnet50(weights=None), tensors)
-        print("loads into torchvision.models.resnet50 as it is")
-    except (SystemExit, RuntimeError):
-        print("another shape than torchvision.models.resnet50")
+    strides = json.loads(metadata["strides"])
+    network = load(build(tensors, strides), tensors).double()
+    resnet50 = fits_resnet50(tensors)
+    print("loads into torchvision.models.resnet50 as it is" if resnet50 else "another shape than torchvision.models.resnet50")
     x = torch.from_numpy(numpy.array(safetensors_io.read(flags.images)[0]["images"])).double()
     found = {}
     with torch.no_grad():
         x = network.maxpool(network.relu(network.bn1(network.conv1(x))))
-        for stage in range(1, 5):
+        for stage in range(1, len(strides) + 1):
             x = getattr(network, f"layer{stage}")(x)
             found[f"c{stage + 1}"] = x.numpy().astype(numpy.float32)
         found["features"] = x.mean((2, 3)).numpy().astype(numpy.float32)
-    safetensors_io.write(flags.out, found)
+    safetensors_io.write(flags.out, found, {"resnet50": str(resnet50).lower()})
     failed = False
     if flags.against:
         others = safetensors_io.read(flags.against)[0]

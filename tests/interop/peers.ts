@@ -1,0 +1,101 @@
+/** Other programs that run an extracted model, to compare with. Each may be missing. */
+import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
+import type { Shape } from "../../src/tensor/tensor.ts";
+
+/** An array on the host. */
+export interface HostTensor {
+  readonly shape: Shape;
+  readonly data: Float32Array<ArrayBuffer>;
+}
+
+/** Feature maps by name: `c2`, `c3`, … and `features`. */
+export type FeatureMaps = ReadonlyMap<string, HostTensor>;
+
+let python: Promise<string | undefined> | undefined;
+
+/** The Python of this machine that has PyTorch and torchvision; undefined when there is none. Looked for once. */
+export function findPython(): Promise<string | undefined> {
+  return python ??= searchPython();
+}
+
+async function searchPython(): Promise<string | undefined> {
+  for (const python of ["python3", "/usr/bin/python3", "python"]) {
+    const command = new Deno.Command(python, { args: ["-c", "import torch, torchvision"], stderr: "null" });
+    try {
+      if ((await command.output()).success) return python;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Loads a model file strictly into torchvision and runs it in float64.
+ *
+ * @param folder for files in between
+ * @returns feature maps, and whether torchvision's `resnet50` takes the file as it is
+ */
+export async function torchvisionFeatures(
+  python: string,
+  modelPath: string,
+  images: HostTensor,
+  folder: string,
+): Promise<{ features: FeatureMaps; resnet50: boolean }> {
+  const script = new URL("torchvision_check.py", import.meta.url).pathname;
+  const [input, output] = [`${folder}/images.safetensors`, `${folder}/features.safetensors`];
+  await writeSafetensors(input, [["images", { dtype: "F32", ...images }]]);
+  const args = [script, "--model", modelPath, "--images", input, "--out", output];
+  const { success, stderr } = await new Deno.Command(python, { args }).output();
+  if (!success) throw new Error(`${script} failed:\n${new TextDecoder().decode(stderr)}`);
+  const { tensors, metadata } = await readSafetensors(output);
+  const features = new Map([...tensors].map(([name, { shape, data }]) => [
+    name,
+    { shape, data: data as Float32Array<ArrayBuffer> },
+  ]));
+  return { features, resnet50: metadata.resnet50 === "true" };
+}
+
+/** The part of `onnxruntime-node` that is used here. */
+export interface OnnxRuntime {
+  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => unknown;
+  readonly InferenceSession: {
+    create(path: string): Promise<{
+      run(feeds: Record<string, unknown>): Promise<
+        Record<string, { readonly dims: readonly number[]; readonly data: Float32Array<ArrayBuffer> }>
+      >;
+      release(): Promise<void>;
+    }>;
+  };
+}
+
+/** ONNX Runtime from npm; undefined when it cannot be loaded. A name that is no literal keeps it out of type checks. */
+export async function findOnnxRuntime(): Promise<OnnxRuntime | undefined> {
+  const name = "npm:onnxruntime-node@1.30.0";
+  try {
+    return await import(name);
+  } catch (error) {
+    console.log(`${name}: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  }
+}
+
+/** Runs an ONNX file on batches of images. */
+export async function onnxFeatures(
+  runtime: OnnxRuntime,
+  path: string,
+  batches: readonly HostTensor[],
+): Promise<FeatureMaps[]> {
+  const session = await runtime.InferenceSession.create(path);
+  const results: FeatureMaps[] = [];
+  for (const { data, shape } of batches) {
+    const found = await session.run({ images: new runtime.Tensor("float32", data, shape) });
+    results.push(
+      new Map(
+        Object.entries(found).map(([name, { dims, data }]) => [name, { shape: dims, data: data.slice() }]),
+      ),
+    );
+  }
+  await session.release();
+  return results;
+}
