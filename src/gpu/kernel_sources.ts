@@ -1,4 +1,8 @@
 /** The text of every kernel file. Imported, not read at run time: so a bundle carries them and no permission is asked. */
+import augmentBlur from "../../kernels/augment_blur.wgsl" with { type: "text" };
+import augmentColour from "../../kernels/augment_colour.wgsl" with { type: "text" };
+import augmentCrop from "../../kernels/augment_crop.wgsl" with { type: "text" };
+import augmentGrayMean from "../../kernels/augment_gray_mean.wgsl" with { type: "text" };
 import batchnormApply from "../../kernels/batchnorm_apply.wgsl" with { type: "text" };
 import batchnormEvaluation from "../../kernels/batchnorm_evaluation.wgsl" with { type: "text" };
 import batchnormFinish from "../../kernels/batchnorm_finish.wgsl" with { type: "text" };
@@ -15,6 +19,9 @@ import ema from "../../kernels/ema.wgsl" with { type: "text" };
 import gatherRows from "../../kernels/gather_rows.wgsl" with { type: "text" };
 import globalAveragePool from "../../kernels/global_average_pool.wgsl" with { type: "text" };
 import globalAveragePoolGradient from "../../kernels/global_average_pool_gradient.wgsl" with { type: "text" };
+import includeAugmentColour from "../../kernels/include/augment_colour.wgsl" with { type: "text" };
+import includeAugmentParams from "../../kernels/include/augment_params.wgsl" with { type: "text" };
+import includeAugmentStore from "../../kernels/include/augment_store.wgsl" with { type: "text" };
 import includeChannelParts from "../../kernels/include/channel_parts.wgsl" with { type: "text" };
 import includeConvolutionParams from "../../kernels/include/convolution_params.wgsl" with { type: "text" };
 import includeGrid from "../../kernels/include/grid.wgsl" with { type: "text" };
@@ -39,6 +46,10 @@ import sumRows from "../../kernels/sum_rows.wgsl" with { type: "text" };
 
 /** Source by the file's name below `kernels/`, without ending. */
 export const kernelSources: Readonly<Record<string, string>> = {
+  "augment_blur": augmentBlur,
+  "augment_colour": augmentColour,
+  "augment_crop": augmentCrop,
+  "augment_gray_mean": augmentGrayMean,
   "batchnorm_apply": batchnormApply,
   "batchnorm_evaluation": batchnormEvaluation,
   "batchnorm_finish": batchnormFinish,
@@ -55,6 +66,9 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "gather_rows": gatherRows,
   "global_average_pool": globalAveragePool,
   "global_average_pool_gradient": globalAveragePoolGradient,
+  "include/augment_colour": includeAugmentColour,
+  "include/augment_params": includeAugmentParams,
+  "include/augment_store": includeAugmentStore,
   "include/channel_parts": includeChannelParts,
   "include/convolution_params": includeConvolutionParams,
   "include/grid": includeGrid,

@@ -1,0 +1,239 @@
+/**
+ * Carries drawn augmentations out on the device (kernels/augment_*.wgsl). At most five kernels for all samples of all
+ * views: crop with the first part of the jitter, mean gray, the rest of the jitter, blur along x, blur along y. What no
+ * sample needs is not launched; the last kernel that runs normalises and writes each view's tensor.
+ */
+import { DataError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { type BufferRange, linearGrid } from "../gpu/stream.ts";
+import type { KernelConstants } from "../gpu/wgsl.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { JitterStep, SampleParameters } from "./augmentation.ts";
+
+/** An image inside a buffer of one u32 a pixel (red lowest, then green, blue, 255), and what to make of it. */
+export interface PlacedSample {
+  /** Its first pixel in the buffer. */
+  offset: number;
+  /** Pixels of its rows. */
+  width: number;
+  parameters: SampleParameters;
+}
+
+/** Geometry and normalisation of the network's input. */
+export interface AugmentTarget {
+  height: number;
+  width: number;
+  /** Subtracted from red, green, blue in [0, 1]. */
+  mean: readonly [number, number, number];
+  /** Divides red, green, blue after that. */
+  std: readonly [number, number, number];
+}
+
+const sampleWords = 16;
+const operationCodes: Record<JitterStep["operation"], number> = {
+  brightness: 1,
+  contrast: 2,
+  saturation: 3,
+  hue: 4,
+};
+
+/** Pixels that an invocation computes; measured on the software driver. */
+const strip = 8;
+/**
+ * Mesa's software driver ends an invocation's loops without a word after 65 535 iterations in all. So many pixels go
+ * into a strip only when an image is some forty times as large as the output in both directions.
+ */
+const mostIterations = 60000;
+/** Most gray sums that one invocation adds up. */
+const longestSum = 128;
+/** Most bytes of one intermediate buffer; larger batches are done in slabs. */
+const defaultScratchBytes = 2 ** 28;
+
+function checkShrinking({ crop }: SampleParameters, { height, width }: AugmentTarget): void {
+  const taps = (inputs: number, outputs: number) => 2 * Math.max(1, inputs / outputs) + 2;
+  if (strip * taps(crop.height, height) * taps(crop.width, width) <= mostIterations) return;
+  throw new DataError(
+    `an image part of ${crop.width}x${crop.height} pixels is too large to be resized to ${width}x${height} in one go; ` +
+      `shrink the images first, or use a larger image size`,
+  );
+}
+
+/** The table of `struct AugmentSample` (kernels/include/augment_params.wgsl). */
+function encodeSamples(samples: readonly PlacedSample[]): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(sampleWords * samples.length);
+  const floats = new Float32Array(words.buffer);
+  samples.forEach(({ offset, width, parameters }, index) => {
+    const at = sampleWords * index;
+    const { crop, flip, jitter, grayscale, sigma } = parameters;
+    words[at] = offset + crop.top * width + crop.left;
+    words[at + 1] = width;
+    words[at + 2] = crop.height;
+    words[at + 3] = crop.width;
+    words[at + 4] = flip ? 1 : 0;
+    words[at + 5] = grayscale ? 1 : 0;
+    words[at + 6] = Math.ceil(3 * sigma);
+    floats[at + 7] = sigma > 0 ? -0.5 / (sigma * sigma) : 0;
+    jitter.forEach(({ operation, amount }, slot) => {
+      words[at + 8 + slot] = operationCodes[operation];
+      floats[at + 12 + slot] = amount;
+    });
+  });
+  return words;
+}
+
+/** A contiguous part of the samples that one launch works on. */
+interface Rows {
+  samples: number;
+  firstSample: number;
+  firstInput: number;
+  firstOutput: number;
+}
+
+/** What is the same for all launches of one call. */
+class Launcher {
+  constructor(readonly gpu: Gpu, readonly table: Tensor, readonly target: AugmentTarget) {}
+
+  launch(
+    kernel: string,
+    constants: KernelConstants,
+    rows: Rows,
+    buffers: Record<string, BufferRange | undefined>,
+    invocations: number,
+  ): void {
+    const { height, width, mean, std } = this.target;
+    this.gpu.stream.dispatch({
+      kernel,
+      constants: { STRIP: strip, ...constants },
+      buffers: { samples: this.table, ...buffers },
+      params: {
+        ...rows,
+        height,
+        width,
+        meanRed: mean[0],
+        meanGreen: mean[1],
+        meanBlue: mean[2],
+        scaleRed: 1 / std[0],
+        scaleGreen: 1 / std[1],
+        scaleBlue: 1 / std[2],
+      },
+      grid: linearGrid(rows.samples * invocations, 64),
+      work: { bytes: (kernel === "augment_crop" ? 16 : 24) * rows.samples * height * width },
+    });
+  }
+
+  /** The mean gray of each row from its partial sums; the caller releases it. */
+  grayMeans(graySums: Tensor): Tensor {
+    const [samples, count] = graySums.shape;
+    const scale = 1 / (this.target.height * this.target.width);
+    const add = (input: Tensor, inputs: number, parts: number) => {
+      const output = Tensor.create(this.gpu, [samples, parts]);
+      this.gpu.stream.dispatch({
+        kernel: "augment_gray_mean",
+        buffers: { input, output },
+        params: { samples, count: inputs, parts, scale: parts === 1 ? scale : 1 },
+        grid: [Math.ceil(samples * parts / 64), 1, 1],
+      });
+      return output;
+    };
+    if (count <= longestSum) return add(graySums, count, 1);
+    const parts = Math.ceil(Math.sqrt(count));
+    const partial = add(graySums, count, parts);
+    const means = add(partial, parts, 1);
+    partial.release();
+    return means;
+  }
+}
+
+/**
+ * Augments samples of any images in one buffer, in any order, several views at once. Uploads the samples' parameters, so
+ * call it before anything else of the step is recorded (see `CommandStream.write`).
+ *
+ * @param images packed pixels, see {@linkcode PlacedSample}
+ * @param views the samples of each view; no view may be empty
+ * @param scratchBytes most bytes of an intermediate buffer
+ * @returns for each view a tensor [samples, 3, height, width], which the caller releases
+ * @throws DataError for a crop about forty times as large as the output in both directions
+ */
+export function augment(
+  gpu: Gpu,
+  images: BufferRange,
+  views: readonly (readonly PlacedSample[])[],
+  target: AugmentTarget,
+  scratchBytes = defaultScratchBytes,
+): Tensor[] {
+  const { height, width } = target;
+  const samples = views.flat();
+  for (const { parameters } of samples) checkShrinking(parameters, target);
+  const has = (needs: (parameters: SampleParameters) => boolean) =>
+    samples.some((sample) => needs(sample.parameters));
+  const contrast = has(({ jitter }) => jitter.some(({ operation }) => operation === "contrast"));
+  const blur = has(({ sigma }) => sigma > 0);
+
+  const table = Tensor.create(gpu, [samples.length, sampleWords]);
+  table.write(encodeSamples(samples));
+  const outputs = views.map((view) => Tensor.create(gpu, [view.length, 3, height, width]));
+  const launcher = new Launcher(gpu, table, target);
+
+  const columnStrips = width * Math.ceil(height / strip);
+  const rowStrips = height * Math.ceil(width / strip);
+  const slab = Math.max(1, Math.floor(Math.min(scratchBytes, gpu.pool.limit) / (12 * height * width)));
+  for (let first = 0; first < samples.length; first += slab) {
+    const count = Math.min(slab, samples.length - first);
+    const rows: Rows = { samples: count, firstSample: first, firstInput: 0, firstOutput: 0 };
+    /** Runs a kernel into a new intermediate buffer or, when it is the last, into the tensors of the views. */
+    const run = (
+      kernel: string,
+      constants: KernelConstants,
+      buffers: Record<string, Tensor | BufferRange | undefined>,
+      invocations: number,
+      last: boolean,
+    ): Tensor | undefined => {
+      const all = { ...constants, NORMALISE: last };
+      if (!last) {
+        const output = Tensor.create(gpu, [count, 3, height, width]);
+        launcher.launch(kernel, all, rows, { ...buffers, output }, invocations);
+        return output;
+      }
+      let start = 0;
+      for (const output of outputs) {
+        const from = Math.max(first, start);
+        const to = Math.min(first + count, start + output.shape[0]);
+        if (from < to) {
+          launcher.launch(
+            kernel,
+            all,
+            { samples: to - from, firstSample: from, firstInput: from - first, firstOutput: from - start },
+            { ...buffers, output },
+            invocations,
+          );
+        }
+        start += output.shape[0];
+      }
+    };
+
+    const graySums = contrast ? Tensor.create(gpu, [count, columnStrips]) : undefined;
+    let current = run(
+      "augment_crop",
+      { GRAY_SUMS: contrast },
+      { images, graySums },
+      columnStrips,
+      !contrast && !blur,
+    );
+    const replace = (next: Tensor | undefined) => {
+      current?.release();
+      current = next;
+    };
+    if (graySums) {
+      const meanGray = launcher.grayMeans(graySums);
+      replace(run("augment_colour", {}, { input: current, meanGray }, columnStrips, !blur));
+      meanGray.release();
+      graySums.release();
+    }
+    if (blur) {
+      replace(run("augment_blur", { HORIZONTAL: true }, { input: current }, 3 * rowStrips, false));
+      replace(run("augment_blur", { HORIZONTAL: false }, { input: current }, 3 * columnStrips, true));
+    }
+  }
+  table.release();
+  return outputs;
+}

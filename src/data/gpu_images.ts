@@ -1,0 +1,152 @@
+/**
+ * 8-bit images in device memory, one u32 a pixel: a set that fits is uploaded whole and once, a larger one batch by batch.
+ */
+import { GpuError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { loadBatch } from "./batch.ts";
+import { packImages } from "./residency.ts";
+import type { DecodedImage, ImageSource } from "./source.ts";
+
+/** Where an image lies in a buffer of pixels. */
+export interface ImagePlace {
+  /** Its first pixel. */
+  offset: number;
+  width: number;
+  height: number;
+}
+
+/** Images that are decoded, ready to be uploaded. */
+export interface FetchedImages {
+  /** Index in the source of each image that is really used; see {@linkcode loadBatch}. */
+  readonly indices: Uint32Array;
+  /** The images; absent when they are on the device already. */
+  readonly images?: readonly DecodedImage[];
+}
+
+/** A batch in device memory. */
+export interface PlacedImages {
+  readonly pixels: Tensor;
+  /** One for each image of the batch. */
+  readonly places: readonly ImagePlace[];
+  /** Gives uploaded pixels back; call it when everything that reads them is recorded. */
+  release(): void;
+}
+
+const imagesPerRound = 256;
+/** Uploads are copied into staging memory, which is only freed when the device has taken them over. */
+const bytesPerWait = 2 ** 26;
+
+/** The default of {@linkcode GpuImages.open}'s limit: what one binding can reach, at most 1 GiB. */
+export function defaultResidentBytes(gpu: Gpu): number {
+  return Math.min(2 ** 30, gpu.pool.limit);
+}
+
+function placesOf(table: Uint32Array, start: number): ImagePlace[] {
+  return Array.from({ length: table.length / 4 }, (_, index) => {
+    const [, offset, width, height] = table.subarray(4 * index, 4 * index + 4);
+    return { offset: start + offset, width, height };
+  });
+}
+
+/** Loads a whole set; undefined when it passes the limit or holds an image that cannot be read. */
+async function packSet(
+  source: ImageSource,
+  limitBytes: number,
+): Promise<{ chunks: Uint32Array<ArrayBuffer>[]; places: ImagePlace[] } | undefined> {
+  const chunks: Uint32Array<ArrayBuffer>[] = [];
+  const places: ImagePlace[] = [];
+  let pixels = 0;
+  for (let first = 0; first < source.length; first += imagesPerRound) {
+    const length = Math.min(imagesPerRound, source.length - first);
+    const loaded = await source.load(Array.from({ length }, (_, index) => first + index));
+    const images = loaded.filter((image) => image !== undefined);
+    const start = pixels;
+    for (const { width, height } of images) pixels += width * height;
+    if (images.length < length || 4 * pixels > limitBytes) return undefined;
+    const packed = packImages(images, limitBytes);
+    chunks.push(...packed.chunks);
+    places.push(...placesOf(packed.table, start));
+  }
+  return { chunks, places };
+}
+
+/** The images of a source, wherever they are. */
+export class GpuImages {
+  private constructor(
+    readonly gpu: Gpu,
+    readonly source: ImageSource,
+    readonly whole: Omit<PlacedImages, "release"> | undefined,
+  ) {}
+
+  /**
+   * Uploads the source if it fits into one buffer and all its images can be read; else its batches will be streamed.
+   *
+   * @param limitBytes most bytes of device memory for a whole set; 0 always streams
+   */
+  static async open(
+    gpu: Gpu,
+    source: ImageSource,
+    limitBytes = defaultResidentBytes(gpu),
+  ): Promise<GpuImages> {
+    const packed = await packSet(source, Math.min(limitBytes, gpu.pool.limit));
+    if (!packed) return new GpuImages(gpu, source, undefined);
+    const { chunks, places } = packed;
+    const pixels = Tensor.create(gpu, [chunks.reduce((sum, chunk) => sum + chunk.length, 0)]);
+    let start = 0;
+    let waiting = 0;
+    for (const chunk of chunks) {
+      pixels.slice(start, [chunk.length]).write(chunk);
+      start += chunk.length;
+      waiting += chunk.byteLength;
+      if (waiting < bytesPerWait) continue;
+      gpu.device.queue.submit([]);
+      await gpu.finish();
+      waiting = 0;
+    }
+    return new GpuImages(gpu, source, { pixels, places });
+  }
+
+  /** Whether the whole set is on the device. */
+  get resident(): boolean {
+    return this.whole !== undefined;
+  }
+
+  /**
+   * Gets images ready on the host; may run ahead while the device works.
+   *
+   * @param indices the images, each one of `pool`
+   * @param pool images that may stand in for unreadable ones, ascending
+   * @throws DataError as {@linkcode loadBatch} does
+   */
+  async fetch(indices: Uint32Array, pool: Uint32Array): Promise<FetchedImages> {
+    return this.resident ? { indices } : await loadBatch(this.source, indices, pool);
+  }
+
+  /**
+   * Brings a batch onto the device, where it is not there already. Uploads: call it at the start of a step.
+   *
+   * @throws GpuError when the batch's images do not fit into one buffer
+   */
+  place({ indices, images }: FetchedImages): PlacedImages {
+    if (this.whole) {
+      const { pixels, places } = this.whole;
+      return { pixels, places: Array.from(indices, (index) => places[index]), release: () => {} };
+    }
+    if (!images) throw new GpuError("a batch of a set that is on the device was given to one that is not");
+    const { table, chunks } = packImages(images, this.gpu.pool.limit);
+    if (chunks.length > 1) {
+      throw new GpuError(
+        `the ${images.length} images of a batch have more than the ${this.gpu.pool.limit} bytes that this adapter ` +
+          `binds at once. Use a smaller batch or a smaller image size.`,
+      );
+    }
+    const pixels = Tensor.from(this.gpu, chunks[0]);
+    return { pixels, places: placesOf(table, 0), release: () => pixels.release() };
+  }
+
+  /** Gives the device memory back; the source stays open. */
+  close(): void {
+    this.whole?.pixels.release();
+  }
+}
