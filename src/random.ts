@@ -22,6 +22,7 @@ export const purpose = {
   synthetic: 8,
   candidates: 9,
   test: 10,
+  calibration: 11,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

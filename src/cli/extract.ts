@@ -1,0 +1,239 @@
+/** `deno task extract`: cuts subnets out of a run as plain weights. */
+
+import { dirname, join } from "@std/path";
+import { UsageError } from "../errors.ts";
+import { openCalibration } from "../extract/calibration.ts";
+import { extractSubnet } from "../extract/extract.ts";
+import { type Calibration, modelCosts, type PlainModel } from "../extract/model.ts";
+import { writeModel } from "../extract/model_file.ts";
+import { Gpu } from "../gpu/device.ts";
+import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
+import { openEncoder } from "../pretrain/encoder_file.ts";
+import { type Architecture, formatArchitecture } from "../space/architecture.ts";
+import { SearchSpace } from "../space/search_space.ts";
+import { asWriteError } from "../store/atomic_file.ts";
+import { RunFolder } from "../store/run_folder.ts";
+import { defineCommand, runCommand } from "./command.ts";
+import type { FlagValues } from "./flags.ts";
+import { formatQuantity, formatTable } from "./format.ts";
+import { Progress } from "./progress.ts";
+
+type Format = "safetensors" | "onnx";
+
+interface ExtractedFile {
+  readonly arch: string;
+  readonly file: string;
+  readonly macs: number;
+  readonly params: number;
+  /** Null when the running statistics of pretraining were kept. */
+  readonly calibration: Calibration | null;
+}
+
+interface ExtractResult {
+  readonly run: string;
+  readonly models: readonly ExtractedFile[];
+}
+
+/** An architecture, and the file that it becomes. */
+interface Target {
+  readonly architecture: Architecture;
+  readonly file: string;
+  readonly format: Format;
+}
+
+const formats = ["safetensors", "onnx"] as const;
+
+const extractFlags = {
+  run: { type: "string", placeholder: "DIR", required: true, description: "Run folder of a pretraining" },
+  arch: {
+    type: "strings",
+    placeholder: "ARCH",
+    description: "Architecture: max, min, a name from the configuration, or an id such as " +
+      "64-64.128.256.512-3.4.6.3; with several, --out is a folder",
+  },
+  from: {
+    type: "string",
+    placeholder: "FILE",
+    description: "A search's ranking.json to take architectures from; --out is a folder",
+  },
+  bestPerGroup: { type: "boolean", description: "With --from: the best architecture of each group of MACs" },
+  out: {
+    type: "string",
+    placeholder: "FILE",
+    required: true,
+    description: "File to write, ending in .safetensors or .onnx; or a folder",
+  },
+  format: {
+    type: "string",
+    choices: formats,
+    description: "What is written into a folder (default: safetensors)",
+  },
+  data: {
+    type: "string",
+    placeholder: "SPEC",
+    description:
+      "Unlabelled images to take batchnorm statistics from: synthetic[:N], folder:DIR, cifar10:DIR or " +
+      "tensor:FILE.safetensors (default: the run's training images)",
+  },
+  calibrate: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 0,
+    default: 2048,
+    description:
+      "Number of these images; 0 keeps the running statistics of pretraining, a mixture over architectures",
+  },
+} as const;
+
+type ExtractFlags = FlagValues<typeof extractFlags>;
+
+/** Checks the flags against each other. Says whether one file or a folder of them is written. */
+function checkFlags(
+  { arch, from, bestPerGroup, out, format, data, calibrate }: ExtractFlags,
+): "file" | "folder" {
+  if (from === undefined && arch.length === 0) {
+    throw new UsageError("--arch ARCH is missing: give the architecture to cut out, or --from FILE.");
+  }
+  if (from !== undefined && arch.length > 0) {
+    throw new UsageError("--arch and --from are given. Give one of them.");
+  }
+  if (from !== undefined && !bestPerGroup) {
+    throw new UsageError("--from needs --best-per-group, which says what to take from the ranking.");
+  }
+  if (from === undefined && bestPerGroup) {
+    throw new UsageError("--best-per-group needs --from FILE, a search's ranking.json.");
+  }
+  if (calibrate === 1) {
+    throw new UsageError(
+      "--calibrate cannot be 1: batchnorm statistics need at least 2 images; 0 takes none.",
+    );
+  }
+  if (calibrate === 0 && data !== undefined) {
+    throw new UsageError("--data is given, but --calibrate 0 uses no images. Leave one of them out.");
+  }
+  const ending = formats.find((name) => out.endsWith(`.${name}`));
+  if (from !== undefined || arch.length > 1) {
+    if (ending === undefined) return "folder";
+    throw new UsageError(
+      `--out ${out} is a file name, but several architectures are asked for. Give a folder.`,
+    );
+  }
+  if (ending === undefined) {
+    throw new UsageError(`--out ${out} has an unknown ending. Allowed: .safetensors, .onnx.`);
+  }
+  if (format !== undefined && format !== ending) {
+    throw new UsageError(
+      `--format ${format} contradicts --out ${out}. Leave --format out for a single file.`,
+    );
+  }
+  return "file";
+}
+
+async function chooseTargets(
+  flags: ExtractFlags,
+  kind: "file" | "folder",
+  space: SearchSpace,
+): Promise<Target[]> {
+  const texts = flags.from === undefined
+    ? flags.arch
+    : await (await import("../extract/ranking_file.ts")).readBestPerGroup(flags.from);
+  const byId = new Map(texts.map((text) => {
+    const architecture = space.resolve(text);
+    return [formatArchitecture(architecture), architecture];
+  }));
+  // Before the work: a path that cannot be written fails now.
+  await makeFolder(kind === "file" ? dirname(flags.out) : flags.out);
+  if (kind === "file") {
+    const [architecture] = byId.values();
+    return [{ architecture, file: flags.out, format: flags.out.endsWith(".onnx") ? "onnx" : "safetensors" }];
+  }
+  const format = flags.format ?? "safetensors";
+  return [...byId].map(([id, architecture]) => ({
+    architecture,
+    file: join(flags.out, `${id}.${format}`),
+    format,
+  }));
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) {
+      throw new UsageError(`--out needs the folder ${path}, which is a file. Give another path.`);
+    }
+    throw asWriteError(path, error);
+  }
+}
+
+async function write({ file, format }: Target, model: PlainModel): Promise<void> {
+  if (format === "safetensors") return await writeModel(file, model);
+  const { writeOnnxModel } = await import("../extract/onnx_model.ts");
+  await writeOnnxModel(file, model);
+}
+
+/** The command; exported for its tests. */
+export const extractCommand = defineCommand({
+  name: "extract",
+  summary:
+    "Cuts subnets out of a pretrained network as plain weights, with batchnorm statistics taken anew from " +
+    "unlabelled images: .safetensors with torchvision's names, or .onnx with batchnorm folded in.",
+  flags: extractFlags,
+  examples: [
+    "deno task extract --run runs/demo --arch min --out small.safetensors",
+    "deno task extract --run runs/demo --arch max --out large.onnx --data folder:photos --calibrate 4096",
+    "deno task extract --run runs/demo --from runs/demo/search/ranking.json --best-per-group --out best --format onnx",
+  ],
+  async run({ flags, logger }): Promise<ExtractResult> {
+    const kind = checkFlags(flags);
+    const checkpoint = (await RunFolder.open(flags.run)).lastCheckpointPath;
+    const { space } = await readCheckpointConfig(checkpoint);
+    const targets = await chooseTargets(flags, kind, new SearchSpace(space));
+    using gpu = await Gpu.open();
+    const { config, encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
+    const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
+      source: flags.data,
+      images: flags.calibrate,
+      onWarning: (message) => logger.warn(message),
+    });
+    const total = (images?.images ?? 0) * targets.length;
+    const progress = new Progress({ logger, label: "calibrate", total, unit: "images" });
+    const { imageSize, mean, std } = config.data;
+    const models: ExtractedFile[] = [];
+    try {
+      for (const target of targets) {
+        const done = models.length * (images?.images ?? 0);
+        const model = await extractSubnet(
+          encoder,
+          target.architecture,
+          { imageSize, mean, std },
+          images && { ...images, batches: () => images.batches((read) => progress.update(done + read)) },
+        );
+        await write(target, model);
+        models.push({
+          arch: formatArchitecture(target.architecture),
+          file: target.file,
+          ...modelCosts(model),
+          calibration: model.calibration ?? null,
+        });
+      }
+    } finally {
+      images?.close();
+      encoder.release();
+    }
+    return { run: flags.run, models };
+  },
+  format: ({ models }) =>
+    formatTable([
+      ["architecture", "MACs", "parameters", "calibrated on", "file"],
+      ...models.map(({ arch, macs, params, calibration, file }) => [
+        arch,
+        formatQuantity(macs, 2),
+        formatQuantity(params, 2),
+        calibration ? `${calibration.images} images` : "nothing",
+        file,
+      ]),
+    ], "lrrrl"),
+});
+
+if (import.meta.main) await runCommand(extractCommand);
