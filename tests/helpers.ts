@@ -7,15 +7,22 @@ import type { Parameter } from "../src/tensor/parameter.ts";
 import { Tape } from "../src/tensor/tape.ts";
 import { elements, type Shape, Tensor } from "../src/tensor/tensor.ts";
 
-/** A test with a device of its own that fails on anything the device reports. */
-export function gpuTest(name: string, body: (gpu: Gpu) => Promise<void>): void {
+/**
+ * A test with a device of its own that fails on anything the device reports.
+ * @param assumed see {@linkcode Gpu.open}
+ */
+export function gpuTest(
+  name: string,
+  body: (gpu: Gpu) => Promise<void>,
+  assumed?: Parameters<typeof Gpu.open>[0],
+): void {
   Deno.test({
     name,
     // The device's timers and callbacks outlive a test by a moment.
     sanitizeOps: false,
     sanitizeResources: false,
     async fn() {
-      const gpu = await Gpu.open();
+      const gpu = await Gpu.open(assumed);
       try {
         await body(gpu);
         await gpu.finish();

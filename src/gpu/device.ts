@@ -104,8 +104,12 @@ export class Gpu {
     });
   }
 
-  /** Opens the system's adapter with its own limits. Throws {@linkcode GpuError} when there is none. */
-  static async open(): Promise<Gpu> {
+  /**
+   * Opens the system's adapter with its own limits. Throws {@linkcode GpuError} when there is none.
+   * @param assumed facts that replace the adapter's own, to run another device's kernel variants here. Subgroup lanes
+   *   may be given up (0), not claimed.
+   */
+  static async open(assumed: { software?: boolean; subgroupLanes?: 0 } = {}): Promise<Gpu> {
     const adapter = await requestAdapter();
     const { device, subgroups } = await requestDevice(adapter);
     const { info } = adapter;
@@ -116,6 +120,7 @@ export class Gpu {
         /llvmpipe|swiftshader|basic render/i.test(info.description),
       subgroupLanes: subgroups ? fixedSubgroupLanes(info) : 0,
       timestamps: device.features.has("timestamp-query"),
+      ...assumed,
     });
   }
 
