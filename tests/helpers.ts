@@ -91,6 +91,11 @@ export function randomValues(length: number, seed: number): Float32Array<ArrayBu
   return Float32Array.from({ length }, () => random.uniform(-1, 1));
 }
 
+/** `count` random streams for tests, the same in every run; another `seed` gives others. */
+export function randomStreams(seed: number, count: number): Random[] {
+  return Array.from({ length: count }, (_, index) => new Random(seed, purpose.test, index + 1));
+}
+
 /** A tensor of random values. */
 export function randomTensor(gpu: Gpu, shape: Shape, seed: number): Tensor {
   return Tensor.from(gpu, randomValues(elements(shape), seed), shape);

@@ -1,0 +1,119 @@
+/** Convolutions of random shapes against plain loops in float64, and the adjoint identity, for each kernel variant. */
+import { assert, assertEquals } from "@std/assert";
+import type { Gpu } from "../../src/gpu/device.ts";
+import { assertClose, gpuTest, randomStreams } from "../helpers.ts";
+import { drawPair, fill, type Filled, layer, run } from "./convolution_cases.ts";
+import {
+  convolution,
+  type ConvolutionCase,
+  convolutionInputGradient,
+  convolutionOutput,
+  convolutionWeightGradient,
+  isActiveWeight,
+} from "./reference.ts";
+import { variants } from "./variants.ts";
+
+/** Runs a pair of convolutions on one input; checks outputs, gradients, and what must stay as it was. */
+async function compare(gpu: Gpu, pair: ConvolutionCase[], seed: number): Promise<void> {
+  const filled = pair.map((one, index) => fill(gpu, one, seed + 10 * index + 1));
+  const { input, outputs, gradInput, gradWeights } = await run(gpu, filled, seed);
+  const expectedGradInput = new Float64Array(input.length);
+  filled.forEach(({ one, weight, gradWeightInitial, gradOutput }, index) => {
+    const what = JSON.stringify(one);
+    assertClose(outputs[index], convolution(one, input, weight), 1e-5, `output of ${what}`);
+    convolutionInputGradient(one, gradOutput, weight).forEach((value, at) => expectedGradInput[at] += value);
+    const gradient = convolutionWeightGradient(one, input, gradOutput);
+    const expected = gradient.map((value, at) => value + gradWeightInitial[at]);
+    assertClose(gradWeights[index], expected, 1e-4, `weight gradient of ${what}`);
+    const touched = gradWeights[index].findIndex((value, at) =>
+      !isActiveWeight(one, at) && value !== gradWeightInitial[at]
+    );
+    assertEquals(touched, -1, `element outside the active slice of the weight gradient of ${what}`);
+  });
+  assertClose(gradInput, expectedGradInput, 1e-4, `sum of the input gradients of ${JSON.stringify(pair)}`);
+}
+
+/** What networks are made of, in widths that leave tiles unfilled, so that no variant is left to chance. */
+const usual = [
+  ...[12, 16].flatMap((size) => [layer(3, 17, 17, size), layer(3, 5, 3, size)]),
+  ...[4, 16].flatMap((size) => [layer(1, 17, 17, size), layer(1, 8, 5, size)]),
+  ...[5, 17].flatMap((size) => [layer(5, 17, 17, size), layer(5, 8, 5, size)]),
+  layer(7, 3, 17, 16, { stride: 2 }),
+];
+
+gpuTest("convolutions of random shapes", async (gpu) => {
+  for (const [index, random] of randomStreams(1, 40).entries()) {
+    await compare(gpu, drawPair(random), 1000 * index);
+  }
+  for (const [index, one] of usual.entries()) await compare(gpu, [one], index);
+  if (gpu.facts.subgroupLanes !== 8) return;
+  assertEquals(variants(gpu, "convolution_rows", "TILE", "PIXELS"), ["16 4", "16 8", "8 4", "8 8"]);
+  assertEquals(variants(gpu, "convolution", "TILE", "PIXELS", "VECTOR"), [
+    "16 4 false",
+    "16 4 true",
+    "16 8 false",
+    "16 8 true",
+    "8 4 false",
+    "8 4 true",
+    "8 8 false",
+    "8 8 true",
+  ]);
+  assertEquals(variants(gpu, "convolution_weight_gradient", "TILE"), ["16", "8"]);
+});
+
+gpuTest("convolutions of random shapes, in the variants for other devices", async (gpu) => {
+  for (const [index, random] of randomStreams(2, 40).entries()) {
+    await compare(gpu, drawPair(random), 1000 * index);
+  }
+  for (const [index, one] of usual.entries()) await compare(gpu, [one], index);
+  assertEquals(variants(gpu, "convolution_rows", "SUBGROUP"), ["false"]);
+  assertEquals(variants(gpu, "convolution", "SUBGROUP", "VECTOR"), ["false false", "false true"]);
+  assertEquals(variants(gpu, "convolution_weight_gradient", "SUBGROUP", "WORKGROUP"), ["false 64"]);
+}, { software: false, subgroupLanes: 0 });
+
+/** Layers of a network's size, where sums are long and split; too many products for the plain loops. */
+const layers: [name: string, one: ConvolutionCase][] = [
+  ["3x3", layer(3, 48, 64, 32, { images: 4 })],
+  ["3x3, odd width", layer(3, 64, 48, 16, { width: 7 })],
+  ["3x3, stride 2", layer(3, 40, 72, 16, { stride: 2 })],
+  ["3x3, dilation 2", layer(3, 40, 24, 16, { dilation: 2, paddingY: 2, paddingX: 2 })],
+  ["1x1", layer(1, 128, 96, 16)],
+  ["1x1, stride 2", layer(1, 96, 64, 16, { stride: 2 })],
+  ["5x5, stride 3", layer(5, 20, 30, 16, { stride: 3 })],
+  ["stem", layer(7, 3, 48, 64, { stride: 2, storedIn: 3 })],
+];
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let index = 0; index < a.length; index++) sum += a[index] * b[index];
+  return sum;
+}
+
+/** Checks <conv(x, w), y> = <x, inputGradient(y, w)> = <w, weightGradient(x, y)>, which needs no reference. */
+async function checkAdjoint(gpu: Gpu, name: string, one: ConvolutionCase, seed: number): Promise<void> {
+  const filled: Filled = fill(gpu, one, seed);
+  const { input, outputs, gradInput, gradWeights } = await run(gpu, [filled], seed + 5);
+  const { weight, gradOutput, gradWeightInitial } = filled;
+  const [outHeight, outWidth] = convolutionOutput(one);
+  assertEquals(outputs[0].length, one.images * one.outChannels * outHeight * outWidth);
+  const forward = dot(outputs[0], gradOutput);
+  const scale = Math.sqrt(dot(outputs[0], outputs[0]) * dot(gradOutput, gradOutput));
+  const gradWeight = gradWeights[0].map((value, index) => value - gradWeightInitial[index]);
+  for (
+    const [what, product] of [["input", dot(input, gradInput)], ["weight", dot(weight, gradWeight)]] as const
+  ) {
+    const error = Math.abs(product - forward) / scale;
+    assert(error < 1e-6, `${name}: <${what}, its gradient> is ${product}, <output, y> is ${forward}`);
+  }
+}
+
+for (const assumed of [undefined, { software: false, subgroupLanes: 0 }] as const) {
+  const where = assumed ? ", in the variants for other devices" : "";
+  gpuTest(`adjoint identity of convolutions of a network's size${where}`, async (gpu) => {
+    for (const [index, [name, one]] of layers.entries()) await checkAdjoint(gpu, name, one, 100 * index);
+    for (const [index, random] of randomStreams(3, 12).entries()) {
+      const [one] = drawPair(random);
+      await checkAdjoint(gpu, JSON.stringify(one), one, 5000 + 100 * index);
+    }
+  }, assumed);
+}
