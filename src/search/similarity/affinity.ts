@@ -1,0 +1,178 @@
+/**
+ * Spatial self-affinity: which positions of a map resemble which, whatever the channels mean. So maps with different
+ * numbers of channels compare.
+ *
+ * With F the channels x positions matrix of a map, columns scaled to length one, A = FᵀF; B = GᵀG is the candidate's. A
+ * score is the mean over rows of <a_i, b_i> / (|a_i| |b_i|). Two ways lead there, P positions, C channels each:
+ *
+ * - positions: B tile by tile in registers, compared with the teacher's A, which is kept: P² C / 2 multiply-adds (half a
+ *   symmetric matrix), and P² numbers an image.
+ * - channels: <a_i, b_i> = f_iᵀ (F Gᵀ) g_i and |b_i|² = g_iᵀ (G Gᵀ) g_i: 4 C² P multiply-adds, and 2 C² numbers an image.
+ *
+ * So positions are cheaper up to P = 8 C, which is every map but those of the first stages at full resolution; channels
+ * are taken above, and where A would be too large to keep. The teacher's map decides alone, so that all candidates of a
+ * stage are computed the same way.
+ */
+import type { Gpu } from "../../gpu/device.ts";
+import { linearGrid } from "../../gpu/stream.ts";
+import { expectShape, type Shape, Tensor } from "../../tensor/tensor.ts";
+import { compareGrams, gramMatrices, releaseRowSums, type RowSums, workgroupSize } from "./gram.ts";
+import type { PreparedTeacher, SimilarityMetric } from "./metric.ts";
+import {
+  checkPositions,
+  packSamples,
+  padded,
+  type PositionGrid,
+  positionGrid,
+  releaseSamples,
+} from "./samples.ts";
+import type { ScoreTable } from "./score_table.ts";
+
+/** Bytes of the teacher's affinities that are kept for one stage and image batch. */
+const affinityBytes = 2 ** 26;
+
+/**
+ * Mean over positions and images of the cosine between corresponding rows of two self-affinities. A position whose channel
+ * vector is zero has a zero row: two of them agree, 1; one of them scores 0.
+ */
+export class AffinityMetric implements SimilarityMetric {
+  readonly components = 2;
+
+  /**
+   * @param positions at most so many positions of a map, on a regular grid; default all
+   * @param keptBytes the most that the teacher's affinities of a stage may take; beyond, the way over channels is taken
+   */
+  constructor(readonly gpu: Gpu, readonly positions?: number, readonly keptBytes: number = affinityBytes) {
+    checkPositions(positions);
+  }
+
+  /** See {@linkcode SimilarityMetric}. Throws {@linkcode ShapeError} for features other than [N, C, H, W]. */
+  prepareTeacher(features: Tensor): PreparedTeacher {
+    expectShape("affinity", "the teacher's features", features.shape, [-1, -1, -1, -1]);
+    const [images, channels, height, width] = features.shape;
+    const grid = positionGrid(height, width, this.positions);
+    const samples = padded(grid.rows * grid.columns);
+    const keeps = 4 * images * samples ** 2 <= this.keptBytes;
+    return samples <= 8 * padded(channels) && keeps
+      ? this.#overPositions(features, grid)
+      : this.#overChannels(features, grid);
+  }
+
+  #overPositions(features: Tensor, grid: PositionGrid): PreparedTeacher {
+    const { gpu } = this;
+    const { shape } = features;
+    const [images] = shape;
+    const own = packSamples(gpu, features, grid, images, "raw");
+    const gram = gramMatrices(gpu, own);
+    const sums = compareGrams(gpu, own, gram);
+    const square = addParts(gpu, sums.square);
+    releaseRowSums(sums);
+    releaseSamples(own);
+    return {
+      accumulate: (candidate, table, slot) => {
+        this.#check(shape, candidate.shape, table, slot);
+        const packed = packSamples(gpu, candidate, grid, images, "raw");
+        const sums = compareGrams(gpu, packed, gram);
+        this.#addScore(sums, square, packed.samples, table, slot);
+        releaseRowSums(sums);
+        releaseSamples(packed);
+      },
+      release: () => {
+        gram.release();
+        square.release();
+      },
+    };
+  }
+
+  #overChannels(features: Tensor, grid: PositionGrid): PreparedTeacher {
+    const { gpu } = this;
+    const { shape } = features;
+    const [images] = shape;
+    const own = packSamples(gpu, features, grid, images, "unit").features;
+    const square = rowProducts(gpu, own, own);
+    return {
+      accumulate: (candidate, table, slot) => {
+        this.#check(shape, candidate.shape, table, slot);
+        const packed = packSamples(gpu, candidate, grid, images, "unit");
+        const sums = {
+          cross: rowProducts(gpu, own, packed.features),
+          square: rowProducts(gpu, packed.features, packed.features),
+        };
+        this.#addScore(sums, square, packed.samples, table, slot);
+        releaseRowSums(sums);
+        releaseSamples(packed);
+      },
+      release: () => {
+        own.release();
+        square.release();
+      },
+    };
+  }
+
+  #check(teacher: Shape, candidate: Shape, table: ScoreTable, slot: number): void {
+    table.check(this, slot);
+    const [images, , height, width] = teacher;
+    expectShape("affinity", "the candidate's features", candidate, [images, -1, height, width]);
+  }
+
+  #addScore(sums: RowSums, teacherSquare: Tensor, samples: number, table: ScoreTable, slot: number): void {
+    const [parts, groups, paddedSamples] = sums.cross.shape;
+    this.gpu.stream.dispatch({
+      kernel: "affinity_score",
+      buffers: { ...sums, teacherSquare, table: table.values },
+      params: { groups, samples, paddedSamples, parts, slot },
+      grid: [1, 1, 1],
+      work: { bytes: 2 * sums.cross.byteLength },
+    });
+  }
+
+  /** Mean from (sum of cosines, number of rows). */
+  score([sum, count]: readonly number[]): number {
+    return sum / count;
+  }
+}
+
+/** Sum over the first dimension of [parts, groups, samples]. */
+function addParts(gpu: Gpu, partial: Tensor): Tensor {
+  const [splits, rows, columns] = partial.shape;
+  const gradient = Tensor.zeros(gpu, [rows, columns]);
+  gpu.stream.dispatch({
+    kernel: "sum_partials",
+    buffers: { partial, gradient },
+    params: { splits, rows, columns, storedRow: columns },
+    grid: linearGrid(rows * columns, 64),
+  });
+  return gradient;
+}
+
+/**
+ * <a_i, b_i> for all rows of the self-affinities of two packed maps, over products of their channels.
+ * @param teacher [groups, channels, samples]
+ * @param candidate [groups, other channels, samples]
+ * @returns [1, groups, samples]; the caller owns it
+ */
+function rowProducts(gpu: Gpu, teacher: Tensor, candidate: Tensor): Tensor {
+  const [groups, channels, samples] = teacher.shape;
+  const depth = candidate.shape[1];
+  const workgroup = workgroupSize(gpu);
+  const products = Tensor.create(gpu, [groups, depth, channels]);
+  gpu.stream.dispatch({
+    kernel: "affinity_products",
+    constants: { WORKGROUP: workgroup },
+    buffers: { left: candidate, right: teacher, products },
+    params: { groups, leftChannels: depth, rightChannels: channels, samples },
+    grid: linearGrid(products.length / 64, workgroup),
+    work: { flops: 2 * products.length * samples },
+  });
+  const rows = Tensor.create(gpu, [1, groups, samples]);
+  gpu.stream.dispatch({
+    kernel: "affinity_rows",
+    constants: { WORKGROUP: workgroup, LEFT: "products" },
+    buffers: { products, features: candidate, weights: teacher, rows },
+    params: { groups, channels, depth, samples },
+    grid: linearGrid(groups * samples / 8, workgroup),
+    work: { flops: 2 * products.length * samples },
+  });
+  products.release();
+  return rows;
+}

@@ -1,0 +1,178 @@
+/**
+ * Centred kernel alignment (Kornblith et al., "Similarity of neural network representations revisited", ICML 2019) with a
+ * linear kernel: do the same samples resemble each other in both networks? With K and L the Gram matrices of n samples,
+ *
+ *     CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L))
+ *
+ * Image batches, and images where their positions are the samples, are minibatches (Nguyen et al., "Do wide and deep
+ * networks learn the same things?", ICLR 2021): the three HSIC are averaged over them before the quotient is taken. They
+ * count alike, so batches should be equal.
+ */
+import { ConfigurationError, ShapeError } from "../../errors.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { Tape } from "../../tensor/tape.ts";
+import { globalAveragePool } from "../../tensor/ops/pool.ts";
+import { expectShape, type Shape, Tensor } from "../../tensor/tensor.ts";
+import { compareGrams, gramMatrices, releaseRowSums, type RowSums } from "./gram.ts";
+import type { PreparedTeacher, SimilarityMetric } from "./metric.ts";
+import {
+  checkPositions,
+  type PackedSamples,
+  packSamples,
+  type PositionGrid,
+  positionGrid,
+  releaseSamples,
+} from "./samples.ts";
+import { type ScoreTable, slotValues } from "./score_table.ts";
+
+/** `biased` is the plain estimator; `debiased` (Song et al. 2012) does not grow with the channels, and may be negative. */
+export type CkaEstimator = "biased" | "debiased";
+
+/**
+ * What a sample is: `images`, each pooled over its positions; `positions` of one image, so that every image is a minibatch;
+ * `all-positions` of all images of a batch together.
+ */
+export type CkaSamples = "images" | "positions" | "all-positions";
+
+/** The fewest samples for which the estimators exist. */
+const fewest: Readonly<Record<CkaEstimator, number>> = { biased: 2, debiased: 4 };
+
+/**
+ * Linear CKA between features with any two numbers of channels. 1 for features that are alike up to rotation, shift and
+ * one scale factor; 0 where either side does not vary between the samples.
+ */
+export class CkaMetric implements SimilarityMetric {
+  readonly components = 4;
+
+  /** @param positions at most so many positions of a map, on a regular grid; default all */
+  constructor(
+    readonly gpu: Gpu,
+    readonly estimator: CkaEstimator = "debiased",
+    readonly samples: CkaSamples = "images",
+    readonly positions?: number,
+  ) {
+    checkPositions(positions);
+  }
+
+  /**
+   * See {@linkcode SimilarityMetric}. Throws {@linkcode ConfigurationError} when there are too few samples for the
+   * estimator, {@linkcode ShapeError} for features that have no positions although positions are the samples.
+   */
+  prepareTeacher(features: Tensor): PreparedTeacher {
+    const { gpu } = this;
+    const { shape } = features;
+    const { grid, groups, samples } = this.#layout(shape);
+    const pack = (features: Tensor) => this.#pack(features, grid, groups);
+    const own = pack(features);
+    const gram = gramMatrices(gpu, own);
+    const diagonal = Tensor.create(gpu, [groups, own.features.shape[2]]);
+    const sums = compareGrams(gpu, own, gram, diagonal);
+    const teacher = Tensor.create(gpu, [slotValues]);
+    this.#launchScore(samples, sums, { diagonal, table: teacher }, 0);
+    releaseRowSums(sums);
+    releaseSamples(own);
+    return {
+      accumulate: (candidate, table, slot) => {
+        this.#check(shape, candidate.shape, table, slot);
+        const packed = pack(candidate);
+        const candidateDiagonal = Tensor.create(gpu, diagonal.shape);
+        const sums = compareGrams(gpu, packed, gram, candidateDiagonal);
+        this.#launchScore(samples, sums, {
+          diagonal: candidateDiagonal,
+          table: table.values,
+          teacherDiagonal: diagonal,
+          teacher,
+        }, slot);
+        candidateDiagonal.release();
+        releaseRowSums(sums);
+        releaseSamples(packed);
+      },
+      release: () => {
+        for (const tensor of [gram, diagonal, teacher]) tensor.release();
+      },
+    };
+  }
+
+  #layout(shape: Shape): { grid: PositionGrid; groups: number; samples: number } {
+    const [images, , height, width] = shape;
+    if (shape.length !== 4 && !(shape.length === 2 && this.samples === "images")) {
+      throw new ShapeError(
+        `cka over ${this.samples}: features of shape [${shape.join(", ")}]; expected [N, C, H, W]` +
+          (this.samples === "images" ? " or [N, D]" : ""),
+      );
+    }
+    const grid = this.samples === "images"
+      ? { rows: 1, columns: 1 }
+      : positionGrid(height, width, this.positions);
+    const groups = this.samples === "positions" ? images : 1;
+    const samples = images / groups * grid.rows * grid.columns;
+    if (samples < fewest[this.estimator]) {
+      throw new ConfigurationError(
+        `${this.estimator} cka over ${this.samples} was given ${samples} sample${
+          samples === 1 ? "" : "s"
+        } (features ` +
+          `[${shape.join(", ")}]); it needs at least ${fewest[this.estimator]}. ` +
+          (groups > 1 || images === 1 && this.samples !== "images"
+            ? "Take images as samples, or larger images."
+            : "Use more images in a batch."),
+      );
+    }
+    return { grid, groups, samples };
+  }
+
+  /** Centred samples; with images as samples, maps are averaged over their positions first. */
+  #pack(features: Tensor, grid: PositionGrid, groups: number): PackedSamples {
+    const [images, channels, height = 1, width = 1] = features.shape;
+    if (this.samples !== "images" || height * width === 1) {
+      return packSamples(
+        this.gpu,
+        features.view([images, channels, height, width]),
+        grid,
+        groups,
+        "centred",
+      );
+    }
+    const tape = new Tape(this.gpu, false);
+    const pooled = globalAveragePool(tape, features);
+    const packed = packSamples(this.gpu, pooled.view([images, channels, 1, 1]), grid, groups, "centred");
+    tape.release();
+    return packed;
+  }
+
+  #check(teacher: Shape, candidate: Shape, table: ScoreTable, slot: number): void {
+    table.check(this, slot);
+    const [images, , ...map] = teacher;
+    expectShape("cka", "the candidate's features", candidate, [images, -1, ...map]);
+  }
+
+  #launchScore(samples: number, sums: RowSums, buffers: Record<string, Tensor>, slot: number): void {
+    const [blocks, groups, paddedSamples] = sums.cross.shape;
+    const n = samples;
+    const debiased = this.estimator === "debiased";
+    this.gpu.stream.dispatch({
+      kernel: "cka_score",
+      constants: { TEACHER: buffers.teacher === undefined },
+      buffers: { ...sums, ...buffers },
+      params: {
+        groups,
+        samples,
+        paddedSamples,
+        blocks,
+        scale: debiased ? 1 / (n * (n - 3)) : 1 / (n - 1) ** 2,
+        totals: debiased ? 1 / ((n - 1) * (n - 2)) : 0,
+        diagonals: debiased ? -2 / (n - 2) : 1,
+        slot,
+      },
+      grid: [1, 1, 1],
+      work: { bytes: 2 * sums.cross.byteLength },
+    });
+  }
+
+  /** The quotient from (HSIC(K,L), HSIC(L,L), HSIC(K,K), minibatches). */
+  score([cross, candidate, teacher, batches]: readonly number[]): number {
+    if (batches === 0) return NaN;
+    // Negative only by rounding, where nothing is left of the matrices.
+    if (candidate <= 0 || teacher <= 0) return 0;
+    return cross / Math.sqrt(candidate * teacher);
+  }
+}

@@ -1,0 +1,76 @@
+/** Scores of many candidates, summed on the device and read back together. */
+import { ShapeError } from "../../errors.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+
+/** Numbers of a slot: the lanes of the scoring kernels add to `slotValues / components` places of it. */
+export const slotValues = 64;
+
+/** What a metric keeps in a slot. */
+export interface TableFormat {
+  /** Numbers that a lane keeps: lane l has those from `components * l` on. */
+  readonly components: number;
+  /**
+   * The score from the sums over all lanes and image batches; NaN when nothing was accumulated or the features were not
+   * finite.
+   */
+  score(sums: readonly number[]): number;
+}
+
+/**
+ * A slot for each place that is compared, e.g. a node of the prefix tree: what hangs below a node shares its score. Takes
+ * 256 bytes a slot on the device.
+ */
+export class ScoreTable {
+  readonly #values: Tensor;
+
+  /** @param slots at most {@linkcode ScoreTable.limit}, else {@linkcode ShapeError} */
+  constructor(gpu: Gpu, readonly format: TableFormat, readonly slots: number) {
+    const limit = ScoreTable.limit(gpu);
+    if (!Number.isInteger(slots) || slots < 1 || slots > limit) {
+      throw new ShapeError(`a score table of ${slots} slots; this adapter allows 1 to ${limit}`);
+    }
+    this.#values = Tensor.zeros(gpu, [slots, slotValues]);
+  }
+
+  /** The most slots that a table can have on this adapter. A search over more empties its table in between. */
+  static limit(gpu: Gpu): number {
+    return Math.floor(gpu.pool.limit / (4 * slotValues));
+  }
+
+  /** The sums on the device, [slots, 64]. */
+  get values(): Tensor {
+    return this.#values;
+  }
+
+  /** Throws {@linkcode ShapeError} unless the table has this slot and was made for this format. */
+  check(format: TableFormat, slot: number): void {
+    if (format !== this.format) {
+      throw new ShapeError("a score table is used with another metric than its own");
+    }
+    if (!Number.isInteger(slot) || slot < 0 || slot >= this.slots) {
+      throw new ShapeError(`slot ${slot} of a score table of ${this.slots} slots`);
+    }
+  }
+
+  /** Waits for the device and returns the scores of the first `count` slots; NaN where nothing was accumulated. */
+  async scores(count: number = this.slots): Promise<Float64Array> {
+    const values = await this.#values.slice(0, [count, slotValues]).read();
+    const { components } = this.format;
+    return Float64Array.from({ length: count }, (_, slot) => {
+      const sums = new Array<number>(components).fill(0);
+      for (let at = 0; at < slotValues; at++) sums[at % components] += values[slot * slotValues + at];
+      return this.format.score(sums);
+    });
+  }
+
+  /** Forgets all sums. */
+  clear(): void {
+    this.#values.gpu.stream.clear(this.#values);
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    this.#values.release();
+  }
+}
