@@ -16,11 +16,11 @@
 
 #include grid
 
-// A triangle wave with period 2 (length - 1); right on both sides of a period's end, so rounding there does no harm.
-fn mirrored(position: i32, last: f32) -> u32 {
-  let period = max(2.0 * last, 1.0);
+// A triangle wave with period 2 last, turns = 1 / period; right on both sides of a period's end, so rounding there does
+// no harm.
+fn mirrored(position: i32, last: f32, turns: f32) -> u32 {
   let at = f32(position);
-  return u32(last - abs(last - (at - period * floor(at / period))));
+  return u32(max(last - abs(last - (at - 2.0 * last * floor(at * turns))), 0.0));
 }
 
 @compute @workgroup_size(64)
@@ -50,13 +50,14 @@ fn main(
   let channel = plane % 3u;
   let source = (params.firstInput * 3u + plane) * length * lines + line * lineStride;
   let last = f32(length - 1u);
+  let turns = 0.5 / max(last, 1.0);
   let radius = i32(samples[params.firstSample + row].radius);
   let falloff = samples[params.firstSample + row].falloff;
 
   #for q in 0..${STRIP / 4}
   var sum${q} = vec4<f32>(
     #for i in 0..4
-    input[source + mirrored(i32(first) + ${4 * q + i}, last) * stride],
+    input[source + mirrored(i32(first) + ${4 * q + i}, last, turns) * stride],
     #end
   );
   var before${q} = sum${q};
@@ -66,8 +67,8 @@ fn main(
   for (var away = 1; away <= radius; away++) {
     let weight = exp(falloff * f32(away * away));
     total += 2.0 * weight;
-    let entersBefore = input[source + mirrored(i32(first) - away, last) * stride];
-    let entersAfter = input[source + mirrored(i32(first) + ${STRIP - 1} + away, last) * stride];
+    let entersBefore = input[source + mirrored(i32(first) - away, last, turns) * stride];
+    let entersAfter = input[source + mirrored(i32(first) + ${STRIP - 1} + away, last, turns) * stride];
     #for p in 0..${STRIP / 4}
     before${STRIP / 4 - 1 - p} = vec4<f32>(
       ${p === STRIP / 4 - 1 ? "entersBefore" : "before" + (STRIP / 4 - 2 - p) + ".w"},

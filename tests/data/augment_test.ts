@@ -199,11 +199,13 @@ gpuTest("a gray image stays gray, whatever the jitter", async (gpu) => {
 });
 
 gpuTest("a blur wider than the image reflects again and again", async (gpu) => {
-  const image = randomImage(5, 2, 3);
-  const parameters = { ...wholeImage(image), sigma: 3 };
-  const target = { height: 2, width: 5, ...unnormalised };
-  const [values] = await run(gpu, [image], [parameters], target);
-  assertClose(values, referenceAugment(image, parameters, target), 1e-5, "blurred");
+  for (const [width, height] of [[5, 2], [1, 9], [12, 1]]) {
+    const image = randomImage(width, height, 3);
+    const parameters = { ...wholeImage(image), sigma: 3 };
+    const target = { height, width, ...unnormalised };
+    const [values] = await run(gpu, [image], [parameters], target);
+    assertClose(values, referenceAugment(image, parameters, target), 1e-5, `${width}x${height}, blurred`);
+  }
 });
 
 gpuTest("views, slabs and repetitions give the same bits", async (gpu) => {
