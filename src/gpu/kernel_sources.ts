@@ -14,6 +14,8 @@ import batchnormGradientApply from "../../kernels/batchnorm_gradient_apply.wgsl"
 import batchnormGradientFinish from "../../kernels/batchnorm_gradient_finish.wgsl" with { type: "text" };
 import batchnormGradientSums from "../../kernels/batchnorm_gradient_sums.wgsl" with { type: "text" };
 import batchnormStatistics from "../../kernels/batchnorm_statistics.wgsl" with { type: "text" };
+import benchCopy from "../../kernels/bench_copy.wgsl" with { type: "text" };
+import benchPeak from "../../kernels/bench_peak.wgsl" with { type: "text" };
 import ckaCentre from "../../kernels/cka_centre.wgsl" with { type: "text" };
 import ckaScore from "../../kernels/cka_score.wgsl" with { type: "text" };
 import convolution from "../../kernels/convolution.wgsl" with { type: "text" };
@@ -72,6 +74,8 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "batchnorm_gradient_finish": batchnormGradientFinish,
   "batchnorm_gradient_sums": batchnormGradientSums,
   "batchnorm_statistics": batchnormStatistics,
+  "bench_copy": benchCopy,
+  "bench_peak": benchPeak,
   "cka_centre": ckaCentre,
   "cka_score": ckaScore,
   "convolution": convolution,
