@@ -3,7 +3,7 @@
 //   features[g, c, s] = input at sample s                    squares[part, g, s] = sum of its squares over the part's channels
 //   with NORMALISE: that channel vector scaled to length one; a zero vector stays zero
 //
-// input [images, channels, height, width]; squares [parts, groups, paddedSamples], without NORMALISE.
+// input [groups, channels, height, width]; squares [parts, groups, paddedSamples], without NORMALISE.
 // Grid: one invocation a (group, part, sample), 64 a workgroup, folded into rows. A part is channelsPerPart channels, so
 // that few positions with many channels still fill a device; with NORMALISE one part holds all channels.
 #include similarity_samples
@@ -16,6 +16,13 @@
 #end
 
 #include grid
+
+// Index of channel 0 of a sample; a group is one image.
+fn sampleStart(image: u32, sample: u32) -> u32 {
+  let row = gridPlace(sample / params.gridColumns, params.gridRows, params.height);
+  let column = gridPlace(sample % params.gridColumns, params.gridColumns, params.width);
+  return (image * params.channels * params.height + row) * params.width + column;
+}
 
 @compute @workgroup_size(64)
 fn main(

@@ -25,16 +25,28 @@ fn main(
   let group = index / params.paddedChannels;
   if (group >= params.groups) { return; }
 
-  var end = 0u;
-  if (channel < params.channels) { end = params.samples; }
-  let offset = channel * params.height * params.width;
-  let pivot = input[select(0u, sampleStart(group, 0u) + offset, end > 0u)];
-  var sum = 0.0;
-  for (var sample = 0u; sample < end; sample++) { sum += input[sampleStart(group, sample) + offset] - pivot; }
-  let mean = sum / f32(params.samples);
+  // The padding has no images.
+  let groupImages = select(0u, params.samples / params.positions, channel < params.channels);
+  let plane = params.height * params.width;
+  let first = (group * (params.samples / params.positions) * params.channels + min(channel, params.channels - 1u)) * plane;
+  let pivot = input[first + gridPlace(0u, params.gridRows, params.height) * params.width +
+    gridPlace(0u, params.gridColumns, params.width)];
   let to = index * params.paddedSamples;
-  for (var sample = 0u; sample < end; sample++) {
-    features[to + sample] = (input[sampleStart(group, sample) + offset] - pivot) - mean;
+  var end = 0u;
+  var sum = 0.0;
+  // Differences are kept in place of the samples: finding a sample's place again would cost more than its load.
+  for (var image = 0u; image < groupImages; image++) {
+    for (var row = 0u; row < params.gridRows; row++) {
+      let start = first + image * params.channels * plane + gridPlace(row, params.gridRows, params.height) * params.width;
+      for (var column = 0u; column < params.gridColumns; column++) {
+        let difference = input[start + gridPlace(column, params.gridColumns, params.width)] - pivot;
+        features[to + end] = difference;
+        sum += difference;
+        end++;
+      }
+    }
   }
+  let mean = sum / f32(params.samples);
+  for (var sample = 0u; sample < end; sample++) { features[to + sample] -= mean; }
   for (var sample = end; sample < params.paddedSamples; sample++) { features[to + sample] = 0.0; }
 }

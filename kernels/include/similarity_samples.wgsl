@@ -18,11 +18,7 @@ struct Params {
   channelsPerPart: u32,
 }
 
-// Index of channel 0 of a sample in a map [images, channels, height, width].
-fn sampleStart(group: u32, sample: u32) -> u32 {
-  let image = group * (params.samples / params.positions) + sample / params.positions;
-  let place = sample % params.positions;
-  let row = (2u * (place / params.gridColumns) + 1u) * params.height / (2u * params.gridRows);
-  let column = (2u * (place % params.gridColumns) + 1u) * params.width / (2u * params.gridColumns);
-  return (image * params.channels * params.height + row) * params.width + column;
+// Row or column of the map that a row or column of the grid stands for.
+fn gridPlace(index: u32, cells: u32, size: u32) -> u32 {
+  return (2u * index + 1u) * size / (2u * cells);
 }

@@ -9,7 +9,7 @@
  *
  * All of it is recorded into the command stream; nothing is read back.
  */
-import { Encoder } from "../nn/encoder.ts";
+import type { Encoder } from "../nn/encoder.ts";
 import type { Architecture } from "../space/architecture.ts";
 import { l2Normalise } from "../tensor/ops/l2_normalise.ts";
 import { infoNce, type LossSlot } from "../tensor/ops/softmax.ts";

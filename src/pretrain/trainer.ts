@@ -20,12 +20,14 @@ export interface ViewSource {
    * caller releases them.
    */
   views(step: number, lists: readonly Uint32Array[]): Promise<Tensor[]>;
+  /** Starts to decode the images of the next step. */
+  prefetch(indices: Uint32Array): void;
 }
 
 /** What the trainer tells while it runs. */
 export interface TrainingObserver {
   /** After each wait for the device. */
-  onProgress(done: { step: number; totalSteps: number; loss: number; imagesPerSecond: number }): void;
+  onSteps(done: { step: number; totalSteps: number; loss: number; imagesPerSecond: number }): void;
   /** After each evaluation. */
   onKnn(line: KnnMetrics): void;
 }
@@ -41,6 +43,8 @@ export interface TrainingTask {
   images: Uint32Array;
   /** Evaluates the present network; absent without labels. */
   evaluate?: (step: number, epoch: number) => Promise<KnnMetrics>;
+  /** The untrained network was evaluated already, before an interruption. */
+  evaluatedAtStart: boolean;
   observer: TrainingObserver;
   /** Stops after the present step when aborted. */
   signal: AbortSignal;
@@ -80,6 +84,8 @@ export class Trainer {
   readonly #task: TrainingTask;
   readonly #perEpoch: number;
   readonly #log: LossLog;
+  /** Steps of the whole run. */
+  readonly totalSteps: number;
   #batches: { epoch: number; list: Uint32Array[] } = { epoch: -1, list: [] };
   #hostSeconds = 0;
   #stepSeconds = 0;
@@ -90,27 +96,28 @@ export class Trainer {
     this.#task = task;
     this.#perEpoch = stepsPerEpoch(task.config, task.images.length);
     const { sandwich, training } = task.config;
+    this.totalSteps = training.epochs * this.#perEpoch;
     const passes = (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random;
     this.#log = new LossLog(task.gpu, passes, training.batch, training.logEvery);
   }
 
   /** Runs until the end or the signal; writes metrics and checkpoints. */
   async run(): Promise<TrainingResult> {
-    const { config, state, signal } = this.#task;
+    const { config, state, signal, evaluatedAtStart } = this.#task;
     const started = performance.now();
     const firstStep = state.step;
-    const total = config.training.epochs * this.#perEpoch;
+    const total = this.totalSteps;
     if (state.step === 0) {
       await this.#save();
-      if (total > 0) await this.#evaluate();
+      if (total > 0 && !evaluatedAtStart) await this.#evaluate();
     }
     while (state.step < total && !signal.aborted) {
       await this.#step();
       const epochDone = state.step % this.#perEpoch === 0;
-      if (this.#log.due || epochDone || signal.aborted || state.step === total) await this.#collect(total);
+      if (this.#log.due || epochDone || signal.aborted || state.step === total) await this.#collect();
       if (epochDone) await this.#finishEpoch();
       else if (performance.now() - this.#lastSave > 60_000 * minutesBetweenCheckpoints) {
-        await this.#collect(total);
+        await this.#collect();
         await this.#save();
       }
     }
@@ -134,23 +141,26 @@ export class Trainer {
     return Math.floor(this.#task.state.step / this.#perEpoch);
   }
 
-  #batch(): Uint32Array {
-    const { config, images, state } = this.#task;
-    const epoch = this.#epoch;
+  /**
+   * The images of a step. An epoch that is a single batch keeps their order: shuffled, it would be the same batch.
+   */
+  #batch(step: number): Uint32Array {
+    const { config, images } = this.#task;
+    const epoch = Math.floor(step / this.#perEpoch);
     if (this.#batches.epoch !== epoch) {
       const { batch, lastBatch, seed } = config.training;
-      const order = epochOrder(images, seed, epoch);
+      const order = images.length <= batch ? images : epochOrder(images, seed, epoch);
       this.#batches = { epoch, list: batchesOf(order, { batchSize: batch, dropLast: lastBatch === "drop" }) };
     }
-    return this.#batches.list[state.step % this.#perEpoch];
+    return this.#batches.list[step % this.#perEpoch];
   }
 
   async #step(): Promise<void> {
     const started = performance.now();
     const { gpu, config, state, views } = this.#task;
     const { seed, epochs } = config.training;
-    const batch = this.#batch();
     const epoch = this.#epoch;
+    const batch = this.#batch(state.step);
     const passes = state.space.sandwich(new Random(seed, purpose.architecture, state.step), config.sandwich);
     const shuffle = this.#shuffledKeys(batch);
     const keyPositions = shuffle && Tensor.from(gpu, shuffle.positions);
@@ -166,6 +176,7 @@ export class Trainer {
     });
     for (const tensor of [queryImages, keyImages, keyPositions]) tensor?.release();
     gpu.stream.submit();
+    if (state.step < this.totalSteps) views.prefetch(this.#batch(state.step));
     this.#log.add({
       step: state.step,
       epoch,
@@ -187,13 +198,14 @@ export class Trainer {
     return { batch: order.map((image) => batch[image]), positions };
   }
 
-  async #collect(total: number): Promise<void> {
+  async #collect(): Promise<void> {
     const started = performance.now();
     const { state, folder, observer, signal } = this.#task;
+    const total = this.totalSteps;
     const lines: StepMetrics[] = await this.#log.collect(signal.aborted || state.step === total);
     this.#stepSeconds += (performance.now() - started) / 1000;
     if (lines.length > 0) await folder.appendMetrics(...lines);
-    observer.onProgress({
+    observer.onSteps({
       step: state.step,
       totalSteps: total,
       loss: this.#log.loss,

@@ -29,7 +29,7 @@ import {
 import type { ScoreTable } from "./score_table.ts";
 
 /** Bytes of the teacher's affinities that are kept for one stage and image batch. */
-const affinityBytes = 2 ** 26;
+const affinityBytes = 2 ** 27;
 
 /**
  * Mean over positions and images of the cosine between corresponding rows of two self-affinities. A position whose channel
@@ -52,7 +52,7 @@ export class AffinityMetric implements SimilarityMetric {
     const [images, channels, height, width] = features.shape;
     const grid = positionGrid(height, width, this.positions);
     const samples = padded(grid.rows * grid.columns);
-    const keeps = 4 * images * samples ** 2 <= this.keptBytes;
+    const keeps = 4 * images * samples ** 2 <= Math.min(this.keptBytes, this.gpu.pool.limit);
     return samples <= 8 * padded(channels) && keeps
       ? this.#overPositions(features, grid)
       : this.#overChannels(features, grid);

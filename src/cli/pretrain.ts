@@ -1,0 +1,272 @@
+/** `deno task pretrain`: pretrains an elastic network without labels. */
+import { loadConfig } from "../config/load.ts";
+import { type Override, parseSet } from "../config/overrides.ts";
+import type { Config } from "../config/schema.ts";
+import { UsageError } from "../errors.ts";
+import { Gpu } from "../gpu/device.ts";
+import { formatProfile } from "../gpu/profiler.ts";
+import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
+import { renderPretrainReport } from "../report/pretrain_report.ts";
+import { formatArchitecture } from "../space/architecture.ts";
+import { macs, parameters } from "../space/cost.ts";
+import { SearchSpace } from "../space/search_space.ts";
+import { writeFileAtomically } from "../store/atomic_file.ts";
+import { RunFolder } from "../store/run_folder.ts";
+import { version } from "../version.ts";
+import { type Context, defineCommand, runCommand } from "./command.ts";
+import { configFlags } from "./config_flags.ts";
+import { formatCount, formatDuration, formatQuantity, formatRate } from "./format.ts";
+import type { Logger } from "./logger.ts";
+import { Progress } from "./progress.ts";
+
+interface PretrainSummary {
+  readonly run: string;
+  readonly steps: number;
+  readonly epochs: number;
+  readonly loss: number | null;
+  readonly knn: number | null;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+}
+
+const defaultConfig = "configs/demo.json";
+
+const flags = {
+  config: {
+    ...configFlags.config,
+    default: undefined,
+    description: `Configuration (default: ${defaultConfig})`,
+  },
+  data: {
+    type: "string",
+    placeholder: "SPEC",
+    description:
+      "Images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors (default: the configuration's)",
+  },
+  out: {
+    type: "string",
+    placeholder: "DIR",
+    description: "Run folder (default: runs/ and the configuration's name, numbered where it exists)",
+  },
+  epochs: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 0,
+    description: "Epochs; 0 writes the initial checkpoint",
+  },
+  seed: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 0,
+    maximum: 0xffff_ffff,
+    description: "Seed of all randomness",
+  },
+  resume: { type: "boolean", description: "Continue the run in --out, or the newest of this configuration" },
+  strict: { type: "boolean", description: "Stop at an image that cannot be read, instead of skipping it" },
+  profile: {
+    type: "boolean",
+    description: "Measure every kernel and print a table at the end; slows the run down",
+  },
+  set: configFlags.set,
+} as const;
+
+type Flags = Context<typeof flags>["flags"];
+
+function overridesOf({ data, epochs, seed, strict, set }: Flags): Override[] {
+  const overrides: Override[] = [];
+  if (data !== undefined) overrides.push({ path: "data.source", value: data, flag: "--data" });
+  if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
+  if (seed !== undefined) overrides.push({ path: "training.seed", value: seed, flag: "--seed" });
+  if (strict) overrides.push({ path: "data.strict", value: true, flag: "--strict" });
+  return [...overrides, ...set.map(parseSet)];
+}
+
+/** `runs/demo`, `runs/demo-2`, …: the first that holds no run, and the last that does. */
+async function defaultFolders(config: string): Promise<{ next: string; newest: string | undefined }> {
+  const name = config.replace(/^.*[\\/]/, "").replace(/\.json$/, "");
+  let newest: string | undefined;
+  for (let number = 1;; number++) {
+    const path = number === 1 ? `runs/${name}` : `runs/${name}-${number}`;
+    if (!await RunFolder.holdsRun(path)) return { next: path, newest };
+    newest = path;
+  }
+}
+
+function refuseWithResume({ config, data, seed, strict }: Flags): void {
+  const given = Object.entries({
+    "--config": config,
+    "--data": data,
+    "--seed": seed,
+    "--strict": strict || undefined,
+  })
+    .find(([, value]) => value !== undefined);
+  if (given && given[0] !== "--config") {
+    throw new UsageError(
+      `${
+        given[0]
+      } does not go with --resume: a run keeps its images and its seed. Leave it out, or start a new run with ` +
+        `another --out. --epochs and --set may be given.`,
+    );
+  }
+}
+
+function hooksFor(logger: Logger, signal: AbortSignal): PretrainHooks & { finish(): void } {
+  let decoding: Progress | undefined;
+  let training: Progress | undefined;
+  return {
+    signal,
+    onWarning: (text) => logger.warn(text),
+    onProgress(done, total) {
+      decoding ??= new Progress({ logger, label: "decode", total, unit: "images" });
+      decoding.update(done);
+      if (done === total) decoding.finish();
+    },
+    onStart({ images, knn, step, totalSteps }) {
+      const watched = knn ? "" : "; no kNN: there are no labelled held-out images";
+      const place = step > 0 ? `, from step ${formatCount(step)}` : "";
+      logger.info(`${formatCount(images)} images, ${formatCount(totalSteps)} steps${place}${watched}`);
+      if (totalSteps > step) {
+        training = new Progress({ logger, label: "pretrain", total: totalSteps, unit: "steps", done: step });
+      }
+    },
+    onSteps({ step, loss, imagesPerSecond }) {
+      training?.update(step, {
+        ...(Number.isNaN(loss) ? {} : { loss: loss.toFixed(3) }),
+        "images/s": formatRate(imagesPerSecond),
+      });
+    },
+    onKnn({ epoch, knn, knnPixels }) {
+      const pixels = knnPixels === undefined ? "" : ` (raw pixels ${(100 * knnPixels).toFixed(1)} %)`;
+      logger.info(`epoch ${epoch}: kNN ${(100 * knn).toFixed(1)} %${pixels}`);
+    },
+    finish: () => training?.finish(),
+  };
+}
+
+async function writeReport(
+  gpu: Gpu,
+  { folder, config, images, classes, steps, epochs, seconds }: PretrainOutcome,
+): Promise<void> {
+  const space = new SearchSpace(config.space);
+  const cost = (architecture: typeof space.max) => ({
+    arch: formatArchitecture(architecture),
+    macs: macs(space, architecture, config.data.imageSize),
+    params: parameters(space, architecture),
+  });
+  const page = await renderPretrainReport({
+    config,
+    metrics: await folder.readMetrics(),
+    summary: {
+      title: folder.path,
+      version,
+      device: gpu.facts.description,
+      data: { spec: config.data.source, images, classes },
+      imageSize: config.data.imageSize,
+      space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },
+      steps,
+      epochs,
+      seconds,
+      settings: describeSettings(config),
+    },
+  });
+  await writeFileAtomically(folder.reportPath, page);
+}
+
+function describeSettings({ training, optimizer, moco }: Config): [string, string][] {
+  return [
+    ["batch", String(training.batch)],
+    ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
+    ["weight decay", String(optimizer.weightDecay)],
+    ["queue", formatCount(moco.queue)],
+    ["key encoder momentum", String(moco.momentum)],
+    ["temperature", String(moco.temperature)],
+    ["key encoder", moco.teacher === "largest" ? "largest architecture" : "the query's architecture"],
+    ["seed", String(training.seed)],
+  ];
+}
+
+async function printProfile(gpu: Gpu, outcome: PretrainOutcome, logger: Logger): Promise<void> {
+  const times = await gpu.stream.profiler!.take();
+  const { stepSeconds, hostSeconds } = outcome;
+  logger.info(formatProfile(times, stepSeconds));
+  logger.info(
+    `host: ${(1000 * hostSeconds).toFixed(0)} ms recording (${
+      (100 * hostSeconds / stepSeconds).toFixed(1)
+    } % of step time)`,
+  );
+  const { used, held, peak, buffers } = gpu.pool.use;
+  logger.info(
+    `device memory: ${formatCount(held)} bytes in ${formatCount(buffers)} buffers, ${
+      formatCount(used)
+    } in use at the end, ` +
+      `peak ${formatCount(peak)}; resident set ${formatCount(Deno.memoryUsage().rss)} bytes`,
+  );
+}
+
+const pretrainCommand = defineCommand({
+  name: "pretrain",
+  summary:
+    "Pretrains an elastic ResNet without labels: MoCo v2 whose query encoder visits all sizes while its key encoder " +
+    "stays at the largest. Without flags it runs the embedded demo.",
+  flags,
+  examples: [
+    "deno task pretrain",
+    "deno task pretrain --config configs/cifar10-elastic.json --data folder:photos/train --out runs/photos",
+    "deno task pretrain --out runs/photos --resume",
+    "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
+  ],
+  async run({ flags, logger, onInterrupt }): Promise<PretrainSummary> {
+    if (flags.resume) refuseWithResume(flags);
+    const configPath = flags.config ?? defaultConfig;
+    const overrides = overridesOf(flags);
+    const config = flags.resume ? undefined : await loadConfig(configPath, overrides);
+    const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
+    const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
+    if (path === undefined) {
+      throw new UsageError(
+        `--resume: there is no run in ${folders!.next}. Give the run's folder with --out.`,
+      );
+    }
+    if (config && await RunFolder.holdsRun(path)) {
+      throw new UsageError(
+        `--out ${path} holds a run already. Use --resume to continue it, or another --out.`,
+      );
+    }
+    using gpu = await Gpu.open();
+    logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
+    if (flags.profile) gpu.profile();
+    const signal = onInterrupt("Stopping after this step.");
+    const hooks = hooksFor(logger, signal);
+    const outcome = config
+      ? await startRun(gpu, path, config, hooks)
+      : await resumeRun(gpu, path, overrides, hooks);
+    hooks.finish();
+    if (flags.profile) await printProfile(gpu, outcome, logger);
+    await writeReport(gpu, outcome);
+    if (outcome.interrupted) {
+      logger.info(
+        `Stopped at step ${outcome.steps}. Continue with: deno task pretrain --out ${path} --resume`,
+      );
+    }
+    return {
+      run: path,
+      steps: outcome.steps,
+      epochs: outcome.epochs,
+      loss: outcome.loss ?? null,
+      knn: outcome.knn ?? null,
+      seconds: Number(outcome.seconds.toFixed(2)),
+      imagesPerSecond: Number(outcome.imagesPerSecond.toPrecision(4)),
+    };
+  },
+  format({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }) {
+    const parts = [
+      `${formatCount(steps)} steps (${formatCount(epochs)} epochs) in ${formatDuration(seconds)}`,
+    ];
+    if (steps > 0) parts.push(`${formatQuantity(imagesPerSecond, 0).trim()} images/s`);
+    if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);
+    if (knn !== null) parts.push(`kNN ${(100 * knn).toFixed(1)} %`);
+    return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
+  },
+});
+
+if (import.meta.main) await runCommand(pretrainCommand);

@@ -1,0 +1,122 @@
+/** A pretraining run from a configuration to its folder: new or resumed. */
+import { configWarnings } from "../config/checks.ts";
+import { parseConfig } from "../config/load.ts";
+import type { Override } from "../config/overrides.ts";
+import type { Config } from "../config/schema.ts";
+import type { SourceOptions } from "../data/source.ts";
+import { DataError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { isKnn } from "../store/metrics.ts";
+import { RunFolder } from "../store/run_folder.ts";
+import { version } from "../version.ts";
+import { loadCheckpoint } from "./checkpoint.ts";
+import { openRunData } from "./run_data.ts";
+import { PretrainState } from "./state.ts";
+import { Trainer, type TrainingObserver, type TrainingResult } from "./trainer.ts";
+import { KnnWatch } from "./watch.ts";
+
+/** What the caller of a run hears of it. */
+export interface PretrainHooks
+  extends TrainingObserver, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
+  /** Images are open and training begins or goes on at `step`. */
+  onStart(started: { images: number; knn: boolean; step: number; totalSteps: number }): void;
+  /** Stops the run after the present step when aborted. */
+  signal: AbortSignal;
+}
+
+/** A run that has ended, or was stopped. */
+export interface PretrainOutcome extends TrainingResult {
+  folder: RunFolder;
+  config: Config;
+  /** Images trained on. */
+  images: number;
+  /** Number of classes, where the images have labels. */
+  classes: number | undefined;
+}
+
+/**
+ * Starts a run in a folder that holds none.
+ * @throws {UsageError} when the folder holds one
+ */
+export async function startRun(
+  gpu: Gpu,
+  path: string,
+  config: Config,
+  hooks: PretrainHooks,
+): Promise<PretrainOutcome> {
+  // Images are opened before the folder is made: a mistake in the specification leaves nothing behind.
+  return await train(gpu, config, () => RunFolder.create(path, config, version), undefined, hooks);
+}
+
+/**
+ * Goes on with a run from its last checkpoint, bit for bit as if it had not been interrupted.
+ * @param overrides changes of its configuration; they end that equality, e.g. more epochs stretch the schedule
+ */
+export async function resumeRun(
+  gpu: Gpu,
+  path: string,
+  overrides: readonly Override[],
+  hooks: PretrainHooks,
+): Promise<PretrainOutcome> {
+  const folder = await RunFolder.open(path);
+  const stored = await folder.readConfig();
+  const config = parseConfig(stored.config, folder.configPath, overrides);
+  const checkpoint = await folder.hasCheckpoint() ? folder.lastCheckpointPath : undefined;
+  return await train(gpu, config, () => Promise.resolve(folder), checkpoint, hooks);
+}
+
+async function train(
+  gpu: Gpu,
+  config: Config,
+  openFolder: () => Promise<RunFolder>,
+  checkpoint: string | undefined,
+  hooks: PretrainHooks,
+): Promise<PretrainOutcome> {
+  const data = await openRunData(gpu, config, hooks);
+  const state = new PretrainState(gpu, config);
+  try {
+    for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
+    const folder = await openFolder();
+    if (checkpoint) await loadCheckpoint(checkpoint, state);
+    else state.initialise();
+    await folder.truncateMetrics(checkpoint ? state.step : -1);
+    const hasKnn = (await folder.readMetrics()).some(isKnn);
+
+    const watch = data.knn && new KnnWatch(state, config, data.knn);
+    const trainer = new Trainer({
+      gpu,
+      config,
+      state,
+      folder,
+      views: data.views,
+      images: data.train,
+      evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
+      evaluatedAtStart: hasKnn,
+      observer: hooks,
+      signal: hooks.signal,
+    });
+    if (state.step > trainer.totalSteps) {
+      throw new DataError(
+        `${folder.path} is at step ${state.step}, beyond the ${trainer.totalSteps} steps of ${config.training.epochs} ` +
+          `epochs. Give at least the epochs that are done with --epochs.`,
+      );
+    }
+    hooks.onStart({
+      images: data.train.length,
+      knn: watch !== undefined,
+      step: state.step,
+      totalSteps: trainer.totalSteps,
+    });
+    const result = await trainer.run();
+    const { skipped, classes, labels } = data.source;
+    if (skipped.length > 0) {
+      hooks.onWarning(
+        `${skipped.length} image${skipped.length === 1 ? "" : "s"} could not be read and were left out.`,
+      );
+    }
+    return { ...result, folder, config, images: data.train.length, classes: labels && classes?.length };
+  } finally {
+    state.release();
+    data.close();
+  }
+}
