@@ -96,6 +96,18 @@ const head = z.strictObject({
   dimension: count.default(128).describe("Dimension of the projection, a multiple of 4."),
 }).prefault({}).describe("The projection head on the pooled features; it is left out of extracted models.");
 
+const initialisation = z.strictObject({
+  head: z.enum(["kaiming", "uniform"]).default("kaiming").describe(
+    "Linear layers of the head: kaiming (normal with variance 2 / inputs, bias 0) or uniform (within 1 / sqrt(inputs), " +
+      "PyTorch's default).",
+  ),
+  lastBatchnorm: z.number().min(0).max(1).default(0).describe(
+    "Weight that the last batchnorm of each residual branch starts with: 0 makes every block start as its shortcut.",
+  ),
+}).prefault({}).describe(
+  "Weights before the first step. Convolutions are always normal with variance 2 / (outputs kernel²).",
+);
+
 const moco = z.strictObject({
   queue: count.default(65536).describe("Keys in the queue of negatives."),
   momentum: z.number().min(0).max(1).default(0.999).describe("Momentum of the key encoder's moving average."),
@@ -161,6 +173,7 @@ export const configSchema = z.strictObject({
   data,
   augmentation,
   head,
+  initialisation,
   moco,
   sandwich,
   optimizer,

@@ -33,6 +33,13 @@ function headShapes(head: HeadDefinition | undefined, features: number): [name: 
   ];
 }
 
+/** How weights start; the `initialisation` section of a configuration. */
+export interface Initialisation {
+  readonly head: "kaiming" | "uniform";
+  /** Weight of the last batchnorm of each residual branch. */
+  readonly lastBatchnorm: number;
+}
+
 /** How an encoder is run; see {@linkcode Pass}. */
 export type PassOptions = Omit<Pass, "weights" | "statistics"> & { statistics?: Statistics };
 
@@ -56,16 +63,27 @@ export class Encoder {
   }
 
   /**
-   * Draws new weights: convolutions normal with variance 2 / (out kernel²) (He et al. 2015, fan out); linear layers
-   * uniform within 1 / sqrt(in), as PyTorch's; batchnorm 1 and 0, but 0 and 0 for the last of each residual branch, so
-   * that every block starts as its shortcut (Goyal et al. 2017).
+   * Draws new weights: convolutions normal with variance 2 / (out kernel²) (He et al. 2015, fan out); the head's layers
+   * normal with variance 2 / in and bias 0, or uniform within 1 / sqrt(in); batchnorm 1 and 0, but for the last of each
+   * residual branch, which 0 makes start as its shortcut (Goyal et al. 2017).
    */
-  initialise(seed: number): void {
-    const zeroed = this.network.lastBatchnorms();
+  initialise(seed: number, initialisation: Initialisation): void {
+    const lastBatchnorms = this.network.lastBatchnorms();
     let index = 0;
     for (const [name, tensor] of this.weights.values.entries()) {
       const random = new Random(seed, purpose.initialisation, index++);
-      tensor.write(initialValues(name, tensor.shape, this.shapes, zeroed, random));
+      const layer = name.slice(0, name.lastIndexOf("."));
+      const isBias = name.endsWith(".bias");
+      const values = new Float32Array(elements(tensor.shape));
+      if (tensor.shape.length === 4) {
+        const [out, , height, width] = tensor.shape;
+        fillNormal(values, Math.sqrt(2 / (out * height * width)), random);
+      } else if (name.startsWith("fc.")) {
+        const inputs = this.shapes.parameters.get(`${layer}.weight`)![1];
+        if (initialisation.head === "uniform") fillUniform(values, 1 / Math.sqrt(inputs), random);
+        else if (!isBias) fillNormal(values, Math.sqrt(2 / inputs), random);
+      } else if (!isBias) values.fill(lastBatchnorms.has(layer) ? initialisation.lastBatchnorm : 1);
+      tensor.write(values);
     }
     this.statistics.reset();
   }
@@ -107,22 +125,10 @@ export class Encoder {
   }
 }
 
-function initialValues(
-  name: string,
-  shape: Shape,
-  shapes: WeightShapes,
-  zeroed: Set<string>,
-  random: Random,
-): Float32Array<ArrayBuffer> {
-  const values = new Float32Array(elements(shape));
-  const layer = name.slice(0, name.lastIndexOf("."));
-  if (shape.length === 4) {
-    const deviation = Math.sqrt(2 / (shape[0] * shape[2] * shape[3]));
-    return values.map(() => deviation * random.normal());
-  }
-  if (name.startsWith("fc.")) {
-    const bound = 1 / Math.sqrt(shapes.parameters.get(`${layer}.weight`)![1]);
-    return values.map(() => random.uniform(-bound, bound));
-  }
-  return values.fill(name.endsWith(".weight") && !zeroed.has(layer) ? 1 : 0);
+function fillNormal(values: Float32Array, deviation: number, random: Random): void {
+  for (let index = 0; index < values.length; index++) values[index] = deviation * random.normal();
+}
+
+function fillUniform(values: Float32Array, bound: number, random: Random): void {
+  for (let index = 0; index < values.length; index++) values[index] = random.uniform(-bound, bound);
 }

@@ -70,7 +70,7 @@ export class ElasticResNet {
     return { parameters, statistics };
   }
 
-  /** The last batchnorm of each residual branch; its weights start at zero. */
+  /** The last batchnorm of each residual branch, whose weights start at a value of their own. */
   lastBatchnorms(): Set<string> {
     return new Set(this.stages.flat().map(({ branch }) => branch[branch.length - 1].batchnorm));
   }

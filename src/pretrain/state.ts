@@ -34,8 +34,8 @@ export class PretrainState {
 
   /** New weights in both encoders, a queue of random directions, no momentum. */
   initialise(): void {
-    const { seed } = this.config.training;
-    this.queryEncoder.initialise(seed);
+    const { training: { seed }, initialisation } = this.config;
+    this.queryEncoder.initialise(seed, initialisation);
     this.momentumEncoder.copyFrom(this.queryEncoder);
     this.momentum.clear();
     this.queue.write(randomDirections(this.queue.shape[0], this.queue.shape[1], seed));

@@ -232,7 +232,7 @@ function tinyEncoder(gpu: Gpu, block: "basic" | "bottleneck"): Encoder {
     named: {},
   });
   const encoder = new Encoder(gpu, space, { kind: "mlp", hidden: 12, dimension: 8 }, true);
-  encoder.initialise(3);
+  encoder.initialise(3, { head: "uniform", lastBatchnorm: 1 });
   for (const [name, tensor] of encoder.weights.values.entries()) {
     const random = randomValues(tensor.length, 5);
     if (/bn\d\.weight$/.test(name)) tensor.write(random.map((number) => 1 + 0.5 * number));

@@ -117,7 +117,7 @@ export function syntheticScene(index: number, options: { seed: number; size: num
 
   const cell = smallest * (largest / smallest) ** random.uniform();
   const angle = random.uniform(0, 2 * Math.PI);
-  const stretch = Math.exp(random.uniform(-0.1, 0.1));
+  const stretch = Math.exp(random.uniform(-0.2, 0.2));
   const toU = Math.cos(angle) / cell, toV = Math.sin(angle) / cell;
   const phaseU = random.uniform(0, 64), phaseV = random.uniform(0, 64);
   const weight = random.uniform(-1, 1);
