@@ -4,7 +4,7 @@
 //
 // with row, column and the strides of include/convolution_params. Positions outside the input count as zero.
 //
-// input    [images, inChannels, inHeight, inWidth]      weight   stored full; strides select the active slice
+// input    [images, more channels, inHeight, inWidth]   weight   stored full; strides select the active slice
 // bias     [outChannels], only with BIAS                output   written, or added to when params.accumulate is 1
 //
 // Grid: x = tiles of TILE channels, so that neighbouring workgroups share their inputs in the cache; y = blocks of PIXELS
@@ -70,7 +70,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var tapX = 0u; tapX < params.tapsX; tapX++) {
       #if VECTOR
       #for q in 0..${PIXELS / 4}
-      var at${q} = (image${4 * q} * params.inChannels * inPlane + place${4 * q}) / 4u;
+      var at${q} = (params.inBase + image${4 * q} * params.inImage + place${4 * q}) / 4u;
       #end
       #else
       let stepY = params.inOffsetY + i32(tapY) * params.inStepY;
@@ -81,7 +81,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let inside${p} = row${p} >= 0 && row${p} < i32(params.inHeight) && column${p} >= 0 && column${p} < i32(params.inWidth);
       var at${p} = select(
         0u,
-        image${p} * params.inChannels * inPlane + u32(row${p}) * params.inWidth + u32(column${p}),
+        params.inBase + image${p} * params.inImage + u32(row${p}) * params.inWidth + u32(column${p}),
         inside${p},
       );
       #end

@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let rowFactor = select(0.0, 1.0, wanted == inRow);
     let leftFactor = select(0.0, rowFactor, hasLeft);
     let rightFactor = select(0.0, rowFactor, hasRight);
-    var at = image * params.inChannels * plane + u32(inRow) * rowPixels + x;
+    var at = (params.inBase + image * params.inImage) / 4u + u32(inRow) * rowPixels + x;
     var tap = params.weightBase + i32(tapY) * params.weightTapY;
 
     for (var i = 0u; i < params.inChannels; i++) {

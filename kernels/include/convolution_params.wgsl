@@ -3,6 +3,7 @@
 // layers (images of one pixel).
 //
 //   input row     = outY * inStride + inOffsetY + tapY * inStepY          (the same for columns)
+//   input         = inBase + n * inImage + i * inHeight * inWidth + row * inWidth + column
 //   weight        = weightBase + o * weightOut + i * weightIn + tapY * weightTapY + tapX * weightTapX
 //   output        = outBase + (n * outChannels + o) * outPlane + outY * outRow + outX * outColumn
 struct Params {
@@ -10,6 +11,8 @@ struct Params {
   inChannels: u32,
   inHeight: u32,
   inWidth: u32,
+  inBase: u32,
+  inImage: u32,
   outChannels: u32,
   outHeight: u32,
   outWidth: u32,

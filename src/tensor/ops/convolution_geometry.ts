@@ -42,6 +42,8 @@ export type ConvolutionParams = Record<
   | "inChannels"
   | "inHeight"
   | "inWidth"
+  | "inBase"
+  | "inImage"
   | "outChannels"
   | "outHeight"
   | "outWidth"
@@ -73,6 +75,8 @@ export function forwardParams(shape: ConvolutionShape): ConvolutionParams {
     inChannels: shape.inChannels,
     inHeight: shape.inHeight,
     inWidth: shape.inWidth,
+    inBase: 0,
+    inImage: shape.inChannels * shape.inHeight * shape.inWidth,
     outChannels: shape.outChannels,
     outHeight: shape.outHeight,
     outWidth: shape.outWidth,
@@ -150,6 +154,8 @@ export function inputGradientParams(shape: ConvolutionShape, accumulate: boolean
         inChannels: shape.outChannels,
         inHeight: shape.outHeight,
         inWidth: shape.outWidth,
+        inBase: 0,
+        inImage: shape.outChannels * shape.outHeight * shape.outWidth,
         outChannels: shape.inChannels,
         outHeight: y.outputs,
         outWidth: x.outputs,
@@ -172,6 +178,27 @@ export function inputGradientParams(shape: ConvolutionShape, accumulate: boolean
         accumulate: accumulate ? 1 : 0,
       });
     }
+  }
+  return launches;
+}
+
+/**
+ * The same work in launches that each sum over so few input channels that no invocation makes more than `iterations`
+ * turns of a loop; the second and later ones add to the output.
+ */
+export function splitChannels(params: ConvolutionParams, iterations: number): ConvolutionParams[] {
+  const { inChannels, tapsY, tapsX, inHeight, inWidth, weightIn } = params;
+  const turns = Math.max(1, tapsY * tapsX);
+  const most = Math.max(1, Math.floor(iterations / turns) - 1);
+  const launches: ConvolutionParams[] = [];
+  for (let first = 0; first < inChannels; first += most) {
+    launches.push({
+      ...params,
+      inChannels: Math.min(most, inChannels - first),
+      inBase: params.inBase + first * inHeight * inWidth,
+      weightBase: params.weightBase + first * weightIn,
+      accumulate: first === 0 ? params.accumulate : 1,
+    });
   }
   return launches;
 }

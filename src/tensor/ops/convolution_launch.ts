@@ -2,7 +2,13 @@
 import type { Gpu } from "../../gpu/device.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import { Tensor } from "../tensor.ts";
-import type { ConvolutionParams, ConvolutionShape } from "./convolution_geometry.ts";
+import { type ConvolutionParams, type ConvolutionShape, splitChannels } from "./convolution_geometry.ts";
+
+/**
+ * Turns of all its loops that an invocation may make: Mesa's software driver silently ends a loop after 65 535. It is kept
+ * on every device, so that all add up in the same order; only a gradient through a very long queue is ever split.
+ */
+const loopIterations = 60_000;
 
 /**
  * Launches `convolution_rows` where it applies, else `convolution`.
@@ -30,13 +36,16 @@ export function launchConvolution(
   const across = wide ? 8 : 4;
   const constants = { TILE: tile, PIXELS: across, SUBGROUP: subgroup };
   const taps = params.tapsY * params.tapsX;
-  gpu.stream.dispatch({
-    kernel: rows ? "convolution_rows" : "convolution",
-    constants: rows ? constants : { ...constants, VECTOR: vector, BIAS: bias !== undefined },
-    buffers: { input, weight, output, bias },
-    params,
-    grid: [Math.ceil(params.outChannels / tile), Math.ceil(pixels / across / 64), 1],
-    work: { flops: 2 * pixels * params.outChannels * params.inChannels * taps },
+  splitChannels(params, loopIterations).forEach((part, index) => {
+    const partBias = index === 0 ? bias : undefined;
+    gpu.stream.dispatch({
+      kernel: rows ? "convolution_rows" : "convolution",
+      constants: rows ? constants : { ...constants, VECTOR: vector, BIAS: partBias !== undefined },
+      buffers: { input, weight, output, bias: partBias },
+      params: part,
+      grid: [Math.ceil(params.outChannels / tile), Math.ceil(pixels / across / 64), 1],
+      work: { flops: 2 * pixels * params.outChannels * part.inChannels * taps },
+    });
   });
 }
 
@@ -83,9 +92,13 @@ export function launchWeightGradient(
   partial.release();
 }
 
-/** Enough workgroups to fill the device, but at least 64 positions a split, or the parts cost more than the sum. */
+/**
+ * Enough workgroups to fill the device, but at least 64 positions a split, or the parts cost more than the sum; and more
+ * where a split's loop would become too long.
+ */
 function weightGradientSplits(gpu: Gpu, groups: number, rows: number, width: number): number {
   const wantedGroups = gpu.facts.software ? 16 : 1024;
   const splits = Math.ceil(wantedGroups / groups);
-  return Math.max(1, Math.min(splits, Math.floor(rows * width / 64), rows, 1024));
+  const least = Math.ceil(rows / Math.max(1, Math.floor(loopIterations / (width + 1))));
+  return Math.max(least, Math.min(splits, Math.floor(rows * width / 64), rows, 1024));
 }

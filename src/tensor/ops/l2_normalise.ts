@@ -1,15 +1,23 @@
 /** Rows scaled to length one. */
+import { ShapeError } from "../../errors.ts";
 import type { Tape } from "../tape.ts";
 import { Tensor } from "../tensor.ts";
+
+/** Most columns of a row: an invocation walks a row twice, and Mesa's software driver ends loops after 65 535 turns. */
+const mostColumns = 32_000;
 
 /**
  * output[r] = input[r] / max(|input[r]|, epsilon), as `torch.nn.functional.normalize`. The gradient is that of the
  * first case; a row shorter than epsilon has no direction.
- * @param input [N, D]
+ * @param input [N, D], D up to 32 000
+ * @throws ShapeError for longer rows
  */
 export function l2Normalise(tape: Tape, input: Tensor, epsilon = 1e-12): Tensor {
   const { gpu } = tape;
   const [rows, columns] = input.shape;
+  if (columns > mostColumns) {
+    throw new ShapeError(`l2Normalise: rows of ${columns}; at most ${mostColumns} columns`);
+  }
   const output = tape.create(input.shape);
   const norms = Tensor.create(gpu, [rows]);
   gpu.stream.dispatch({
