@@ -100,26 +100,43 @@ const theme: Config = {
   },
 };
 
+/** Where a value of each axis lies in the picture, in its pixels. */
+export interface Placement {
+  x(value: number): number;
+  y(value: number): number;
+}
+
 /**
  * Renders a Vega-Lite specification in the reports' style.
  *
- * @param description what a screen reader says in place of the picture.
- * @returns an `svg` element that fills the width it is given.
+ * @param description what a screen reader says in place of the picture
+ * @param overlay SVG elements to draw on top, for marks that need what Vega does not write, such as a `title`; for
+ *   specifications with quantitative scales `x` and `y`
+ * @returns an `svg` element that fills the width it is given, up to its own
  */
-export async function renderChart(spec: TopLevelSpec, description: string): Promise<Html> {
+export async function renderChart(
+  spec: TopLevelSpec,
+  description: string,
+  overlay?: (placement: Placement) => Html,
+): Promise<Html> {
   // Loaded here because no other command needs these large packages.
   const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
   const view = new View(parse(compile({ ...spec, config: theme }).spec), { renderer: "none" });
   try {
     const svg = await view.toSVG();
+    const [left, top] = view.origin();
+    const padding = view.padding() as { left: number; top: number };
+    const marks = overlay?.({
+      x: (value) => left + padding.left + view.scale("x")(value),
+      y: (value) => top + padding.top + view.scale("y")(value),
+    });
     // Vega's root element has a fixed size; ours takes the width it is given, and has a description.
     const [, width, height, content] = svg.match(
       /^<svg[^>]* width="([^"]+)" height="([^"]+)"[^>]*>(.*)<\/svg>$/s,
     )!;
     return html`
-      <svg role="img" aria-label="${description}" viewBox="0 0 ${width} ${height}">${trustedHtml(
-        content,
-      )}</svg>
+      <svg role="img" aria-label="${description}" viewBox="0 0 ${width} ${height}"
+        style="max-width:${width}px">${trustedHtml(content)}${marks}</svg>
     `;
   } finally {
     view.finalize();

@@ -67,6 +67,13 @@ export function formatCount(value: number): string {
   return unit === 0 ? String(digits) : `${digits}${noBreakSpace}${units[unit]}`;
 }
 
+/** A range of large numbers, the unit written once where both share it: `4–5 G`, `800 k–1 M`. */
+export function formatRange(from: number, to: number): string {
+  const [low, lowUnit] = formatCount(from).split(noBreakSpace);
+  const [, highUnit] = formatCount(to).split(noBreakSpace);
+  return `${lowUnit === highUnit || from === 0 ? low : formatCount(from)}–${formatCount(to)}`;
+}
+
 /** A share, 0 to 1, in percent with one decimal: `46.1 %`. */
 export function formatPercent(share: number): string {
   return `${(share * 100).toFixed(1)}${noBreakSpace}%`;
@@ -111,10 +118,11 @@ export function keyFigures(figures: readonly KeyFigure[]): Html {
   }</dl>`;
 }
 
-/** An entry of a legend; `color` is a CSS colour. */
+/** An entry of a legend; `color` is a CSS colour, `dot` is for series of points rather than lines. */
 export interface LegendEntry {
   readonly label: string;
   readonly color: string;
+  readonly dot?: boolean;
 }
 
 /** A titled figure: heading, legend where there is more than one series, the chart, and what it shows. */
@@ -126,8 +134,8 @@ export function figure(
     caption: string;
   },
 ): Html {
-  const entries = legend.map(({ label, color }) =>
-    html`<li><span class="swatch" style="background:${color}"></span>${label}</li>`
+  const entries = legend.map(({ label, color, dot }) =>
+    html`<li><span class="${dot ? "swatch dot" : "swatch"}" style="background:${color}"></span>${label}</li>`
   );
   return html`<figure><h2>${title}</h2>${
     legend.length > 1 && html`<ul class="legend">${entries}</ul>`

@@ -2,6 +2,8 @@
  * The report of a search: which subnets are most like the largest, what each costs, and which choices matter.
  */
 
+import { choiceSection, scoresByChoice } from "./choices.ts";
+import { cheapestWithin, frontier } from "./frontier.ts";
 import {
   type Column,
   factList,
@@ -9,85 +11,46 @@ import {
   formatDuration,
   formatInteger,
   formatPercent,
+  formatRange,
   type Html,
   html,
+  type HtmlValue,
   type KeyFigure,
   keyFigures,
   renderPage,
   table,
 } from "./page.ts";
+import { scoreFigure } from "./score_chart.ts";
+import { type ScoreFormat, scoreFormat } from "./scores.ts";
+import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
-/** One evaluated architecture. */
-export interface SearchCandidate {
-  /** Its id, e.g. `64-64.128.256.512-3.4.6.3`. */
-  readonly arch: string;
-  /** Multiplications of its convolutions for one image of {@linkcode SearchReport.imageSize}. */
-  readonly macs: number;
-  readonly params: number;
-  /** Similarity to the teacher, 1 for the same features; higher is better. */
-  readonly score: number;
-  /** The score of each of {@linkcode SearchReport.stages}, in their order. */
-  readonly scorePerStage: readonly number[];
-  /** Forward time, in milliseconds per image, where it was measured. */
-  readonly msPerImage?: number;
-}
+export type { SearchCandidate, SearchGroup, SearchReport } from "./search_data.ts";
 
-/** A half-open range of MACs in which candidates were evaluated. */
-export interface SearchGroup {
-  /** Lower bound in MACs, included. */
-  readonly from: number;
-  /** Upper bound in MACs, excluded. */
-  readonly to: number;
-  /** Number of architectures that the space has in this range. */
-  readonly total: number;
-  /** Number of them that were evaluated, at least 1. */
-  readonly evaluated: number;
-  /** The one of them with the highest score. */
-  readonly best: SearchCandidate;
-}
+/** The share of the highest score that the report asks the least MACs for. */
+const sufficientShare = 0.99;
 
-/** What {@linkcode renderSearchReport} needs. */
-export interface SearchReport {
-  /** The page's title, e.g. the folder of the search. */
-  readonly title: string;
-  /** The version of Scion. */
-  readonly version: string;
-  /** The adapter, as it names itself. */
-  readonly device: string;
-  /** Path of the run folder, as `deno task extract --run` takes it. */
-  readonly run: string;
-  /** The data specification, e.g. `folder:photos`. */
-  readonly data: string;
-  /** Number of images on which the candidates were compared. */
-  readonly images: number;
-  /** Height and width of the images that the network sees. */
-  readonly imageSize: number;
-  readonly task: "classification" | "detection" | "segmentation";
-  readonly metric: "cosine" | "affinity" | "cka";
-  /** The features that were compared, e.g. `c2` to `c5`, or `projection`. */
-  readonly stages: readonly string[];
-  /** Where the batchnorm statistics came from, in words, e.g. `statistics of the batch`. */
-  readonly batchnorm: string;
-  /** Number of architectures evaluated. */
-  readonly evaluated: number;
-  /** Wall time of the search. */
-  readonly seconds: number;
-  /** Forward passes through one residual block on one batch: those made, and those that shared prefixes saved. */
-  readonly blockEvaluations: { readonly done: number; readonly saved: number };
-  /** In ascending order of MACs, those without an evaluated candidate left out. */
-  readonly groups: readonly SearchGroup[];
-  /** All evaluated candidates, in any order. */
-  readonly candidates: readonly SearchCandidate[];
-  /** Further settings worth reading, in the order in which they are listed. */
-  readonly settings: readonly (readonly [label: string, value: string])[];
-}
+const metricNames = {
+  cosine: "cosine similarity",
+  affinity: "cosine of the self-affinities of positions",
+  cka: "centred kernel alignment (CKA)",
+} as const;
 
-/** Renders the report as one self-contained HTML page: no scripts, nothing loaded. */
-// deno-lint-ignore require-await
+/**
+ * Renders the report as one self-contained HTML page: no scripts, nothing loaded. A search of many candidates draws
+ * fewer points where they lie on one another, and says so.
+ */
 export async function renderSearchReport(report: SearchReport): Promise<string> {
+  const format = scoreFormat(report.candidates.map(({ score }) => score));
+  const ascending = frontier(report.candidates);
+  const dimensions = scoresByChoice(report.candidates);
   const body = html`
-    ${keyFigures(searchFigures(report))} ${bestTable(report)}
+    ${keyFigures(searchFigures(report, ascending, format))}
+    ${await scoreFigure(report, ascending, format)}
+    <section><h2>Best of each group</h2>${bestTable(report, format)}</section>
+    ${extraction(report, cheapestWithin(ascending, sufficientShare))}
+    ${dimensions.length > 0 && await choiceSection(dimensions, format)}
     <section><h2>How they were compared</h2>${factList(facts(report))}</section>
+    <details><summary>The frontier</summary>${frontierTable(report, ascending, format)}</details>
   `;
   return renderPage({
     title: report.title,
@@ -98,29 +61,138 @@ export async function renderSearchReport(report: SearchReport): Promise<string> 
   });
 }
 
-function lede({ run, evaluated, images }: SearchReport): string {
-  return `${formatInteger(evaluated)} architectures of ${run}, ranked without labels on ${
-    formatInteger(images)
-  } images.`;
+/** Number of architectures in the groups of which some were evaluated. */
+function total({ groups }: SearchReport): number {
+  return groups.reduce((sum, { total }) => sum + total, 0);
 }
 
-function searchFigures({ evaluated, seconds, blockEvaluations: { done, saved } }: SearchReport): KeyFigure[] {
+function lede(report: SearchReport): string {
+  const { run, evaluated, images } = report;
+  const which = evaluated === total(report)
+    ? `All ${formatInteger(evaluated)} architectures of ${run}`
+    : `${formatInteger(evaluated)} of the ${formatInteger(total(report))} architectures of ${run}`;
+  return `${which}, ranked without labels: by how similar their features of ${
+    formatInteger(images)
+  } images are to those of the largest.`;
+}
+
+function searchFigures(
+  report: SearchReport,
+  ascending: readonly SearchCandidate[],
+  format: ScoreFormat,
+): KeyFigure[] {
+  const { evaluated, seconds, blockEvaluations: { done, saved } } = report;
+  const top = ascending.at(-1)!;
+  const sufficient = cheapestWithin(ascending, sufficientShare);
   return [
-    { label: "Evaluated", value: formatInteger(evaluated), note: "architectures" },
-    { label: "Time", value: formatDuration(seconds), note: "" },
-    { label: "Work saved", value: formatPercent(saved / (done + saved)), note: "" },
+    { label: "Best score", value: format(top.score), note: `at ${formatCount(top.macs)} MACs` },
+    {
+      label: `MACs for ${100 * sufficientShare} % of it`,
+      value: formatCount(sufficient.macs),
+      note: `score ${format(sufficient.score)}`,
+    },
+    {
+      label: "Architectures",
+      value: formatInteger(evaluated),
+      note: evaluated === total(report) ? "the whole space" : `of ${formatInteger(total(report))}`,
+    },
+    {
+      label: "Time",
+      value: formatDuration(seconds),
+      note: `${formatCount(evaluated / seconds)} architectures per second`,
+    },
+    {
+      label: "Saved by shared prefixes",
+      value: formatPercent(saved / (done + saved)),
+      note: `${formatCount(done)} block passes, not ${formatCount(done + saved)}`,
+    },
   ];
 }
 
-function bestTable({ groups }: SearchReport): Html {
-  const columns: Column[] = [{ label: "Architecture", numeric: false }, { label: "MACs", numeric: true }];
+/** The columns that the two tables share, and their cells for a candidate. */
+function candidateColumns({ stages, candidates }: SearchReport, format: ScoreFormat): {
+  columns: Column[];
+  cells: (candidate: SearchCandidate) => HtmlValue[];
+} {
+  const perStage = stages.length > 1;
+  const timed = candidates.some(({ msPerImage }) => msPerImage !== undefined);
+  return {
+    columns: [
+      { label: "Architecture", numeric: false },
+      { label: "MACs", numeric: true },
+      { label: "Parameters", numeric: true },
+      { label: "Score", numeric: true },
+      ...(perStage ? stages.map((label) => ({ label, numeric: true })) : []),
+      ...(timed ? [{ label: "ms per image", numeric: true }] : []),
+    ],
+    cells: ({ arch, macs, params, score, scorePerStage, msPerImage }) => [
+      html`<code>${arch}</code>`,
+      formatCount(macs),
+      formatCount(params),
+      html`<strong>${format(score)}</strong>`,
+      ...(perStage ? scorePerStage.map(format) : []),
+      ...(timed ? [msPerImage?.toPrecision(3)] : []),
+    ],
+  };
+}
+
+function bestTable(report: SearchReport, format: ScoreFormat): Html {
+  const { columns, cells } = candidateColumns(report, format);
   return table(
-    "Best of each group",
-    columns,
-    groups.map(({ best }) => [best.arch, formatCount(best.macs)]),
+    "Best architecture of each group of MACs",
+    [{ label: "Group", numeric: true }, ...columns, { label: "Evaluated", numeric: true }],
+    report.groups.map(({ from, to, total, evaluated, best }) => [
+      formatRange(from, to),
+      ...cells(best),
+      evaluated === total
+        ? `all ${formatInteger(total)}`
+        : `${formatInteger(evaluated)} of ${formatInteger(total)}`,
+    ]),
   );
 }
 
-function facts({ data, settings }: SearchReport): [string, string][] {
-  return [["Data", data], ...settings.map(([label, value]): [string, string] => [label, value])];
+function frontierTable(
+  report: SearchReport,
+  ascending: readonly SearchCandidate[],
+  format: ScoreFormat,
+): Html {
+  const { columns, cells } = candidateColumns(report, format);
+  return table("Architectures that no cheaper one outdoes", columns, ascending.map(cells));
+}
+
+/** The commands that cut out an architecture of the table, or all of them. */
+function extraction({ run, ranking }: SearchReport, { arch }: SearchCandidate): Html {
+  const command = (flags: string) => `deno task extract --run ${shellWord(run)} ${flags}`;
+  return html`
+    <section>
+      <h2>Cut one out</h2>
+      <p class="caption">
+            Plain weights with batchnorm statistics taken anew, as .safetensors or .onnx: one architecture, or the best of
+            each group.
+          </p>
+      <pre>${command(`--arch ${arch} --out ${arch}.safetensors`)}
+    ${command(`--from ${shellWord(ranking)} --best-per-group --out models`)}</pre>
+    </section>
+  `;
+}
+
+/** A text as one word of a shell command. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function facts(report: SearchReport): [string, string][] {
+  const { run, task, metric, stages, batchnorm, data, images, imageSize, device, settings } = report;
+  return [
+    ["Run", run],
+    ["Task", task],
+    ["Similarity", metricNames[metric]],
+    ["Features", stages.join(", ")],
+    ["Batchnorm", batchnorm],
+    ["Data", data],
+    ["Images", formatInteger(images)],
+    ["Image size", `${imageSize} × ${imageSize}`],
+    ["Device", device],
+    ...settings.map(([label, value]): [string, string] => [label, value]),
+  ];
 }

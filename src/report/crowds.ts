@@ -1,0 +1,54 @@
+/** Thinning of the candidates in a chart: where many lie on one another, one stands for them. */
+
+import type { SearchCandidate } from "./search_data.ts";
+
+/** A candidate, and how many it stands for in the picture, itself included. */
+export interface CrowdPoint {
+  readonly candidate: SearchCandidate;
+  readonly count: number;
+}
+
+/** Size of the picture, in pixels. */
+interface PictureSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Divides the picture of scores over MACs into the smallest square cells that leave at most `limit` points if each
+ * cell keeps its highest score. Lonely points stay where they are; only crowds get thinner.
+ */
+export function thinCrowds(
+  candidates: readonly SearchCandidate[],
+  { width, height }: PictureSize,
+  limit: number,
+): CrowdPoint[] {
+  if (candidates.length <= limit) return candidates.map((candidate) => ({ candidate, count: 1 }));
+  const column = pixels(candidates.map(({ macs }) => macs), width);
+  const row = pixels(candidates.map(({ score }) => score), height);
+  for (let cell = 2;; cell++) {
+    const columns = Math.floor(width / cell) + 1;
+    const cells = new Map<number, CrowdPoint>();
+    candidates.forEach((candidate, index) => {
+      const key = Math.floor(row[index] / cell) * columns + Math.floor(column[index] / cell);
+      const present = cells.get(key);
+      const higher = present === undefined || candidate.score > present.candidate.score;
+      cells.set(key, {
+        candidate: higher ? candidate : present.candidate,
+        count: (present?.count ?? 0) + 1,
+      });
+    });
+    if (cells.size <= limit) return [...cells.values()];
+  }
+}
+
+/** Values spread over a length, from the lowest at 0 to the highest. */
+function pixels(values: readonly number[], length: number): Float64Array {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  const scale = high > low ? length / (high - low) : 0;
+  return Float64Array.from(values, (value) => (value - low) * scale);
+}

@@ -1,0 +1,30 @@
+/**
+ * The architectures that a search report is about: those that no cheaper one outdoes.
+ */
+
+import type { SearchCandidate } from "./search_data.ts";
+
+/**
+ * The candidates that score higher than every other of the same or fewer MACs, in ascending order of MACs and score:
+ * the best that each budget buys. Of equals, the one of fewer parameters, then the first by id.
+ */
+export function frontier(candidates: readonly SearchCandidate[]): SearchCandidate[] {
+  const ascending = candidates.toSorted((a, b) =>
+    a.macs - b.macs || b.score - a.score || a.params - b.params || (a.arch < b.arch ? -1 : 1)
+  );
+  const best: SearchCandidate[] = [];
+  for (const candidate of ascending) {
+    if (best.length === 0 || candidate.score > best.at(-1)!.score) best.push(candidate);
+  }
+  return best;
+}
+
+/**
+ * The first of a {@linkcode frontier} that reaches a share of the highest score.
+ *
+ * @param share 0 to 1
+ */
+export function cheapestWithin(ascending: readonly SearchCandidate[], share: number): SearchCandidate {
+  const best = ascending.at(-1)!;
+  return ascending.find(({ score }) => score >= share * best.score) ?? best;
+}

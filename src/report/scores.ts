@@ -1,0 +1,21 @@
+/** How a search's scores are written: with as many decimals as tell its candidates apart. */
+
+/** Writes a score. */
+export type ScoreFormat = (score: number) => string;
+
+/** The format for these scores: three digits of the range that they span, two to six decimals. */
+export function scoreFormat(scores: readonly number[]): ScoreFormat {
+  let low = Infinity, high = -Infinity;
+  for (const score of scores) {
+    low = Math.min(low, score);
+    high = Math.max(high, score);
+  }
+  const decimals = high > low ? Math.min(6, Math.max(2, 2 - Math.floor(Math.log10(high - low)))) : 4;
+  return (score) => score.toFixed(decimals).replace("-", "−");
+}
+
+/** The difference of two scores with its sign. */
+export function formatDifference(difference: number, format: ScoreFormat): string {
+  const size = format(Math.abs(difference));
+  return Number(size) === 0 ? size : (difference < 0 ? "−" : "+") + size;
+}
