@@ -5,22 +5,23 @@ import type { DecodedImage } from "./source.ts";
 /** A decoded image, or the reason why the file cannot be used. */
 export type DecodeResult = { image: DecodedImage } | { reason: string };
 
+/** Files that are being decoded. */
 interface Job {
-  request: DecodeRequest;
-  resolve(result: DecodeResult): void;
+  readonly results: DecodeResult[];
+  missing: number;
+  resolve(results: DecodeResult[]): void;
   reject(error: Error): void;
 }
 
-/** Requests that a Worker holds at once: it reads one file while the library's thread decodes another. */
-const requestsPerWorker = 2;
-
-/** A fixed number of decoding Workers, started at the first use. */
+/**
+ * A fixed number of decoding Workers, started at the first use. They claim files themselves, from one shared counter:
+ * this thread is blocked whenever it waits for the device, and must not be needed to keep them busy.
+ */
 export class DecodePool {
   readonly #size: number;
   readonly #shorterSide: number;
-  readonly #workers: { worker: Worker; running: number }[] = [];
-  readonly #waiting: Job[] = [];
-  readonly #running = new Map<number, Job>();
+  readonly #workers: Worker[] = [];
+  readonly #jobs = new Map<number, Job>();
   #nextId = 0;
   #failure: DataError | undefined;
 
@@ -40,15 +41,15 @@ export class DecodePool {
    */
   decode(paths: readonly string[]): Promise<DecodeResult[]> {
     if (this.#failure) return Promise.reject(this.#failure);
+    if (paths.length === 0) return Promise.resolve([]);
     while (this.#workers.length < Math.min(this.#size, paths.length)) this.#start();
-    const results = paths.map((path) =>
-      new Promise<DecodeResult>((resolve, reject) => {
-        const request = { id: this.#nextId++, path, shorterSide: this.#shorterSide };
-        this.#waiting.push({ request, resolve, reject });
-      })
-    );
-    this.#dispatch();
-    return Promise.all(results);
+    const id = this.#nextId++;
+    const next = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    const request: DecodeRequest = { id, paths, shorterSide: this.#shorterSide, next };
+    return new Promise((resolve, reject) => {
+      this.#jobs.set(id, { results: new Array(paths.length), missing: paths.length, resolve, reject });
+      for (const worker of this.#workers) worker.postMessage(request);
+    });
   }
 
   /** Ends the Workers; what is still being decoded is rejected. */
@@ -58,51 +59,40 @@ export class DecodePool {
 
   #start(): void {
     const worker = new Worker(new URL("./decode_worker.ts", import.meta.url), { type: "module" });
-    const entry = { worker, running: 0 };
-    worker.onmessage = (event: MessageEvent<DecodeReply>) => {
-      const reply = event.data;
-      if ("failure" in reply) {
-        const { failure } = reply;
-        return this.#fail(
-          new DataError(
-            `the image decoding library (sharp) does not load: ${failure.split("\n", 2).join(": ")}; run ` +
-              `\`deno install\`, with its native part allowed (--allow-ffi)`,
-          ),
-        );
-      }
-      const job = this.#running.get(reply.id);
-      if (!job) return; // rejected already, by a failure of the pool
-      this.#running.delete(reply.id);
-      entry.running--;
-      if ("reason" in reply) job.resolve({ reason: reply.reason });
-      else job.resolve({ image: { width: reply.width, height: reply.height, pixels: reply.pixels } });
-      this.#dispatch();
-    };
+    worker.onmessage = (event: MessageEvent<DecodeReply>) => this.#receive(event.data);
     worker.onerror = (event) => {
       event.preventDefault();
       this.#fail(new DataError(`an image decoding Worker failed: ${event.message}`));
     };
-    this.#workers.push(entry);
+    this.#workers.push(worker);
   }
 
-  #dispatch(): void {
-    for (let round = 0; round < requestsPerWorker; round++) {
-      for (const entry of this.#workers) {
-        if (entry.running > round) continue;
-        const job = this.#waiting.shift();
-        if (!job) return;
-        this.#running.set(job.request.id, job);
-        entry.running++;
-        entry.worker.postMessage(job.request);
-      }
+  #receive(reply: DecodeReply): void {
+    if ("failure" in reply) {
+      const failure = reply.failure.split("\n", 2).join(": ");
+      return this.#fail(
+        new DataError(
+          `the image decoding library (sharp) does not load: ${failure}; run \`deno install\`, with its native part ` +
+            `allowed (--allow-ffi)`,
+        ),
+      );
     }
+    const job = this.#jobs.get(reply.id);
+    if (!job) return; // rejected already, by a failure of the pool
+    job.results[reply.position] = "reason" in reply
+      ? { reason: reply.reason }
+      : { image: { width: reply.width, height: reply.height, pixels: reply.pixels } };
+    job.missing--;
+    if (job.missing > 0) return;
+    this.#jobs.delete(reply.id);
+    job.resolve(job.results);
   }
 
   #fail(error: DataError): void {
     this.#failure ??= error;
-    for (const { worker } of this.#workers.splice(0)) worker.terminate();
-    const jobs = [...this.#running.values(), ...this.#waiting.splice(0)];
-    this.#running.clear();
+    for (const worker of this.#workers.splice(0)) worker.terminate();
+    const jobs = [...this.#jobs.values()];
+    this.#jobs.clear();
     for (const job of jobs) job.reject(this.#failure);
   }
 }

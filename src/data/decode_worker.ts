@@ -1,21 +1,26 @@
 /**
- * The decoding Worker: reads a file, decodes it, hands the pixels over without a copy. It inherits the process's
+ * The decoding Worker: reads files, decodes them, hands the pixels over without a copy. It inherits the process's
  * permissions: Deno offers narrower ones only behind an unstable flag, and the decoding library is native code that
  * they would not bind anyway.
  */
 
-/** A file to decode. */
+/** Files to decode, shared by all Workers. */
 export interface DecodeRequest {
   id: number;
-  path: string;
+  paths: readonly string[];
   shorterSide: number;
+  /** One Int32: number of the next file that nobody has claimed. */
+  next: SharedArrayBuffer;
 }
 
-/** Its pixels, or why it cannot be used, or why no file can be decoded at all. */
+/** A file's pixels, or why it cannot be used, or why no file can be decoded at all. */
 export type DecodeReply =
-  | { id: number; width: number; height: number; pixels: Uint8Array<ArrayBuffer> }
-  | { id: number; reason: string }
+  | { id: number; position: number; width: number; height: number; pixels: Uint8Array<ArrayBuffer> }
+  | { id: number; position: number; reason: string }
   | { failure: string };
+
+/** Files that a Worker works on at once: it reads one while the library's thread decodes another. */
+const filesAtOnce = 2;
 
 const scope = self as unknown as {
   onmessage: (event: MessageEvent<DecodeRequest>) => void;
@@ -34,11 +39,22 @@ decoder.catch((error) => scope.postMessage({ failure: messageOf(error) }, []));
 scope.onmessage = async (event) => {
   const loaded = await decoder.catch(() => undefined);
   if (!loaded) return; // reported above
-  const { id, path, shorterSide } = event.data;
-  try {
-    const { width, height, pixels } = await loaded.decodeImage(await Deno.readFile(path), shorterSide);
-    scope.postMessage({ id, width, height, pixels }, [pixels.buffer]);
-  } catch (error) {
-    scope.postMessage({ id, reason: messageOf(error).split("\n")[0] }, []);
-  }
+  const { id, paths, shorterSide } = event.data;
+  const next = new Int32Array(event.data.next);
+  const claimAll = async () => {
+    for (
+      let position = Atomics.add(next, 0, 1);
+      position < paths.length;
+      position = Atomics.add(next, 0, 1)
+    ) {
+      try {
+        const file = await Deno.readFile(paths[position]);
+        const { width, height, pixels } = await loaded.decodeImage(file, shorterSide);
+        scope.postMessage({ id, position, width, height, pixels }, [pixels.buffer]);
+      } catch (error) {
+        scope.postMessage({ id, position, reason: messageOf(error).split("\n")[0] }, []);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: filesAtOnce }, claimAll));
 };

@@ -266,9 +266,37 @@ Deno.test("a closed source rejects what it is still asked for", async () => {
 
 Deno.test({
   name: "a decoding library that does not load is an error, not a set of broken files",
-  permissions: { read: true, write: true, env: true, sys: true, ffi: false },
+  permissions: {
+    read: true,
+    write: true,
+    env: ["npm_package_config_libvips", "MALLOC_ARENA_MAX"],
+    ffi: false,
+  },
   fn: () =>
     inFolder({ "a.png": new Uint8Array(9) }, async (root) => {
       await assertRejects(() => withSource(root, {}, () => {}), DataError, "(sharp) does not load");
     }),
+});
+
+Deno.test("decoding goes on while this thread is blocked, as it is by every wait for the device", async () => {
+  const count = 20;
+  const image = await plain(2000, 2000, red, "jpeg");
+  const files = Object.fromEntries(Array.from({ length: count }, (_, index) => [`${index}.jpg`, image]));
+  await inFolder(
+    files,
+    (root) =>
+      withSource(root, { workers: 1, preload: false, cacheBytes: 0 }, async (source) => {
+        const start = performance.now();
+        await source.load([0, 1]); // the Worker is up
+        const block = count * (performance.now() - start);
+        const loading = all(source);
+        const end = performance.now() + block;
+        while (performance.now() < end);
+        // Messages that have arrived meanwhile are worked off before this timer.
+        const late = new Promise<string>((resolve) => setTimeout(() => resolve("late"), 30));
+        const loaded = await Promise.race([loading, late]);
+        assert(loaded !== "late", "the images were not decoded in the meantime");
+        assertEquals(loaded.length, count);
+      }),
+  );
 });
