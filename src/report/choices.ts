@@ -33,11 +33,11 @@ export function scoresByChoice(candidates: readonly SearchCandidate[]): Dimensio
   const dimensions = [
     { name: "Stem width", choice: ({ stem }: typeof parsed[0]) => stem },
     ...stages.map((stage) => ({
-      name: `Width of stage ${stage + 1}`,
+      name: `Width, stage ${stage + 1}`,
       choice: ({ widths }: typeof parsed[0]) => widths[stage],
     })),
     ...stages.map((stage) => ({
-      name: `Depth of stage ${stage + 1}`,
+      name: `Depth, stage ${stage + 1}`,
       choice: ({ depths }: typeof parsed[0]) => depths[stage],
     })),
   ];
@@ -105,7 +105,13 @@ async function choiceChart(
   const x = {
     field: "choice",
     type: "ordinal" as const,
-    axis: { title: null, labelAngle: 0, ticks: false, labelOverlap: true },
+    axis: {
+      title: null,
+      labelAngle: 0,
+      ticks: false,
+      labelOverlap: choices.length > narrowChoices,
+      labelFontSize: 12,
+    },
   };
   const y = (field: string) => ({
     field,

@@ -16,7 +16,8 @@ interface PictureSize {
 
 /**
  * Divides the picture of scores over MACs into the smallest square cells that leave at most `limit` points if each
- * cell keeps its highest score. Lonely points stay where they are; only crowds get thinner.
+ * cell keeps one. Lonely points stay where they are; only crowds get thinner. Which one stays is as good as random,
+ * since any rule by place, such as the highest, would draw the grid.
  */
 export function thinCrowds(
   candidates: readonly SearchCandidate[],
@@ -28,18 +29,22 @@ export function thinCrowds(
   const row = pixels(candidates.map(({ score }) => score), height);
   for (let cell = 2;; cell++) {
     const columns = Math.floor(width / cell) + 1;
-    const cells = new Map<number, CrowdPoint>();
+    const cells = new Map<number, CrowdPoint & { lot: number }>();
     candidates.forEach((candidate, index) => {
       const key = Math.floor(row[index] / cell) * columns + Math.floor(column[index] / cell);
       const present = cells.get(key);
-      const higher = present === undefined || candidate.score > present.candidate.score;
-      cells.set(key, {
-        candidate: higher ? candidate : present.candidate,
-        count: (present?.count ?? 0) + 1,
-      });
+      const lot = scatter(index);
+      if (present === undefined) cells.set(key, { candidate, count: 1, lot });
+      else if (lot > present.lot) cells.set(key, { candidate, count: present.count + 1, lot });
+      else cells.set(key, { ...present, count: present.count + 1 });
     });
-    if (cells.size <= limit) return [...cells.values()];
+    if (cells.size <= limit) return [...cells.values()].map(({ candidate, count }) => ({ candidate, count }));
   }
+}
+
+/** A number from 0 to 2^32 - 1 without any order in it: Knuth's multiplicative hash. */
+function scatter(index: number): number {
+  return Math.imul(index + 1, 0x9e3779b1) >>> 0;
 }
 
 /** Values spread over a length, from the lowest at 0 to the highest. */

@@ -56,15 +56,20 @@ export function formatInteger(value: number): string {
   return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, narrowNoBreakSpace);
 }
 
-/** A large number, such as MACs or parameters, to three digits: `4.1 M`, `15.5 G`. */
-export function formatCount(value: number): string {
+/**
+ * A large number, such as MACs or parameters, to three digits: `4.1 M`, `15.5 G`.
+ *
+ * @param zeros whether zeros at the end of a fraction are kept, as columns of numbers want it: `4.10 M`
+ */
+export function formatCount(value: number, zeros: "dropped" | "kept" = "dropped"): string {
   const units = ["", "k", "M", "G", "T", "P"];
   let digits = Number(value.toPrecision(3)), unit = 0;
   while (Math.abs(digits) >= 1000 && unit < units.length - 1) {
     digits = Number((digits / 1000).toPrecision(3));
     unit++;
   }
-  return unit === 0 ? String(digits) : `${digits}${noBreakSpace}${units[unit]}`;
+  if (unit === 0) return String(digits);
+  return `${zeros === "kept" ? digits.toPrecision(3) : digits}${noBreakSpace}${units[unit]}`;
 }
 
 /** A range of large numbers, the unit written once where both share it: `4–5 G`, `800 k–1 M`. */
@@ -118,11 +123,12 @@ export function keyFigures(figures: readonly KeyFigure[]): Html {
   }</dl>`;
 }
 
-/** An entry of a legend; `color` is a CSS colour, `dot` is for series of points rather than lines. */
+/** An entry of a legend; `color` is a CSS colour. */
 export interface LegendEntry {
   readonly label: string;
   readonly color: string;
-  readonly dot?: boolean;
+  /** What its marks look like, by default a line. */
+  readonly shape?: "line" | "dot" | "ring";
 }
 
 /** A titled figure: heading, legend where there is more than one series, the chart, and what it shows. */
@@ -134,8 +140,8 @@ export function figure(
     caption: string;
   },
 ): Html {
-  const entries = legend.map(({ label, color, dot }) =>
-    html`<li><span class="${dot ? "swatch dot" : "swatch"}" style="background:${color}"></span>${label}</li>`
+  const entries = legend.map(({ label, color, shape = "line" }) =>
+    html`<li><span class="swatch ${shape}" style="color:${color}"></span>${label}</li>`
   );
   return html`<figure><h2>${title}</h2>${
     legend.length > 1 && html`<ul class="legend">${entries}</ul>`
@@ -165,7 +171,7 @@ export function table(
   );
   return html`
     <div class="scroll">
-      <table>
+      <table class="${columns.length > 8 && "wide"}">
         <caption>${caption}</caption>
         <thead>
           <tr>${head}</tr>

@@ -11,7 +11,7 @@ import type { ScoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
 /** More points than this are thinned before they are drawn; the frontier and the best of each group are not counted. */
-const pointLimit = 1500;
+const pointLimit = 2000;
 
 /** More groups than this get no line at each bound, since those would only hide the points. */
 const boundLimit = 32;
@@ -67,10 +67,10 @@ export async function scoreFigure(
       {
         label: thinned ? "architectures, darker where more lie" : "architecture",
         color: colors.blue,
-        dot: true,
+        shape: "dot",
       },
       { label: "frontier: the best score up to these MACs", color: colors.accent },
-      { label: "best of its group", color: colors.orange, dot: true },
+      { label: "best of its group", color: colors.orange, shape: "ring" },
     ],
     caption: [
       "The score is the similarity to the largest architecture, not an accuracy.",
@@ -78,7 +78,7 @@ export async function scoreFigure(
       thinned &&
       `Of ${formatInteger(candidates.length)} architectures ${
           formatInteger(points.length + singled.size)
-        } are drawn: where many lie on one another, the highest stands for them. ` +
+        } are drawn: where many lie on one another, one stands for them. ` +
         "The frontier and the best of each group are complete.",
     ].filter(Boolean).join(" "),
   });
@@ -106,8 +106,7 @@ function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
           values: groups.length <= boundLimit ? bounds : undefined,
           // SI prefixes as in the page's texts: set apart from the number.
           labelExpr: "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')",
-          labelOverlap: "greedy",
-          labelSeparation: 8,
+          labelOverlap: true,
         },
       },
       y: {

@@ -30,8 +30,8 @@ export type { SearchCandidate, SearchGroup, SearchReport } from "./search_data.t
 const sufficientShare = 0.99;
 
 const metricNames = {
-  cosine: "cosine similarity",
-  affinity: "cosine of the self-affinities of positions",
+  cosine: "cosine of the features",
+  affinity: "cosine of the positions' self-affinities",
   cka: "centred kernel alignment (CKA)",
 } as const;
 
@@ -99,12 +99,7 @@ function searchFigures(
     {
       label: "Time",
       value: formatDuration(seconds),
-      note: `${formatCount(evaluated / seconds)} architectures per second`,
-    },
-    {
-      label: "Saved by shared prefixes",
-      value: formatPercent(saved / (done + saved)),
-      note: `${formatCount(done)} block passes, not ${formatCount(done + saved)}`,
+      note: `shared prefixes saved ${formatPercent(saved / (done + saved))}`,
     },
   ];
 }
@@ -123,12 +118,12 @@ function candidateColumns({ stages, candidates }: SearchReport, format: ScoreFor
       { label: "Parameters", numeric: true },
       { label: "Score", numeric: true },
       ...(perStage ? stages.map((label) => ({ label, numeric: true })) : []),
-      ...(timed ? [{ label: "ms per image", numeric: true }] : []),
+      ...(timed ? [{ label: "ms/image", numeric: true }] : []),
     ],
     cells: ({ arch, macs, params, score, scorePerStage, msPerImage }) => [
       html`<code>${arch}</code>`,
-      formatCount(macs),
-      formatCount(params),
+      formatCount(macs, "kept"),
+      formatCount(params, "kept"),
       html`<strong>${format(score)}</strong>`,
       ...(perStage ? scorePerStage.map(format) : []),
       ...(timed ? [msPerImage?.toPrecision(3)] : []),
@@ -160,18 +155,21 @@ function frontierTable(
   return table("Architectures that no cheaper one outdoes", columns, ascending.map(cells));
 }
 
-/** The commands that cut out an architecture of the table, or all of them. */
+/** The commands that cut out one architecture, or all of the table. */
 function extraction({ run, ranking }: SearchReport, { arch }: SearchCandidate): Html {
-  const command = (flags: string) => `deno task extract --run ${shellWord(run)} ${flags}`;
+  const command = `deno task extract --run ${shellWord(run)}`;
+  const commands = [
+    `${command} --arch ${arch} --out ${arch}.safetensors`,
+    `${command} --from ${shellWord(ranking)} --best-per-group --out models`,
+  ];
   return html`
     <section>
       <h2>Cut one out</h2>
       <p class="caption">
-            Plain weights with batchnorm statistics taken anew, as .safetensors or .onnx: one architecture, or the best of
-            each group.
-          </p>
-      <pre>${command(`--arch ${arch} --out ${arch}.safetensors`)}
-    ${command(`--from ${shellWord(ranking)} --best-per-group --out models`)}</pre>
+        As plain weights with batchnorm statistics taken anew, .safetensors or .onnx: a single architecture, here the
+        cheapest that reaches ${100 * sufficientShare} % of the best score, or the best of each group.
+      </p>
+      <pre>${commands.join("\n")}</pre>
     </section>
   `;
 }
@@ -183,6 +181,7 @@ function shellWord(text: string): string {
 
 function facts(report: SearchReport): [string, string][] {
   const { run, task, metric, stages, batchnorm, data, images, imageSize, device, settings } = report;
+  const { done, saved } = report.blockEvaluations;
   return [
     ["Run", run],
     ["Task", task],
@@ -193,6 +192,7 @@ function facts(report: SearchReport): [string, string][] {
     ["Images", formatInteger(images)],
     ["Image size", `${imageSize} × ${imageSize}`],
     ["Device", device],
+    ["Block passes", `${formatInteger(done)} in place of ${formatInteger(done + saved)}`],
     ...settings.map(([label, value]): [string, string] => [label, value]),
   ];
 }

@@ -1,0 +1,84 @@
+import demo from "../../configs/demo.json" with { type: "json" };
+import published from "../../configs/imagenet-ar50to101.json" with { type: "json" };
+import { purpose, Random } from "../../src/random.ts";
+import type { SearchCandidate, SearchGroup, SearchReport } from "../../src/report/search_data.ts";
+import { formatArchitecture } from "../../src/space/architecture.ts";
+import { groupsByMacs, macs, parameters, roundGroupSize } from "../../src/space/cost.ts";
+import { SearchSpace, type SpaceDefinition } from "../../src/space/search_space.ts";
+
+const strides = [1, 2, 2, 2];
+
+/** The demo's space of 36 architectures, and the published one of 85 293. */
+export const exampleSpaces = {
+  demo: new SearchSpace({ named: {}, ...demo.space, strides } as SpaceDefinition),
+  published: new SearchSpace({ ...published.space, strides } as unknown as SpaceDefinition),
+};
+
+/**
+ * A plausible search: at most `perGroup` random architectures of each group of MACs, scored by what share of the
+ * largest each stage keeps, deeper stages mattering more, and some chance.
+ */
+export function exampleSearch(
+  { space, imageSize, perGroup, stages, timed = false }: {
+    space: SearchSpace;
+    imageSize: number;
+    perGroup: number;
+    stages: readonly string[];
+    timed?: boolean;
+  },
+): SearchReport {
+  const random = new Random(3, purpose.test);
+  const groupSize = roundGroupSize(space, imageSize);
+  const candidates: SearchCandidate[] = [];
+  const members = new Map<number, SearchCandidate[]>();
+  for (const index of random.permutation(space.size)) {
+    const architecture = space.at(index);
+    const cost = macs(space, architecture, imageSize);
+    const group = members.get(Math.floor(cost / groupSize)) ?? [];
+    members.set(Math.floor(cost / groupSize), group);
+    if (group.length === perGroup) continue;
+    const scorePerStage = stages.map((_, stage) => {
+      const depth = architecture.depths.map((value, at) => Math.log(value / space.max.depths[at]));
+      const width = architecture.widths.map((value, at) => Math.log(value / space.max.widths[at]));
+      const loss = width.reduce((sum, value, at) => sum + value * (at + 1) * 0.02, 0) +
+        depth.reduce((sum, value, at) => sum + value * (4 - at) * 0.006, 0) +
+        0.02 * Math.log(architecture.stem / space.max.stem);
+      return 0.985 + loss * (1 + 0.3 * stage) - 0.006 * Math.abs(random.normal());
+    });
+    const candidate: SearchCandidate = {
+      arch: formatArchitecture(architecture),
+      macs: cost,
+      params: parameters(space, architecture),
+      score: scorePerStage.reduce((sum, score) => sum + score) / stages.length,
+      scorePerStage,
+      ...(timed && { msPerImage: cost / 3e9 * random.uniform(0.9, 1.2) }),
+    };
+    candidates.push(candidate);
+    group.push(candidate);
+  }
+  const groups = groupsByMacs(space, imageSize, groupSize).map(({ from, to, count }): SearchGroup => {
+    const evaluated = members.get(from / groupSize)!;
+    const best = evaluated.reduce((best, candidate) => candidate.score > best.score ? candidate : best);
+    return { from, to, total: count, evaluated: evaluated.length, best };
+  });
+  return {
+    title: "runs/demo/search",
+    version: "0.1.0",
+    device: "llvmpipe (LLVM 15.0.6, 256 bits)",
+    run: "runs/demo",
+    data: "folder:photos/unlabelled",
+    images: 512,
+    imageSize,
+    task: stages.length === 1 ? "classification" : "detection",
+    metric: stages.length === 1 ? "cosine" : "affinity",
+    stages,
+    batchnorm: "statistics of the batch",
+    ranking: "runs/demo/search/ranking.json",
+    evaluated: candidates.length,
+    seconds: 7.4 + candidates.length / 40,
+    blockEvaluations: { done: 4 * candidates.length, saved: 11 * candidates.length },
+    groups,
+    candidates,
+    settings: [["Batch", "64"], ["Seed", "1"]],
+  };
+}
