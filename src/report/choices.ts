@@ -89,8 +89,8 @@ export async function choiceSection(dimensions: readonly Dimension[], format: Sc
       <div class="panels">${panels}</div>
       <p class="caption">
         Dots: mean score of the evaluated architectures with that choice, whatever their other choices. Bars: the
-        middle half of their scores. The signed number is the mean of the largest choice less that of the smallest; a
-        dimension where it is small is one to save MACs in.
+        middle half of their scores. The signed number is the mean of the largest choice less that of the smallest; where
+        it is small, MACs can be saved at little loss.
       </p>
     </section>
   `;
@@ -108,6 +108,7 @@ async function choiceChart(
     axis: {
       title: null,
       labelAngle: 0,
+      labelFlush: false,
       ticks: false,
       labelOverlap: choices.length > narrowChoices,
       labelFontSize: 12,

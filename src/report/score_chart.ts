@@ -24,48 +24,25 @@ export async function scoreFigure(
   ascending: readonly SearchCandidate[],
   format: ScoreFormat,
 ): Promise<Html> {
-  const { candidates, groups, stages } = report;
-  const bests = groups.map(({ best }) => best);
-  const singled = new Set([...ascending, ...bests].map(({ arch }) => arch));
+  const { candidates, groups } = report;
+  const singled = new Set([...ascending, ...groups.map(({ best }) => best)].map(({ arch }) => arch));
   const others = candidates.filter(({ arch }) => !singled.has(arch));
   const points = thinCrowds(others, size, pointLimit);
   const thinned = points.length < others.length;
   const top = ascending.at(-1)!;
-
-  const overlay = ({ x, y }: Placement) => {
-    const circle = (candidate: SearchCandidate, radius: number, count: number) =>
-      html`
-        <circle cx="${x(candidate.macs).toFixed(1)}" cy="${y(candidate.score).toFixed(1)}" r="${radius}">
-          <title>${describe(candidate, stages, format, count)}</title>
-        </circle>
-      `;
-    return html`
-      <g class="points" fill="${colors.blue}">${byOpacity(points, thinned).map(([opacity, members]) =>
-        html`<g fill-opacity="${opacity}">${
-          members.map(({ candidate, count }) => circle(candidate, 3, count))
-        }</g>`
-      )}</g>
-      <path d="${frontierPath(ascending, { x, y }, size.width - 8)}" fill="none" stroke="${colors
-        .accent}" ${html`stroke-width="2" stroke-linejoin="round" pointer-events="none"`} />
-      <g class="points" fill="${colors.accent}">${ascending.map((candidate) => circle(candidate, 3.5, 1))}</g>
-      <g class="rings" fill="none" stroke="${colors.orange}" stroke-width="2">${bests.map((candidate) =>
-        circle(candidate, 7, 1)
-      )}</g>
-    `;
-  };
   const chart = await renderChart(
     scoreSpec(report),
     `Score over MACs of ${formatInteger(candidates.length)} architectures. The frontier rises from ${
       format(ascending[0].score)
     } at ${formatCount(ascending[0].macs)} to ${format(top.score)} at ${formatCount(top.macs)}.`,
-    overlay,
+    (placement) => scoreMarks(report, { points, ascending, format, placement }),
   );
   return figure({
     title: "Score over MACs",
     chart,
     legend: [
       {
-        label: thinned ? "architectures, darker where more lie" : "architecture",
+        label: thinned ? "architectures, darker where more lie" : "architectures",
         color: colors.blue,
         shape: "dot",
       },
@@ -75,6 +52,7 @@ export async function scoreFigure(
     caption: [
       "The score is the similarity to the largest architecture, not an accuracy.",
       "Hover over a point to read its architecture.",
+      groups.length <= boundLimit && "Vertical lines bound the groups.",
       thinned &&
       `Of ${formatInteger(candidates.length)} architectures ${
           formatInteger(points.length + singled.size)
@@ -107,6 +85,7 @@ function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
           // SI prefixes as in the page's texts: set apart from the number.
           labelExpr: "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')",
           labelOverlap: true,
+          labelFlush: false,
         },
       },
       y: {
@@ -119,18 +98,60 @@ function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
   };
 }
 
-/** A stair from one point to the next, and on to the right edge of the picture. */
-function frontierPath(ascending: readonly SearchCandidate[], { x, y }: Placement, right: number): string {
-  const [first, ...rest] = ascending.map(({ macs, score }) => [x(macs).toFixed(1), y(score).toFixed(1)]);
-  return `M${first.join(",")}${rest.map(([x, y]) => `H${x}V${y}`).join("")}H${right}`;
+/** The points, the frontier and the rings, in this order. */
+function scoreMarks(
+  { groups, stages }: SearchReport,
+  { points, ascending, format, placement: { x, y } }: {
+    points: readonly CrowdPoint[];
+    ascending: readonly SearchCandidate[];
+    format: ScoreFormat;
+    placement: Placement;
+  },
+): Html {
+  const bests = groups.map(({ best }) => best);
+  const onFrontier = new Set(ascending.map(({ arch }) => arch));
+  const radius = points.length > 200 ? 3 : 4;
+  const at = ({ macs, score }: SearchCandidate) => [x(macs).toFixed(1), y(score).toFixed(1)];
+  const dot = (candidate: SearchCandidate, count = 1) => {
+    const [cx, cy] = at(candidate);
+    const text = describe(candidate, stages, format, count);
+    return html`
+      <circle cx="${cx}" cy="${cy}" r="${radius}">
+        <title>${text}</title>
+      </circle>
+    `;
+  };
+  const crowds = byOpacity(points).map(([opacity, members]) =>
+    html`<g fill-opacity="${opacity}">${members.map(({ candidate, count }) => dot(candidate, count))}</g>`
+  );
+  const rings = bests.map((candidate) => {
+    const [cx, cy] = at(candidate);
+    return html`
+      <circle cx="${cx}" cy="${cy}" r="7" />
+    `;
+  });
+  // A stair: what a budget buys stays the same until the next architecture on the frontier is affordable.
+  const [first, ...rest] = ascending.map(at);
+  const stair = `M${first}${rest.map(([cx, cy]) => `H${cx}V${cy}`).join("")}H${
+    x(groups.at(-1)!.to).toFixed(1)
+  }`;
+  return html`
+    <g class="points" fill="${colors.blue}">
+      ${crowds}${bests.filter(({ arch }) => !onFrontier.has(arch)).map((candidate) => dot(candidate))}
+    </g>
+    <path class="frontier" d="${stair}" stroke="${colors.accent}" />
+    <g class="points" fill="${colors.accent}">${ascending.map((candidate) => dot(candidate))}</g>
+    <g class="rings" stroke="${colors.orange}">${rings}</g>
+  `;
 }
 
-/** Points in classes of opacity: one for all or, once thinned, one per fourfold number of members. */
-function byOpacity(points: readonly CrowdPoint[], thinned: boolean): [number, CrowdPoint[]][] {
-  const classes = [0.3, 0.5, 0.7, 0.9];
+/** Points by opacity: crowds darker, in one class per fourfold number of members. */
+function byOpacity(points: readonly CrowdPoint[]): [number, CrowdPoint[]][] {
+  const crowded = points.some(({ count }) => count > 1);
+  const classes = crowded ? [0.3, 0.5, 0.7, 0.9] : [0.6];
   const groups = Map.groupBy(
     points,
-    ({ count }) => thinned ? classes[Math.min(classes.length - 1, Math.floor(Math.log2(count) / 2))] : 0.55,
+    ({ count }) => classes[Math.min(classes.length - 1, Math.floor(Math.log2(count) / 2))],
   );
   return [...groups].sort(([a], [b]) => a - b);
 }

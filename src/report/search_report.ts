@@ -87,7 +87,7 @@ function searchFigures(
   return [
     { label: "Best score", value: format(top.score), note: `at ${formatCount(top.macs)} MACs` },
     {
-      label: `MACs for ${100 * sufficientShare} % of it`,
+      label: `MACs for ${100 * sufficientShare} % of the best`,
       value: formatCount(sufficient.macs),
       note: `score ${format(sufficient.score)}`,
     },
