@@ -16,7 +16,8 @@ export interface Context<F extends Flags> {
   readonly logger: Logger;
   /**
    * Takes over Ctrl-C and SIGTERM: the first aborts the returned signal, which the command polls between steps; a
-   * second one ends the process at once. A command that never calls this is ended by the first.
+   * second one ends the process at once. A command that never calls this is ended by the first. One that has nothing
+   * to show when it is stopped half way ends with `signal.throwIfAborted()`.
    *
    * @param message what happens now, e.g. that the step is finished first
    */
@@ -105,6 +106,11 @@ class Interrupts {
     return this.#controller.signal.aborted;
   }
 
+  /** Whether a command ended with this error because of an interrupt. */
+  caused(error: unknown): boolean {
+    return this.happened && error === this.#controller.signal.reason;
+  }
+
   listen(message: string): AbortSignal {
     if (this.#message === undefined) {
       for (const signal of this.#signals) Deno.addSignalListener(signal, this.#handle);
@@ -164,6 +170,7 @@ export async function executeCommand<F extends Flags, R extends object>(
     // The reader of our output has gone, e.g. `| head`: there is no one to tell.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     logger.status("");
+    if (interrupts.caused(error)) return interruptedStatus;
     return reportFailure(error, command.name, logger);
   } finally {
     interrupts.stop();

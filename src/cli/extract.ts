@@ -11,11 +11,11 @@ import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { type Architecture, formatArchitecture } from "../space/architecture.ts";
 import { SearchSpace } from "../space/search_space.ts";
-import { asWriteError } from "../store/atomic_file.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 import { formatQuantity, formatTable } from "./format.ts";
+import { makeOutputFolder } from "./output_folder.ts";
 import { Progress } from "./progress.ts";
 
 type Format = "safetensors" | "onnx";
@@ -141,8 +141,7 @@ async function chooseTargets(
     const architecture = space.resolve(text);
     return [formatArchitecture(architecture), architecture];
   }));
-  // Before the work: a path that cannot be written fails now.
-  await makeFolder(kind === "file" ? dirname(flags.out) : flags.out);
+  await makeOutputFolder(kind === "file" ? dirname(flags.out) : flags.out);
   if (kind === "file") {
     const [architecture] = byId.values();
     return [{ architecture, file: flags.out, format: flags.out.endsWith(".onnx") ? "onnx" : "safetensors" }];
@@ -153,17 +152,6 @@ async function chooseTargets(
     file: join(flags.out, `${id}.${format}`),
     format,
   }));
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await Deno.mkdir(path, { recursive: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) {
-      throw new UsageError(`--out needs the folder ${path}, which is a file. Give another path.`);
-    }
-    throw asWriteError(path, error);
-  }
 }
 
 async function write({ file, format }: Target, model: PlainModel): Promise<void> {

@@ -71,7 +71,9 @@ export async function writeFileAtomically(path: string, contents: Uint8Array | s
  * as they are.
  */
 export function asWriteError(path: string, error: unknown): unknown {
-  const fromFileSystem = error instanceof Error && ("code" in error || error.name in Deno.errors);
+  // An aborted signal's error has a code, too, but a number.
+  const fromFileSystem = error instanceof Error &&
+    ("code" in error && typeof error.code === "string" || error.name in Deno.errors);
   if (!fromFileSystem) return error;
   return new DataError(
     `Cannot write ${path}: ${error.message}. Check that the folder exists, that you may write there and that the disk has room.`,

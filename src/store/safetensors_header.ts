@@ -116,6 +116,30 @@ export function encodeHeader(
     b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT || (nameA < nameB ? -1 : 1)
   );
 
+  const parts = entries.map(([name, { dtype, shape, data }]) => ({
+    name,
+    dtype,
+    shape,
+    byteLength: data.byteLength,
+  }));
+  return { bytes: formatHeader(path, parts, metadata), order: entries.map(([, tensor]) => tensor) };
+}
+
+/** A tensor as the header describes it; its bytes follow those of the one before. */
+export type TensorPart = Omit<TensorInfo, "offset"> & { readonly name: string };
+
+/**
+ * Encodes length, header and padding for tensors whose bytes follow in this order.
+ *
+ * @param minimumBytes pads the result to at least this many bytes, a multiple of 8
+ * @throws {DataError} when names and metadata are too long for the format
+ */
+export function formatHeader(
+  path: string,
+  parts: readonly TensorPart[],
+  metadata: Readonly<Record<string, string>>,
+  minimumBytes = 0,
+): Uint8Array {
   // Built by hand because an object would move names that look like integers to the front.
   const fields: string[] = [];
   const keys = Object.keys(metadata).sort();
@@ -124,15 +148,15 @@ export function encodeHeader(
     fields.push(`"${metadataKey}":{${pairs.join(",")}}`);
   }
   let offset = 0;
-  for (const [name, { dtype, shape, data }] of entries) {
-    const end = offset + data.byteLength;
+  for (const { name, dtype, shape, byteLength } of parts) {
+    const end = offset + byteLength;
     fields.push(
       `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [offset, end] })}`,
     );
     offset = end;
   }
   const json = new TextEncoder().encode(`{${fields.join(",")}}`);
-  const headerBytes = Math.ceil(json.byteLength / 8) * 8;
+  const headerBytes = Math.max(Math.ceil(json.byteLength / 8) * 8, minimumBytes - 8);
   if (headerBytes > maximumHeaderBytes) {
     throw new DataError(
       `Cannot write ${path}: names and metadata take ${headerBytes} bytes, the format allows ${maximumHeaderBytes}.`,
@@ -141,7 +165,7 @@ export function encodeHeader(
   const bytes = new Uint8Array(8 + headerBytes).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
   bytes.set(json, 8);
-  return { bytes, order: entries.map(([, tensor]) => tensor) };
+  return bytes;
 }
 
 function checkData(path: string, name: string, { dtype, shape, data }: TensorData): void {

@@ -1,0 +1,209 @@
+/** `deno task embed`: writes the features of images. */
+
+import { dirname } from "@std/path";
+import { openSource } from "../data/source.ts";
+import { UsageError } from "../errors.ts";
+import { featureDimension, writeFeatures } from "../extract/embed.ts";
+import type { Calibration } from "../extract/model.ts";
+import { type Network, openModelNetwork, openRunNetwork } from "../extract/network.ts";
+import { Gpu } from "../gpu/device.ts";
+import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
+import { formatArchitecture } from "../space/architecture.ts";
+import { SearchSpace } from "../space/search_space.ts";
+import { RunFolder } from "../store/run_folder.ts";
+import { defineCommand, runCommand } from "./command.ts";
+import type { FlagValues } from "./flags.ts";
+import { formatCount } from "./format.ts";
+import type { Logger } from "./logger.ts";
+import { makeOutputFolder } from "./output_folder.ts";
+import { Progress } from "./progress.ts";
+
+interface EmbedResult {
+  readonly arch: string;
+  readonly data: string;
+  /** Rows written. */
+  readonly images: number;
+  readonly dimension: number;
+  readonly labelled: boolean;
+  /** Images that could not be read and have no row. */
+  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
+  /** Null when the running statistics of pretraining were used. */
+  readonly calibration: Calibration | null;
+  readonly file: string;
+}
+
+const embedFlags = {
+  run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
+  arch: {
+    type: "string",
+    placeholder: "ARCH",
+    description: "With --run: max, min, a name from the configuration, or an id such as " +
+      "64-64.128.256.512-3.4.6.3 (default: max)",
+  },
+  model: { type: "string", placeholder: "FILE", description: 'Model that "deno task extract" wrote' },
+  data: {
+    type: "string",
+    placeholder: "SPEC",
+    required: true,
+    description: "Images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors",
+  },
+  out: { type: "string", placeholder: "FILE", required: true, description: "File to write, a .safetensors" },
+  calibrate: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 0,
+    description:
+      "With --run: number of these images to take batchnorm statistics from; 0 keeps the running " +
+      "statistics of pretraining, a mixture over architectures (default: 2048)",
+  },
+  seed: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 0,
+    maximum: 0xffff_ffff,
+    description: "Seed of synthetic images (default: the run's; 1 with --model)",
+  },
+  strict: { type: "boolean", description: "Stop at an image that cannot be read, instead of skipping it" },
+} as const;
+
+type EmbedFlags = FlagValues<typeof embedFlags>;
+
+const defaultCalibration = 2048;
+
+function checkFlags({ run, arch, model, out, calibrate }: EmbedFlags): void {
+  if (run === undefined && model === undefined) {
+    throw new UsageError("--run DIR or --model FILE is missing: give the network that makes the features.");
+  }
+  if (run !== undefined && model !== undefined) {
+    throw new UsageError("--run and --model are given. Give one of them.");
+  }
+  if (model !== undefined && arch !== undefined) {
+    throw new UsageError("--arch is given, but a --model is one architecture. Leave --arch out.");
+  }
+  if (model !== undefined && calibrate !== undefined) {
+    throw new UsageError(
+      '--calibrate is given, but a --model keeps its batchnorm statistics. Leave it out, or give "deno task extract" ' +
+        "the images to calibrate with.",
+    );
+  }
+  if (calibrate === 1) {
+    throw new UsageError(
+      "--calibrate cannot be 1: batchnorm statistics need at least 2 images; 0 takes none.",
+    );
+  }
+  if (!out.endsWith(".safetensors")) {
+    throw new UsageError(`--out ${out} has an unknown ending. Allowed: .safetensors.`);
+  }
+}
+
+/** What is opened before the work: a mistake in the flags fails before the device is asked for. */
+interface Plan {
+  /** Seed of synthetic images. */
+  readonly seed: number;
+  open(gpu: Gpu, hooks: Hooks): Promise<Network>;
+}
+
+interface Hooks {
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  warn(message: string): void;
+}
+
+async function planRun(run: string, flags: EmbedFlags): Promise<Plan> {
+  const checkpoint = (await RunFolder.open(run)).lastCheckpointPath;
+  const stored = await readCheckpointConfig(checkpoint);
+  const seed = flags.seed ?? stored.training.seed;
+  const config = {
+    ...stored,
+    data: { ...stored.data, strict: flags.strict },
+    training: { ...stored.training, seed },
+  };
+  const architecture = new SearchSpace(config.space).resolve(flags.arch ?? "max");
+  const images = flags.calibrate ?? defaultCalibration;
+  return {
+    seed,
+    async open(gpu, { logger, signal, warn }) {
+      const request = images > 0 ? { source: flags.data, images, onWarning: warn } : undefined;
+      let progress: Progress | undefined;
+      return await openRunNetwork(gpu, checkpoint, config, architecture, request, (done, total) => {
+        signal.throwIfAborted();
+        progress ??= new Progress({ logger, label: "calibrate", total, unit: "images" });
+        progress.update(done);
+      });
+    },
+  };
+}
+
+function planModel(model: string, flags: EmbedFlags): Plan {
+  return { seed: flags.seed ?? 1, open: (gpu) => openModelNetwork(gpu, model) };
+}
+
+/** The command; exported for its tests. */
+export const embedCommand = defineCommand({
+  name: "embed",
+  summary:
+    "Writes the features of images, a row each in the order of the data (folders: sorted paths), as .safetensors: " +
+    '"features" [N, D], "labels" [N] where they are known, and "indices" [N], the number of each row\'s image in the ' +
+    "data, from 0. An image that cannot be read is named and has no row.",
+  flags: embedFlags,
+  examples: [
+    "deno task embed --model small.safetensors --data folder:photos --out features.safetensors",
+    "deno task embed --run runs/demo --arch min --data synthetic:1000 --out features.safetensors",
+  ],
+  async run({ flags, logger, onInterrupt }): Promise<EmbedResult> {
+    checkFlags(flags);
+    const plan = flags.run === undefined ? planModel(flags.model!, flags) : await planRun(flags.run, flags);
+    await makeOutputFolder(dirname(flags.out));
+    using gpu = await Gpu.open();
+    const signal = onInterrupt("Stopping; no file is written.");
+    // Calibration and the features may meet the same broken image, and word the reason after its path differently.
+    const told = new Set<string>();
+    const warn = (message: string) => {
+      const [subject] = message.split('": ', 1);
+      if (!told.has(subject)) logger.warn(message);
+      told.add(subject);
+    };
+    const network = await plan.open(gpu, { logger, signal, warn });
+    const source = await openSource(flags.data, {
+      imageSize: network.input.imageSize,
+      seed: plan.seed,
+      strict: flags.strict,
+      // Each image is looked at once.
+      preload: false,
+      cacheBytes: 0,
+      onWarning: warn,
+    });
+    try {
+      const progress = new Progress({ logger, label: "embed", total: source.length, unit: "images" });
+      const images = await writeFeatures(flags.out, network, source, (done) => {
+        signal.throwIfAborted();
+        progress.update(done);
+      });
+      const { length, skipped, labels } = source;
+      if (skipped.length > 0) {
+        logger.warn(
+          `${skipped.length} of ${length} images could not be read and have no row; the tensor "indices" says which ` +
+            `image each row is of.`,
+        );
+      }
+      return {
+        arch: formatArchitecture(network.architecture),
+        data: flags.data,
+        images,
+        dimension: featureDimension(network),
+        labelled: labels !== undefined,
+        skipped,
+        calibration: network.calibration ?? null,
+        file: flags.out,
+      };
+    } finally {
+      source.close();
+    }
+  },
+  format: ({ arch, images, dimension, labelled, file }) =>
+    `${formatCount(images)} rows of ${formatCount(dimension)} features by ${arch}${
+      labelled ? ", with labels" : ""
+    }\n${file}`,
+});
+
+if (import.meta.main) await runCommand(embedCommand);

@@ -1,0 +1,20 @@
+/** The folder of an output. */
+import { UsageError } from "../errors.ts";
+import { asWriteError } from "../store/atomic_file.ts";
+
+/**
+ * Makes the folder that `--out` needs. Called before the work, so that a path that cannot be written fails at once.
+ *
+ * @throws {UsageError} when a file is in the way
+ * @throws {DataError} when the file system refuses
+ */
+export async function makeOutputFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) {
+      throw new UsageError(`--out needs the folder ${path}, which is a file. Give another path.`);
+    }
+    throw asWriteError(path, error);
+  }
+}

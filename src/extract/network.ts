@@ -1,0 +1,67 @@
+/** A frozen network that is ready to make features: one architecture with batchnorm statistics that fit it. */
+import type { Config } from "../config/schema.ts";
+import { recalibrate } from "../evaluate/calibrate.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Encoder } from "../nn/encoder.ts";
+import type { Statistics } from "../nn/weights.ts";
+import { openEncoder } from "../pretrain/encoder_file.ts";
+import type { Architecture } from "../space/architecture.ts";
+import { type CalibrationRequest, openCalibration } from "./calibration.ts";
+import type { Calibration, ModelInput } from "./model.ts";
+import { openModel } from "./model_file.ts";
+
+/** An architecture of an encoder on the device, frozen. */
+export interface Network {
+  readonly encoder: Encoder;
+  readonly architecture: Architecture;
+  readonly statistics: Statistics;
+  readonly input: ModelInput;
+  /** Undefined for the running statistics of pretraining, which are a mixture over architectures. */
+  readonly calibration: Calibration | undefined;
+}
+
+/**
+ * Opens an extracted model.
+ *
+ * @throws {DataError} as `readModel`
+ */
+export async function openModelNetwork(gpu: Gpu, path: string): Promise<Network> {
+  const { encoder, space, input, calibration } = await openModel(gpu, path);
+  return { encoder, architecture: space.max, statistics: encoder.statistics, input, calibration };
+}
+
+/**
+ * Opens the trained encoder of a checkpoint at one of its architectures, which gives the features of the model that
+ * `extractSubnet` would cut out.
+ *
+ * @param config the checkpoint's configuration
+ * @param request the images to take batchnorm statistics from; undefined keeps the running ones
+ * @param onProgress told how many of them are done; an error that it throws ends the work
+ * @throws {DataError} for a file that is no checkpoint, or too few images
+ */
+export async function openRunNetwork(
+  gpu: Gpu,
+  checkpoint: string,
+  config: Config,
+  architecture: Architecture,
+  request: CalibrationRequest | undefined,
+  onProgress: (done: number, total: number) => void,
+): Promise<Network> {
+  const { imageSize, mean, std } = config.data;
+  const { encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
+  const network = { encoder, architecture, input: { imageSize, mean, std } };
+  if (!request) return { ...network, statistics: encoder.statistics, calibration: undefined };
+  const opened = await openCalibration(gpu, config, request);
+  try {
+    const { images, source } = opened;
+    onProgress(0, images);
+    const statistics = await recalibrate(
+      encoder,
+      architecture,
+      opened.batches((done) => onProgress(done, images)),
+    );
+    return { ...network, statistics, calibration: { images, source } };
+  } finally {
+    opened.close();
+  }
+}

@@ -1,0 +1,266 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import sharp from "sharp";
+import { executeCommand } from "../../src/cli/command.ts";
+import { embedCommand } from "../../src/cli/embed.ts";
+import { extractCommand } from "../../src/cli/extract.ts";
+import { Logger } from "../../src/cli/logger.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { openSource } from "../../src/data/source.ts";
+import { openViews } from "../../src/data/views.ts";
+import { extractFeatures } from "../../src/evaluate/features.ts";
+import { openModel } from "../../src/extract/model_file.ts";
+import { Gpu } from "../../src/gpu/device.ts";
+import { saveCheckpoint } from "../../src/pretrain/checkpoint.ts";
+import { PretrainState } from "../../src/pretrain/state.ts";
+import { RunFolder } from "../../src/store/run_folder.ts";
+import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
+import { basicSpace } from "../extract/encoders.ts";
+import { assertClose, randomValues } from "../helpers.ts";
+import { withFolder } from "../store/with_folder.ts";
+
+const config = parseConfig({
+  space: { ...basicSpace, named: { inner: "8-8.6.16-1.2.1" } },
+  data: { source: "synthetic:40", heldOut: 8, imageSize: 16 },
+  head: { hidden: 8, dimension: 8 },
+  moco: { queue: 16 },
+  training: { batch: 8, seed: 3 },
+}, "test");
+
+/** Makes a run with an untrained checkpoint. */
+async function createRun(path: string): Promise<void> {
+  const run = await RunFolder.create(path, config, "0.0.0");
+  using gpu = await Gpu.open();
+  const state = new PretrainState(gpu, config);
+  state.initialise();
+  await saveCheckpoint(state, 0, run.lastCheckpointPath);
+}
+
+async function execute(command: Parameters<typeof executeCommand>[0], args: string[]) {
+  let out = "", err = "";
+  const logger = new Logger({ write: (text) => void (err += text), isTerminal: false, columns: () => 80 });
+  const status = await executeCommand(command, args, { logger, print: (text) => void (out += text) });
+  return { status, out, err };
+}
+
+// deno-lint-ignore no-explicit-any
+const embed = (...args: string[]) => execute(embedCommand as any, args);
+
+/** Runs a command that must succeed; returns its JSON. */
+async function succeed(command: unknown, ...args: string[]) {
+  // deno-lint-ignore no-explicit-any
+  const { status, out, err } = await execute(command as any, [...args, "--json"]);
+  assertEquals(status, 0, err);
+  return { result: JSON.parse(out), err };
+}
+
+function cliTest(name: string, body: (folder: string) => Promise<void>): void {
+  // The device's timers and callbacks outlive a test by a moment.
+  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: () => withFolder(body) });
+}
+
+/** Rows that `extractFeatures` computes of a model for images of a source, in one batch. */
+async function expectedRows(model: string, spec: string, indices: number[]) {
+  using gpu = await Gpu.open();
+  const { encoder, space, input } = await openModel(gpu, model);
+  const source = await openSource(spec, { imageSize: input.imageSize, seed: 3 });
+  const views = await openViews(gpu, source, { ...input, augmentation: "none", seed: 0 });
+  const { images } = await views.evaluationBatch(Uint32Array.from(indices));
+  const { values } = await extractFeatures(encoder, space.max, "pooled", [images]);
+  source.close();
+  return values;
+}
+
+function picture(seed: number) {
+  const raw = Uint8Array.from({ length: 24 * 20 * 3 }, (_, at) => (at * (seed + 3) * 31) % 251);
+  return sharp(raw, { raw: { width: 24, height: 20, channels: 3 } }).png().toBuffer();
+}
+
+cliTest(
+  "a run's features are those of the model that extract cuts out on the same images",
+  async (folder) => {
+    await createRun(`${folder}/run`);
+    const run = ["--run", `${folder}/run`, "--arch", "inner"];
+    const data = ["--data", "synthetic:23", "--calibrate", "20"];
+    await succeed(extractCommand, ...run, ...data, "--out", `${folder}/m.safetensors`);
+    const fromRun = await succeed(embedCommand, ...run, ...data, "--out", `${folder}/new/run.safetensors`);
+    assertEquals(fromRun.result, {
+      arch: "8-8.6.16-1.2.1",
+      data: "synthetic:23",
+      images: 23,
+      dimension: 16,
+      labelled: true,
+      skipped: [],
+      calibration: { images: 20, source: "synthetic:23" },
+      file: `${folder}/new/run.safetensors`,
+    });
+    const model = ["--model", `${folder}/m.safetensors`];
+    const fromModel = await succeed(
+      embedCommand,
+      ...[...model, "--data", "synthetic:23", "--seed", "3", "--out", `${folder}/model.safetensors`],
+    );
+    assertEquals(fromModel.result, { ...fromRun.result, file: `${folder}/model.safetensors` });
+
+    const one = await readSafetensors(`${folder}/new/run.safetensors`);
+    const other = await readSafetensors(`${folder}/model.safetensors`);
+    assertEquals([...one.tensors.keys()], ["features", "labels", "indices"]);
+    assertEquals(one.metadata, other.metadata);
+    assertEquals(one.metadata.arch, "8-8.6.16-1.2.1");
+    assertEquals([one.metadata.source, one.metadata.imageSize], ["synthetic:23", "16"]);
+    assertEquals(JSON.parse(one.metadata.calibration), { images: 20, source: "synthetic:23" });
+    assertEquals(one.tensors.get("features")!.shape, [23, 16]);
+    assertEquals(one.tensors.get("labels")!.data, Int32Array.from({ length: 23 }, (_, index) => index % 10));
+    assertEquals(one.tensors.get("indices")!.data, Int32Array.from({ length: 23 }, (_, index) => index));
+    const rows = (file: typeof one) => file.tensors.get("features")!.data as Float32Array;
+    const indices = Array.from({ length: 23 }, (_, index) => index);
+    const expected = await expectedRows(`${folder}/m.safetensors`, "synthetic:23", indices);
+    assert(new Set(expected).size > 100, "the features vary");
+    assertClose(rows(other), expected, 1e-6, "the model's features");
+    assertClose(rows(one), rows(other), 1e-5, "the run's features");
+  },
+);
+
+cliTest(
+  "more images than a batch, the largest architecture by default, running statistics",
+  async (folder) => {
+    await createRun(`${folder}/run`);
+    const file = `${folder}/f.safetensors`;
+    const args = ["--run", `${folder}/run`, "--data", "synthetic:300", "--calibrate", "0", "--out", file];
+    const { result } = await succeed(embedCommand, ...args);
+    assertEquals([result.arch, result.images, result.calibration], ["8-8.12.16-2.2.2", 300, null]);
+    const { tensors, metadata } = await readSafetensors(file);
+    assertEquals(metadata.calibration, "none");
+    const model = `${folder}/m.safetensors`;
+    await succeed(
+      extractCommand,
+      "--run",
+      `${folder}/run`,
+      "--arch",
+      "max",
+      "--calibrate",
+      "0",
+      "--out",
+      model,
+    );
+    const last = await expectedRows(model, "synthetic:300", [255, 256, 299]);
+    const features = tensors.get("features")!.data as Float32Array;
+    const row = (index: number) => features.subarray(16 * index, 16 * index + 16);
+    assertClose([...row(255), ...row(256), ...row(299)], last, 1e-5, "rows around the end of a batch");
+  },
+);
+
+cliTest("a folder in the order of its paths; a broken image is named and has no row", async (folder) => {
+  await createRun(`${folder}/run`);
+  await Deno.mkdir(`${folder}/images/b`, { recursive: true });
+  await Deno.mkdir(`${folder}/images/a`);
+  for (const [index, name] of ["b/2", "a/1", "a/3", "b/9"].entries()) {
+    await Deno.writeFile(`${folder}/images/${name}.png`, await picture(index));
+  }
+  const broken = `${folder}/images/a/2.png`;
+  await Deno.writeFile(broken, (await picture(9)).subarray(0, 200));
+  const spec = `folder:${folder}/images`;
+  const file = `${folder}/f.safetensors`;
+  const args = ["--run", `${folder}/run`, "--data", spec, "--out", file];
+  const { result, err } = await succeed(embedCommand, ...args);
+  assertEquals([result.images, result.skipped.length, result.skipped[0].path], [4, 1, broken]);
+  assertEquals(err.split(broken).length, 2, err);
+  assertStringIncludes(err, "1 of 5 images could not be read and have no row");
+  const { tensors, metadata } = await readSafetensors(file);
+  assertEquals(tensors.get("indices")!.data, Int32Array.of(0, 2, 3, 4));
+  assertEquals(tensors.get("labels")!.data, Int32Array.of(0, 0, 1, 1));
+  assertEquals([metadata.classes, metadata.sourceImages], ['["a","b"]', "5"]);
+
+  // The same images without the broken one, under the statistics of a model.
+  const model = `${folder}/m.safetensors`;
+  await succeed(extractCommand, "--run", `${folder}/run`, "--arch", "max", "--out", model, "--data", spec);
+  const again = `${folder}/again.safetensors`;
+  await succeed(embedCommand, "--model", model, "--data", spec, "--out", again);
+  await Deno.remove(broken);
+  assertClose(
+    (await readSafetensors(again)).tensors.get("features")!.data as Float32Array,
+    await expectedRows(model, spec, [0, 1, 2, 3]),
+    1e-5,
+    "features of the sound images",
+  );
+
+  await Deno.writeFile(broken, new Uint8Array(9));
+  await Deno.remove(again);
+  const strict = await embed("--model", model, "--data", spec, "--out", again, "--strict");
+  assertEquals(strict.status, 1);
+  assertMatch(strict.err, /a\/2\.png" is broken: .*without --strict to skip it/);
+  const left = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  assert(!left.some((name) => name.startsWith("again")), left.join(" "));
+});
+
+cliTest("ready-made inputs without labels give features and indices alone", async (folder) => {
+  await createRun(`${folder}/run`);
+  const images = randomValues(5 * 3 * 256, 1);
+  const path = `${folder}/images.safetensors`;
+  await writeSafetensors(path, [["images", { dtype: "F32", shape: [5, 3, 16, 16], data: images }]]);
+  const file = `${folder}/f.safetensors`;
+  const args = ["--run", `${folder}/run`, "--arch", "min", "--data", `tensor:${path}`, "--out", file];
+  const { result } = await succeed(embedCommand, ...args);
+  assertEquals([result.images, result.labelled], [5, false]);
+  assertEquals([...(await readSafetensors(file)).tensors.keys()], ["features", "indices"]);
+});
+
+cliTest("embed refuses what it cannot do, with the reason", async (folder) => {
+  await createRun(`${folder}/run`);
+  const run = ["--run", `${folder}/run`];
+  const out = ["--out", `${folder}/f.safetensors`];
+  const data = ["--data", "synthetic:8"];
+  const refused = async (expected: number, message: string, ...args: string[]) => {
+    const { status, out, err } = await embed(...args);
+    assertStringIncludes(err, message);
+    assertEquals([status, out], [expected, ""]);
+  };
+  await refused(2, "--run DIR or --model FILE is missing", ...data, ...out);
+  await refused(2, "--run and --model are given", ...run, "--model", "m.safetensors", ...data, ...out);
+  await refused(2, "--data SPEC is missing", ...run, ...out);
+  await refused(2, "Leave --arch out", "--model", "m.safetensors", "--arch", "max", ...data, ...out);
+  await refused(2, "--calibrate is given", "--model", "m.safetensors", "--calibrate", "9", ...data, ...out);
+  await refused(2, "--calibrate cannot be 1", ...run, "--calibrate", "1", ...data, ...out);
+  await refused(2, "unknown ending", ...run, ...data, "--out", "f.npy");
+  await refused(2, "max, min, inner", ...run, "--arch", "r50", ...data, ...out);
+  await refused(2, 'data specification "photos" is not known', ...run, "--data", "photos", ...out);
+  await refused(1, "is not a run folder", "--run", `${folder}/none`, ...data, ...out);
+  await refused(1, "there is no such file", "--model", `${folder}/none.safetensors`, ...data, ...out);
+  await refused(1, "need at least 2", ...run, "--data", "synthetic:1", ...out);
+  const checkpoint = `${folder}/run/checkpoints/last.safetensors`;
+  await refused(1, "is a checkpoint, not an extracted model", "--model", checkpoint, ...data, ...out);
+  const wide = { dtype: "F32", shape: [4, 3, 20, 20], data: randomValues(4 * 3 * 400, 1) } as const;
+  await writeSafetensors(`${folder}/wide.safetensors`, [["images", wide]]);
+  const tensor = ["--data", `tensor:${folder}/wide.safetensors`];
+  await refused(1, "images of 20 x 20 pixels", ...run, "--calibrate", "0", ...tensor, ...out);
+  await Deno.mkdir(`${folder}/images`);
+  await Deno.writeFile(`${folder}/images/x.png`, new Uint8Array(5));
+  const images = ["--data", `folder:${folder}/images`];
+  await refused(1, "none of the 1 images", ...run, "--calibrate", "0", ...images, ...out);
+  await Deno.writeTextFile(`${folder}/a`, "");
+  await refused(2, "which is a file", ...run, ...data, "--out", `${folder}/a/f.safetensors`);
+});
+
+cliTest("an interrupt ends with 130 and leaves no file", async (folder) => {
+  await createRun(`${folder}/run`);
+  const root = new URL("../../", import.meta.url).pathname;
+  const out = `${folder}/out/f.safetensors`;
+  const process = new Deno.Command("deno", {
+    args: [
+      ...["run", "--no-prompt", "--allow-read", "--allow-write", "--allow-env=SCION_DEBUG,XDG_RUNTIME_DIR"],
+      ...["src/cli/embed.ts", "--run", `${folder}/run`, "--calibrate", "0"],
+      ...["--data", "synthetic:1000000", "--out", out],
+    ],
+    cwd: root,
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  // The partial file grows once the work is under way, when the interrupt is the command's to handle.
+  while ((await Deno.stat(`${out}.partial`).catch(() => undefined))?.size === undefined) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  process.kill("SIGINT");
+  const { code, stdout, stderr } = await process.output();
+  const decoder = new TextDecoder();
+  assertEquals([code, decoder.decode(stdout)], [130, ""]);
+  assertStringIncludes(decoder.decode(stderr), "Stopping; no file is written.");
+  assertEquals(await Array.fromAsync(Deno.readDir(`${folder}/out`)), []);
+});
