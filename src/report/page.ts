@@ -183,13 +183,13 @@ export function table(
   `;
 }
 
-/** Labels and values, two columns where there is room. */
+/** Labels and values, two columns where there is room. Each label starts with a capital letter. */
 export function factList(facts: readonly (readonly [label: string, value: string])[]): Html {
   return html`<dl class="facts">${
     facts.map(([label, value]) =>
       html`
         <div>
-          <dt>${label}</dt>
+          <dt>${label.charAt(0).toUpperCase()}${label.slice(1)}</dt>
           <dd>${value}</dd>
         </div>
       `

@@ -11,7 +11,8 @@ export function scoreFormat(scores: readonly number[]): ScoreFormat {
     high = Math.max(high, score);
   }
   const decimals = high > low ? Math.min(6, Math.max(2, 2 - Math.floor(Math.log10(high - low)))) : 4;
-  return (score) => score.toFixed(decimals).replace("-", "−");
+  // Adding zero turns the minus zero that small negative scores round to into zero.
+  return (score) => (Number(score.toFixed(decimals)) + 0).toFixed(decimals).replace("-", "−");
 }
 
 /** The difference of two scores with its sign. */

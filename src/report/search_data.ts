@@ -7,7 +7,7 @@ export interface SearchCandidate {
   /** Multiplications of its convolutions for one image of {@linkcode SearchReport.imageSize}. */
   readonly macs: number;
   readonly params: number;
-  /** Similarity to the teacher, 1 for the same features; higher is better. */
+  /** Similarity to the teacher, finite, 1 for the same features; higher is better. */
   readonly score: number;
   /** The score of each of {@linkcode SearchReport.stages}, in their order. */
   readonly scorePerStage: readonly number[];

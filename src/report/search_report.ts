@@ -99,7 +99,9 @@ function searchFigures(
     {
       label: "Time",
       value: formatDuration(seconds),
-      note: `shared prefixes saved ${formatPercent(saved / (done + saved))}`,
+      note: saved > 0
+        ? `shared prefixes saved ${formatPercent(saved / (done + saved))}`
+        : "no prefixes were shared",
     },
   ];
 }

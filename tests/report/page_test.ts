@@ -1,11 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   escapeHtml,
+  factList,
   formatCount,
   formatDuration,
   formatInteger,
   formatPercent,
   formatPoints,
+  formatRange,
   html,
   renderPage,
   table,
@@ -35,6 +37,28 @@ Deno.test("counts have three digits and a unit", () => {
     ]] as const,
   ].map(([value, text]) => [value, text]);
   for (const [value, text] of expected) assertEquals(plain(formatCount(value)), text);
+});
+
+Deno.test("in a column, counts keep the zeros at their end", () => {
+  assertEquals([27_000, 4.1e6, 15.512e9, 999_600, 12].map((value) => plain(formatCount(value, "kept"))), [
+    "27.0 k",
+    "4.10 M",
+    "15.5 G",
+    "1.00 M",
+    "12",
+  ]);
+});
+
+Deno.test("a range names a common unit once", () => {
+  assertEquals(
+    ([[4e9, 5e9], [8e5, 1e6], [0, 2e5], [2.2e6, 2.4e6], [10, 20]] as const)
+      .map(([from, to]) => plain(formatRange(from, to))),
+    ["4–5 G", "800 k–1 M", "0–200 k", "2.2–2.4 M", "10–20"],
+  );
+});
+
+Deno.test("labels of facts start with a capital letter", () => {
+  assert(factList([["weight decay", "0.1"], ["", ""]]).text.includes("<dt>Weight decay</dt>"));
 });
 
 Deno.test("integers, shares, points and durations", () => {

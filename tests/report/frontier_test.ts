@@ -1,0 +1,46 @@
+import { assert, assertEquals } from "@std/assert";
+import { purpose, Random } from "../../src/random.ts";
+import { cheapestWithin, frontier } from "../../src/report/frontier.ts";
+import type { SearchCandidate } from "../../src/report/search_data.ts";
+
+const candidate = (arch: string, macs: number, score: number, params = 1): SearchCandidate => ({
+  ...{ arch, macs, params, score, scorePerStage: [score] },
+});
+
+const ids = (candidates: readonly SearchCandidate[]) => candidates.map(({ arch }) => arch);
+
+Deno.test("the frontier is what no candidate of the same or fewer MACs equals", () => {
+  const found = frontier([
+    candidate("d", 4, 0.9),
+    candidate("a", 1, 0.5),
+    candidate("outdone", 3, 0.6),
+    candidate("b", 2, 0.7),
+    candidate("same score, more MACs", 5, 0.9),
+    candidate("same MACs, lower score", 2, 0.65),
+    candidate("same MACs and score, more parameters", 2, 0.7, 2),
+  ]);
+  assertEquals(ids(found), ["a", "b", "d"]);
+});
+
+Deno.test("among random candidates, each has one on the frontier that is as cheap and as good", () => {
+  const random = new Random(5, purpose.test);
+  const candidates = Array.from(
+    { length: 500 },
+    (_, index) => candidate(String(index), random.integer(100), random.integer(50) / 50),
+  );
+  const found = frontier(candidates);
+  for (const { macs, score } of candidates) {
+    assert(found.some((point) => point.macs <= macs && point.score >= score));
+  }
+  for (const [index, point] of found.entries()) {
+    assert(index === 0 || (point.macs > found[index - 1].macs && point.score > found[index - 1].score));
+  }
+});
+
+Deno.test("the cheapest within a share of the best, also when no score is positive", () => {
+  const found = frontier([candidate("a", 1, 0.5), candidate("b", 2, 0.95), candidate("c", 3, 0.955)]);
+  assertEquals(cheapestWithin(found, 0.99).arch, "b");
+  assertEquals(cheapestWithin(found, 1).arch, "c");
+  assertEquals(cheapestWithin(found, 0.5).arch, "a");
+  assertEquals(cheapestWithin([candidate("a", 1, -0.2), candidate("b", 2, -0.1)], 0.99).arch, "b");
+});

@@ -1,0 +1,144 @@
+import { assert, assertEquals } from "@std/assert";
+import { renderSearchReport, type SearchReport } from "../../src/report/search_report.ts";
+import { exampleSearch, exampleSpaces } from "./example_search.ts";
+
+const count = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0;
+
+/** Narrow and ordinary no-break spaces as plain ones, to keep expectations readable. */
+const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, " ");
+
+const demo = () =>
+  exampleSearch({ space: exampleSpaces.demo, imageSize: 32, perGroup: Infinity, stages: ["projection"] });
+
+const published = (perGroup: number) =>
+  exampleSearch({
+    ...{ space: exampleSpaces.published, imageSize: 224, perGroup, timed: true },
+    stages: ["c2", "c3", "c4", "c5"],
+  });
+
+/** What hovering over the points shows, by id of the architecture. */
+function hovers(page: string): Map<string, string> {
+  const found = page.matchAll(/<title>\s*(\S+)\n([^<]*)<\/title>/g);
+  return new Map([...found].map(([, arch, text]) => [arch, plain(text)]));
+}
+
+/** The ids in the first column that has them, of the table with a caption. */
+function tableIds(page: string, caption: string): string[] {
+  const rows = page.match(new RegExp(`<caption>${caption}</caption>(.*?)</table>`, "s"))![1];
+  return [...rows.matchAll(/<code>([^<]+)<\/code>/g)].map(([, arch]) => arch);
+}
+
+Deno.test("a search of a whole small space shows every architecture, once", async () => {
+  const report = demo();
+  const page = await renderSearchReport(report);
+  const shown = hovers(page);
+  assertEquals([...shown.keys()].sort(), report.candidates.map(({ arch }) => arch).sort());
+  assertEquals(count(page, /<circle [^>]*><title>|<circle [^>]*>\s*<title>/g), 36);
+  const { arch } = report.candidates[7];
+  assert(/score 0\.\d{3}\n[\d.]+ M MACs · [\d.]+ k parameters/.test(shown.get(arch)!), shown.get(arch));
+  assert(plain(page).includes("All 36 architectures of runs/demo"));
+  assert(!page.includes("are drawn:"), "nothing was left out");
+  assertEquals(
+    tableIds(page, "Best architecture of each group of MACs"),
+    report.groups.map(({ best }) => best.arch),
+  );
+});
+
+Deno.test("a page loads nothing and runs nothing", async () => {
+  const page = await renderSearchReport(demo());
+  for (const loading of [/<script/i, /<link/i, /\bsrc=/i, /url\(/i, /https?:/i, /\bon\w+=/i]) {
+    assert(!loading.test(page), String(loading));
+  }
+});
+
+Deno.test("several stages and measured times have columns and are shown on hovering", async () => {
+  const report = published(20);
+  const page = await renderSearchReport(report);
+  for (const stage of report.stages) {
+    assert(page.includes(`<th scope="col" class="numeric">${stage}</th>`), stage);
+  }
+  assert(page.includes(">ms/image</th>"));
+  assert(
+    /c2 [\d.]+ · c3 [\d.]+ · c4 [\d.]+ · c5 [\d.]+\n.*\n[\d.]+ ms per image/.test(
+      hovers(page).values().next().value!,
+    ),
+  );
+  assert(plain(page).includes(`20 of 15 651`) && plain(page).includes("all 9<"));
+  const single = await renderSearchReport(demo());
+  assert(!single.includes("ms/image") && !single.includes(">projection</th>"));
+});
+
+Deno.test("tens of thousands are thinned, the frontier and the best of each group never", async () => {
+  const report = published(Infinity);
+  assertEquals(report.candidates.length, 85_293);
+  const page = await renderSearchReport(report);
+  assert(page.length < 900_000, `${page.length} characters`);
+  const shown = hovers(page);
+  assert(
+    plain(page).includes(
+      `Of 85 293 architectures ${plain(shown.size.toString().replace(/(?=\d{3}$)/, " "))} are drawn`,
+    ),
+  );
+  const frontier = tableIds(page, "Architectures that no cheaper one outdoes");
+  assert(frontier.length > 20);
+  for (const arch of [...frontier, ...report.groups.map(({ best }) => best.arch)]) {
+    assert(shown.has(arch), arch);
+  }
+  const members = [...shown.values()].map((text) =>
+    Number(text.match(/stands for ([\d ]+) arch/)?.[1].replace(" ", "") ?? 1)
+  );
+  assertEquals(members.reduce((sum, size) => sum + size), 85_293);
+});
+
+Deno.test("the commands name the run, the ranking and an architecture, quoted where a shell asks for it", async () => {
+  const report = { ...demo(), run: "runs/it's mine", ranking: "out dir/ranking.json" };
+  const page = (await renderSearchReport(report)).replaceAll("&#39;", "'");
+  assert(
+    /deno task extract --run 'runs\/it'\\''s mine' --arch (8-[\d.]+-[\d.]+) --out \1\.safetensors/.test(page),
+  );
+  assert(page.includes("--from 'out dir/ranking.json' --best-per-group --out models"));
+});
+
+const only = (report: SearchReport, change: Partial<SearchReport["candidates"][number]>): SearchReport => {
+  const candidate = { ...report.candidates[0], ...change };
+  const group = report.groups.find(({ from, to }) => from <= candidate.macs && candidate.macs < to)!;
+  return {
+    ...{ ...report, candidates: [candidate], evaluated: 1, blockEvaluations: { done: 5, saved: 0 } },
+    groups: [{ ...group, total: 1, evaluated: 1, best: candidate }],
+  };
+};
+
+for (const score of [0.9, 0, -0.1]) {
+  Deno.test(`a single architecture of score ${score} still makes a page`, async () => {
+    const page = await renderSearchReport(only(demo(), { score, scorePerStage: [score] }));
+    assertEquals(hovers(page).size, 1);
+    assert(page.includes("no prefixes were shared") && !page.includes("What each choice contributes"));
+    assert(!page.includes("NaN") && !page.includes("undefined") && !page.includes("Infinity"));
+  });
+}
+
+Deno.test("with very many groups, no lines are drawn for them", async () => {
+  const report = demo();
+  const groups = Array.from({ length: 40 }, (_, index) => ({
+    ...report.groups[0],
+    from: 2e6 + index * 7e4,
+    to: 2e6 + (index + 1) * 7e4,
+  }));
+  assert((await renderSearchReport(report)).includes("Vertical lines bound the groups."));
+  assert(!(await renderSearchReport({ ...report, groups })).includes("Vertical lines"));
+});
+
+Deno.test("every text is escaped", async () => {
+  const hostile = `</title><script>alert("&")</script>`;
+  const page = await renderSearchReport({
+    ...demo(),
+    ...{ title: hostile, version: hostile, device: hostile, run: hostile, data: hostile, batchnorm: hostile },
+    ...{ stages: [hostile], ranking: hostile, settings: [[hostile, hostile]] },
+  });
+  assert(!page.includes("<script"));
+  assert(count(page, /&lt;script&gt;/g) >= 10);
+});
+
+Deno.test("the same search gives the same page", async () => {
+  assertEquals(await renderSearchReport(demo()), await renderSearchReport(demo()));
+});
