@@ -1,10 +1,10 @@
 /** `deno task pretrain`: pretrains an elastic network without labels. */
-import { loadConfig } from "../config/load.ts";
+import { configDifferences } from "../config/difference.ts";
+import { loadConfig, parseConfig } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
 import { Gpu } from "../gpu/device.ts";
-import { formatProfile } from "../gpu/profiler.ts";
 import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { renderPretrainReport } from "../report/pretrain_report.ts";
 import { formatArchitecture } from "../space/architecture.ts";
@@ -17,6 +17,7 @@ import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { formatCount, formatDuration, formatQuantity, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
+import { measureProfile, profileText } from "./profile.ts";
 import { Progress } from "./progress.ts";
 
 interface PretrainSummary {
@@ -92,22 +93,34 @@ async function defaultFolders(config: string): Promise<{ next: string; newest: s
   }
 }
 
-function refuseWithResume({ config, data, seed, strict }: Flags): void {
-  const given = Object.entries({
-    "--config": config,
-    "--data": data,
-    "--seed": seed,
-    "--strict": strict || undefined,
-  })
-    .find(([, value]) => value !== undefined);
-  if (given && given[0] !== "--config") {
+/**
+ * What flags change of a run that goes on. It keeps its images, its seed and its configuration file: flags that repeat
+ * them are welcome, so that the same command line resumes a run; flags that contradict them are refused.
+ */
+async function resumeOverrides(path: string, flags: Flags, logger: Logger): Promise<Override[]> {
+  const folder = await RunFolder.open(path);
+  const run = parseConfig((await folder.readConfig()).config, folder.configPath);
+  const fixed = [["--data", flags.data, run.data.source], ["--seed", flags.seed, run.training.seed]] as const;
+  for (const [flag, given, kept] of fixed) {
+    if (given === undefined || given === kept) continue;
     throw new UsageError(
-      `${
-        given[0]
-      } does not go with --resume: a run keeps its images and its seed. Leave it out, or start a new run with ` +
-        `another --out. --epochs and --set may be given.`,
+      `${flag} ${given} does not go with --resume: the run in ${path} has ${kept} and keeps it. Leave ${flag} out, or ` +
+        "start a new run with another --out.",
     );
   }
+  const overrides = overridesOf(flags);
+  if (flags.config !== undefined) {
+    const given = await loadConfig(flags.config, overrides);
+    const kept = parseConfig(run, folder.configPath, overrides);
+    const differences = configDifferences(given, kept);
+    if (differences.length > 0) {
+      logger.warn(
+        `--resume goes on with ${folder.configPath}; ${flags.config} differs in ${differences.join(", ")}. ` +
+          "Use --set to change a field of the run.",
+      );
+    }
+  }
+  return overrides;
 }
 
 function hooksFor(logger: Logger, signal: AbortSignal): PretrainHooks & { finish(): void } {
@@ -121,8 +134,8 @@ function hooksFor(logger: Logger, signal: AbortSignal): PretrainHooks & { finish
       decoding.update(done);
       if (done === total) decoding.finish();
     },
-    onStart({ images, knn, step, totalSteps }) {
-      const watched = knn ? "" : "; no kNN: there are no labelled held-out images";
+    onStart({ images, labelled, step, totalSteps }) {
+      const watched = labelled ? "" : "; no kNN: the images have no labels";
       const place = step > 0 ? `, from step ${formatCount(step)}` : "";
       logger.info(`${formatCount(images)} images, ${formatCount(totalSteps)} steps${place}${watched}`);
       if (totalSteps > step) {
@@ -185,25 +198,8 @@ function describeSettings({ training, optimizer, moco }: Config): [string, strin
   ];
 }
 
-async function printProfile(gpu: Gpu, outcome: PretrainOutcome, logger: Logger): Promise<void> {
-  const times = await gpu.stream.profiler!.take();
-  const { stepSeconds, hostSeconds } = outcome;
-  logger.info(formatProfile(times, stepSeconds));
-  logger.info(
-    `host: ${(1000 * hostSeconds).toFixed(0)} ms recording (${
-      (100 * hostSeconds / stepSeconds).toFixed(1)
-    } % of step time)`,
-  );
-  const { used, held, peak, buffers } = gpu.pool.use;
-  logger.info(
-    `device memory: ${formatCount(held)} bytes in ${formatCount(buffers)} buffers, ${
-      formatCount(used)
-    } in use at the end, ` +
-      `peak ${formatCount(peak)}; resident set ${formatCount(Deno.memoryUsage().rss)} bytes`,
-  );
-}
-
-const pretrainCommand = defineCommand({
+/** The command; exported for tests. */
+export const pretrainCommand = defineCommand({
   name: "pretrain",
   summary:
     "Pretrains an elastic ResNet without labels: MoCo v2 whose query encoder visits all sizes while its key encoder " +
@@ -216,10 +212,8 @@ const pretrainCommand = defineCommand({
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
   ],
   async run({ flags, logger, onInterrupt }): Promise<PretrainSummary> {
-    if (flags.resume) refuseWithResume(flags);
     const configPath = flags.config ?? defaultConfig;
-    const overrides = overridesOf(flags);
-    const config = flags.resume ? undefined : await loadConfig(configPath, overrides);
+    const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
     if (path === undefined) {
@@ -232,6 +226,7 @@ const pretrainCommand = defineCommand({
         `--out ${path} holds a run already. Use --resume to continue it, or another --out.`,
       );
     }
+    const overrides = config ? [] : await resumeOverrides(path, flags, logger);
     using gpu = await Gpu.open();
     logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
     if (flags.profile) gpu.profile();
@@ -241,7 +236,7 @@ const pretrainCommand = defineCommand({
       ? await startRun(gpu, path, config, hooks)
       : await resumeRun(gpu, path, overrides, hooks);
     hooks.finish();
-    if (flags.profile) await printProfile(gpu, outcome, logger);
+    if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
     await writeReport(gpu, outcome);
     if (outcome.interrupted) {
       logger.info(

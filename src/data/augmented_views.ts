@@ -46,6 +46,10 @@ export class AugmentedViews implements ViewMaker {
     this.#ahead = { wanted, fetched };
   }
 
+  async ready(): Promise<void> {
+    await this.#ahead?.fetched.catch(() => {});
+  }
+
   async views(step: number, lists: readonly Uint32Array[]): Promise<Tensor[]> {
     const { augmentation, seed } = this.#settings;
     const wanted = union(lists);

@@ -38,6 +38,10 @@ export class TensorViews implements ViewMaker {
   /** Nothing is to be decoded. */
   prefetch(_indices: Uint32Array): void {}
 
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
   views(_step: number, lists: readonly Uint32Array[]): Promise<Tensor[]> {
     if (this.#whole) return Promise.resolve(this.#gather(this.#whole, lists));
     return Promise.resolve(lists.map((list) => this.#upload(list)));

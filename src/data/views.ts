@@ -44,6 +44,8 @@ export interface ViewMaker {
    * profit. An error is raised by that call.
    */
   prefetch(indices: Uint32Array): void;
+  /** Resolves when what was prefetched last is decoded, or has failed. */
+  ready(): Promise<void>;
   /**
    * Images without randomness, for evaluation and search. Uploads, too.
    *

@@ -162,6 +162,19 @@ export class CommandStream {
     this.#encoder = undefined;
   }
 
+  /** Runs work whose dispatches the profiler, where there is one, does not count. */
+  async unprofiled<T>(work: () => Promise<T>): Promise<T> {
+    const { profiler } = this;
+    this.submit();
+    this.profiler = undefined;
+    try {
+      return await work();
+    } finally {
+      this.submit();
+      this.profiler = profiler;
+    }
+  }
+
   /** Drops the bind groups; called when buffers that they may name are destroyed. */
   forgetBindGroups(): void {
     this.#bindGroups.clear();

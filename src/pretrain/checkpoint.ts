@@ -49,6 +49,7 @@ export async function saveCheckpoint(state: PretrainState, epoch: number, ...pat
     config: formatConfig(state.config),
     step: String(state.step),
     epoch: String(epoch),
+    losses: JSON.stringify(state.losses),
   };
   for (const path of paths) await writeSafetensors(path, tensors, metadata);
 }
@@ -89,6 +90,8 @@ export async function loadCheckpoint(path: string, state: PretrainState): Promis
   const { data } = await file.readExpected("queue_pointer", "I32", [1]);
   state.queuePointer = data[0];
   state.step = Number(file.metadata.step);
+  // Absent from checkpoints that were written before it existed; those are at the end of an interval or begin a new one.
+  if (file.metadata.losses !== undefined) state.losses.restore(JSON.parse(file.metadata.losses));
 }
 
 /** Opens a checkpoint: allocates a state by its configuration and fills it. The caller releases the state. */

@@ -8,6 +8,7 @@ import type { SandwichPass } from "../space/search_space.ts";
 import type { StepMetrics } from "../store/metrics.ts";
 import type { LossSlot } from "../tensor/ops/softmax.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import type { LossSums } from "./loss_sums.ts";
 
 /** A step whose losses are still on the device. */
 interface PendingStep {
@@ -15,6 +16,8 @@ interface PendingStep {
   step: number;
   epoch: number;
   learningRate: number;
+  /** Images of its batch. */
+  images: number;
   roles: SandwichPass["role"][];
 }
 
@@ -23,31 +26,23 @@ const capacity = 64;
 /** Seconds of device work between two waits: the wait of 11 ms is then below 2 %. */
 const secondsBetweenWaits = 0.6;
 
-class Mean {
-  #sum = 0;
-  #count = 0;
-  add(value: number): void {
-    this.#sum += value;
-    this.#count++;
-  }
-  get value(): number | undefined {
-    return this.#count === 0 ? undefined : this.#sum / this.#count;
-  }
-}
-
 /** Collects losses and turns them into metrics lines, one for every `logEvery` steps. */
 export class LossLog {
   readonly #losses: Tensor;
   #pending: PendingStep[] = [];
   #window = 1;
   #lastWait = performance.now();
-  #means = { all: new Mean(), largest: new Mean(), smallest: new Mean(), random: new Mean() };
 
   /**
+   * @param sums losses since the last line, those of an interrupted run included
    * @param passes most passes of a step
-   * @param batch images of a step, for the rate
    */
-  constructor(readonly gpu: Gpu, readonly passes: number, readonly batch: number, readonly logEvery: number) {
+  constructor(
+    readonly gpu: Gpu,
+    readonly sums: LossSums,
+    readonly passes: number,
+    readonly logEvery: number,
+  ) {
     this.#losses = Tensor.zeros(gpu, [capacity * passes]);
   }
 
@@ -68,7 +63,7 @@ export class LossLog {
 
   /** Images per second between the last two waits. */
   imagesPerSecond = 0;
-  /** Mean loss of the last step that came back. */
+  /** Mean loss of the last line; NaN before the first. */
   loss = NaN;
 
   /** Forgets the time since the last wait, e.g. while an evaluation ran. */
@@ -78,7 +73,7 @@ export class LossLog {
 
   /**
    * Waits for the device and returns the lines that are complete.
-   * @param last also make a line of an incomplete interval, because the run stops here
+   * @param last also make a line of an incomplete interval, because the run is complete
    * @throws {TrainingError} when a loss is not finite
    */
   async collect(last = false): Promise<StepMetrics[]> {
@@ -89,7 +84,7 @@ export class LossLog {
     const now = performance.now();
     const seconds = (now - this.#lastWait) / 1000;
     this.#lastWait = now;
-    this.imagesPerSecond = pending.length * this.batch / seconds;
+    this.imagesPerSecond = pending.reduce((sum, { images }) => sum + images, 0) / seconds;
     this.#window = Math.max(1, Math.min(capacity, Math.ceil(secondsBetweenWaits * pending.length / seconds)));
 
     const lines: StepMetrics[] = [];
@@ -111,24 +106,24 @@ export class LossLog {
           `The last checkpoint is from before. Lower optimizer.learningRate or add optimizer.warmupEpochs.`,
       );
     }
-    this.#means.all.add(loss);
-    this.#means[role].add(loss);
+    this.sums.add(role, loss);
   }
 
   #line({ step, epoch, learningRate }: PendingStep): StepMetrics {
-    const { all, largest, smallest, random } = this.#means;
-    this.#means = { all: new Mean(), largest: new Mean(), smallest: new Mean(), random: new Mean() };
-    this.loss = all.value!;
-    return {
+    const { sums } = this;
+    this.loss = sums.mean("all")!;
+    const line = {
       step,
       epoch,
-      loss: all.value!,
-      lossMax: largest.value,
-      lossMin: smallest.value,
-      lossRandom: random.value,
+      loss: this.loss,
+      lossMax: sums.mean("largest"),
+      lossMin: sums.mean("smallest"),
+      lossRandom: sums.mean("random"),
       lr: learningRate,
       imagesPerSecond: Number(this.imagesPerSecond.toPrecision(4)),
     };
+    sums.clear();
+    return line;
   }
 
   /** Gives the memory back. */

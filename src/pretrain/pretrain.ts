@@ -4,7 +4,7 @@ import { parseConfig } from "../config/load.ts";
 import type { Override } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import type { SourceOptions } from "../data/source.ts";
-import { DataError } from "../errors.ts";
+import { ConfigurationError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { isKnn } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
@@ -19,7 +19,7 @@ import { KnnWatch } from "./watch.ts";
 export interface PretrainHooks
   extends TrainingObserver, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
   /** Images are open and training begins or goes on at `step`. */
-  onStart(started: { images: number; knn: boolean; step: number; totalSteps: number }): void;
+  onStart(started: { images: number; labelled: boolean; step: number; totalSteps: number }): void;
   /** Stops the run after the present step when aborted. */
   signal: AbortSignal;
 }
@@ -28,6 +28,10 @@ export interface PretrainHooks
 export interface PretrainOutcome extends TrainingResult {
   folder: RunFolder;
   config: Config;
+  /** Mean loss of the run's last metrics line; undefined before the first. */
+  loss: number | undefined;
+  /** Accuracy of its last evaluation; undefined before the first. */
+  knn: number | undefined;
   /** Images trained on. */
   images: number;
   /** Number of classes, where the images have labels. */
@@ -44,8 +48,7 @@ export async function startRun(
   config: Config,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
-  // Images are opened before the folder is made: a mistake in the specification leaves nothing behind.
-  return await train(gpu, config, () => RunFolder.create(path, config, version), undefined, hooks);
+  return await train(gpu, config, path, hooks);
 }
 
 /**
@@ -61,25 +64,26 @@ export async function resumeRun(
   const folder = await RunFolder.open(path);
   const stored = await folder.readConfig();
   const config = parseConfig(stored.config, folder.configPath, overrides);
-  const checkpoint = await folder.hasCheckpoint() ? folder.lastCheckpointPath : undefined;
-  return await train(gpu, config, () => Promise.resolve(folder), checkpoint, hooks);
+  return await train(gpu, config, folder, hooks);
 }
 
+/** @param target the path of a new run, or the folder of one that goes on */
 async function train(
   gpu: Gpu,
   config: Config,
-  openFolder: () => Promise<RunFolder>,
-  checkpoint: string | undefined,
+  target: string | RunFolder,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
   const data = await openRunData(gpu, config, hooks);
   const state = new PretrainState(gpu, config);
   try {
     for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
-    const folder = await openFolder();
-    if (checkpoint) await loadCheckpoint(checkpoint, state);
+    // Only now: a mistake in the specification of the images leaves no folder behind.
+    const folder = typeof target === "string" ? await RunFolder.create(target, config, version) : target;
+    const started = await folder.hasCheckpoint();
+    if (started) await loadCheckpoint(folder.lastCheckpointPath, state);
     else state.initialise();
-    await folder.truncateMetrics(checkpoint ? state.step : -1);
+    await folder.truncateMetrics(started ? state.step : -1);
     const hasKnn = (await folder.readMetrics()).some(isKnn);
 
     const watch = data.knn && new KnnWatch(state, config, data.knn);
@@ -96,14 +100,15 @@ async function train(
       signal: hooks.signal,
     });
     if (state.step > trainer.totalSteps) {
-      throw new DataError(
-        `${folder.path} is at step ${state.step}, beyond the ${trainer.totalSteps} steps of ${config.training.epochs} ` +
-          `epochs. Give at least the epochs that are done with --epochs.`,
+      throw new ConfigurationError(
+        `training.epochs is ${config.training.epochs}, that is ${trainer.totalSteps} steps, but ${folder.path} is at ` +
+          `step ${state.step} already. Give at least the epochs that are done with --epochs.`,
       );
     }
+    if (folder === target) await folder.writeConfig(config, version);
     hooks.onStart({
       images: data.train.length,
-      knn: watch !== undefined,
+      labelled: data.source.labels !== undefined,
       step: state.step,
       totalSteps: trainer.totalSteps,
     });
@@ -114,7 +119,16 @@ async function train(
         `${skipped.length} image${skipped.length === 1 ? "" : "s"} could not be read and were left out.`,
       );
     }
-    return { ...result, folder, config, images: data.train.length, classes: labels && classes?.length };
+    const metrics = await folder.readMetrics();
+    return {
+      ...result,
+      folder,
+      config,
+      loss: metrics.findLast((line) => "loss" in line)?.loss,
+      knn: metrics.findLast(isKnn)?.knn,
+      images: data.train.length,
+      classes: labels && classes?.length,
+    };
   } finally {
     state.release();
     data.close();

@@ -6,6 +6,7 @@ import { Encoder } from "../nn/encoder.ts";
 import { purpose, Random } from "../random.ts";
 import { SearchSpace } from "../space/search_space.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { LossSums } from "./loss_sums.ts";
 
 /** MoCo's two encoders, the queue of keys and the optimiser's momentum, on the device. */
 export class PretrainState {
@@ -22,6 +23,8 @@ export class PretrainState {
   queuePointer = 0;
   /** Steps done. */
   step = 0;
+  /** Losses since the last metrics line. */
+  readonly losses = new LossSums();
 
   /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
   constructor(readonly gpu: Gpu, readonly config: Config) {
@@ -41,6 +44,7 @@ export class PretrainState {
     this.queue.write(randomDirections(this.queue.shape[0], this.queue.shape[1], seed));
     this.queuePointer = 0;
     this.step = 0;
+    this.losses.clear();
   }
 
   /** Gives the memory back. */

@@ -12,6 +12,7 @@ import { LossLog } from "./loss_log.ts";
 import { learningRate } from "./schedule.ts";
 import type { PretrainState } from "./state.ts";
 import { recordStep } from "./step.ts";
+import { noTime, type StepTimes, stopwatch } from "./step_times.ts";
 
 /** Makes the views of a step's images. */
 export interface ViewSource {
@@ -22,6 +23,8 @@ export interface ViewSource {
   views(step: number, lists: readonly Uint32Array[]): Promise<Tensor[]>;
   /** Starts to decode the images of the next step. */
   prefetch(indices: Uint32Array): void;
+  /** Resolves when they are decoded. */
+  ready(): Promise<void>;
 }
 
 /** What the trainer tells while it runs. */
@@ -52,20 +55,17 @@ export interface TrainingTask {
 
 /** How a run ended. */
 export interface TrainingResult {
+  /** Steps and epochs of the run so far, earlier processes included. */
   steps: number;
   epochs: number;
-  /** Mean loss of the last metrics line; undefined when no step was made. */
-  loss: number | undefined;
-  /** Accuracy of the last evaluation. */
-  knn: number | undefined;
   /** Seconds in this process, evaluations included. */
   seconds: number;
+  /** Over the steps of this process; 0 when there were none. */
   imagesPerSecond: number;
   /** Stopped by the signal before the last step. */
   interrupted: boolean;
-  /** Seconds spent on recording steps, and in steps altogether. */
-  hostSeconds: number;
-  stepSeconds: number;
+  /** Of the steps of this process. */
+  times: StepTimes;
 }
 
 /** Minutes after which a long epoch is saved in its middle. */
@@ -87,9 +87,9 @@ export class Trainer {
   /** Steps of the whole run. */
   readonly totalSteps: number;
   #batches: { epoch: number; list: Uint32Array[] } = { epoch: -1, list: [] };
-  #hostSeconds = 0;
-  #stepSeconds = 0;
-  #knn: number | undefined;
+  readonly #times = noTime();
+  /** Images of the steps of this process. */
+  #images = 0;
   #lastSave = performance.now();
 
   constructor(task: TrainingTask) {
@@ -98,42 +98,38 @@ export class Trainer {
     const { sandwich, training } = task.config;
     this.totalSteps = training.epochs * this.#perEpoch;
     const passes = (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random;
-    this.#log = new LossLog(task.gpu, passes, training.batch, training.logEvery);
+    this.#log = new LossLog(task.gpu, task.state.losses, passes, training.logEvery);
   }
 
   /** Runs until the end or the signal; writes metrics and checkpoints. */
   async run(): Promise<TrainingResult> {
-    const { config, state, signal, evaluatedAtStart } = this.#task;
-    const started = performance.now();
-    const firstStep = state.step;
+    const { state, signal, views, evaluatedAtStart } = this.#task;
+    const seconds = stopwatch();
     const total = this.totalSteps;
+    if (state.step < total) views.prefetch(this.#batch(state.step));
     if (state.step === 0) {
       await this.#save();
-      if (total > 0 && !evaluatedAtStart) await this.#evaluate();
+      if (total > 0 && !evaluatedAtStart && !signal.aborted) await this.#evaluate();
     }
     while (state.step < total && !signal.aborted) {
+      const stepSeconds = stopwatch();
       await this.#step();
       const epochDone = state.step % this.#perEpoch === 0;
-      if (this.#log.due || epochDone || signal.aborted || state.step === total) await this.#collect();
+      const saveDue = performance.now() - this.#lastSave > 60_000 * minutesBetweenCheckpoints;
+      if (this.#log.due || epochDone || saveDue || signal.aborted) await this.#collect();
+      this.#times.wall += stepSeconds();
       if (epochDone) await this.#finishEpoch();
-      else if (performance.now() - this.#lastSave > 60_000 * minutesBetweenCheckpoints) {
-        await this.#collect();
-        await this.#save();
-      }
+      else if (saveDue) await this.#save();
     }
     if (state.step % this.#perEpoch !== 0) await this.#save();
     this.#log.release();
-    const seconds = (performance.now() - started) / 1000;
     return {
       steps: state.step,
-      epochs: Math.floor(state.step / this.#perEpoch),
-      loss: Number.isNaN(this.#log.loss) ? undefined : this.#log.loss,
-      knn: this.#knn,
-      seconds,
-      imagesPerSecond: (state.step - firstStep) * config.training.batch / Math.max(this.#stepSeconds, 1e-9),
+      epochs: this.#epoch,
+      seconds: seconds(),
+      imagesPerSecond: this.#images === 0 ? 0 : this.#images / this.#times.wall,
       interrupted: state.step < total,
-      hostSeconds: this.#hostSeconds,
-      stepSeconds: this.#stepSeconds,
+      times: this.#times,
     };
   }
 
@@ -156,9 +152,11 @@ export class Trainer {
   }
 
   async #step(): Promise<void> {
-    const started = performance.now();
     const { gpu, config, state, views } = this.#task;
     const { seed, epochs } = config.training;
+    const seconds = stopwatch();
+    await views.ready();
+    this.#times.images += seconds();
     const epoch = this.#epoch;
     const batch = this.#batch(state.step);
     const passes = state.space.sandwich(new Random(seed, purpose.architecture, state.step), config.sandwich);
@@ -181,11 +179,11 @@ export class Trainer {
       step: state.step,
       epoch,
       learningRate: rate,
+      images: batch.length,
       roles: passes.map((pass: SandwichPass) => pass.role),
     });
-    const seconds = (performance.now() - started) / 1000;
-    this.#hostSeconds += seconds;
-    this.#stepSeconds += seconds;
+    this.#images += batch.length;
+    this.#times.recording += seconds();
   }
 
   /** The keys' batch in another order, and where each image is in it; only where batchnorm groups see a difference. */
@@ -199,11 +197,12 @@ export class Trainer {
   }
 
   async #collect(): Promise<void> {
-    const started = performance.now();
-    const { state, folder, observer, signal } = this.#task;
+    const { state, folder, observer } = this.#task;
     const total = this.totalSteps;
-    const lines: StepMetrics[] = await this.#log.collect(signal.aborted || state.step === total);
-    this.#stepSeconds += (performance.now() - started) / 1000;
+    const seconds = stopwatch();
+    const lines: StepMetrics[] = await this.#log.collect(state.step === total);
+    this.#times.device += seconds();
+    this.#times.deviceWaits++;
     if (lines.length > 0) await folder.appendMetrics(...lines);
     observer.onSteps({
       step: state.step,
@@ -224,10 +223,9 @@ export class Trainer {
   }
 
   async #evaluate(): Promise<void> {
-    const { config, state, evaluate, folder, observer } = this.#task;
-    if (!evaluate || config.knn.every === 0) return;
-    const line = await evaluate(state.step, this.#epoch);
-    this.#knn = line.knn;
+    const { gpu, state, evaluate, folder, observer } = this.#task;
+    if (!evaluate) return;
+    const line = await gpu.stream.unprofiled(() => evaluate(state.step, this.#epoch));
     await folder.appendMetrics(line);
     observer.onKnn(line);
     this.#log.restartClock();

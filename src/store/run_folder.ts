@@ -62,7 +62,7 @@ export class RunFolder {
       );
     }
     await makeFolder(path);
-    await writeFileAtomically(join(path, configName), JSON.stringify({ version, ...config }, null, 2) + "\n");
+    await writeConfig(path, config, version);
     return await RunFolder.open(path);
   }
 
@@ -140,6 +140,15 @@ export class RunFolder {
   }
 
   /**
+   * Replaces `config.json`, for a run that goes on with another configuration.
+   *
+   * @throws {DataError} when the file system refuses.
+   */
+  async writeConfig(config: object, version: string): Promise<void> {
+    await writeConfig(this.path, config, version);
+  }
+
+  /**
    * Reads all metrics, as {@linkcode readMetrics}.
    *
    * @throws {DataError} naming the line that is no metrics line.
@@ -165,6 +174,10 @@ export class RunFolder {
   async truncateMetrics(step: number): Promise<void> {
     await truncateMetrics(this.metricsPath, step);
   }
+}
+
+async function writeConfig(path: string, config: object, version: string): Promise<void> {
+  await writeFileAtomically(join(path, configName), JSON.stringify({ version, ...config }, null, 2) + "\n");
 }
 
 async function makeFolder(path: string): Promise<void> {

@@ -1,0 +1,53 @@
+/** Sums of the losses since the last metrics line: part of a run's state, so that a resumed run writes the same lines. */
+import type { SandwichPass } from "../space/search_space.ts";
+
+/** Which losses a sum is of: those of one kind of pass, or of all. */
+type Kind = SandwichPass["role"] | "all";
+
+/** A sum in float64, and of how many losses. */
+interface Sum {
+  sum: number;
+  count: number;
+}
+
+/** As JSON, each sum keeps all its bits. */
+export type StoredLossSums = Record<Kind, Sum>;
+
+function zeros(): StoredLossSums {
+  const zero = () => ({ sum: 0, count: 0 });
+  return { all: zero(), largest: zero(), smallest: zero(), random: zero() };
+}
+
+/** Adds losses up and gives their means. */
+export class LossSums {
+  #sums = zeros();
+
+  /** Counts one pass's loss. */
+  add(role: SandwichPass["role"], loss: number): void {
+    for (const kind of ["all", role] as const) {
+      this.#sums[kind].sum += loss;
+      this.#sums[kind].count++;
+    }
+  }
+
+  /** Mean of the losses of one kind; undefined when there was none. */
+  mean(kind: Kind): number | undefined {
+    const { sum, count } = this.#sums[kind];
+    return count === 0 ? undefined : sum / count;
+  }
+
+  /** Starts anew. */
+  clear(): void {
+    this.#sums = zeros();
+  }
+
+  /** What a checkpoint stores. */
+  toJSON(): StoredLossSums {
+    return this.#sums;
+  }
+
+  /** Takes over what a checkpoint stored. */
+  restore(stored: StoredLossSums): void {
+    this.#sums = structuredClone(stored);
+  }
+}
