@@ -86,7 +86,7 @@ const theme: Config = {
     domainColor: "var(--hairline)",
     tickColor: "var(--hairline)",
   },
-  axisX: { grid: false, tickSize: 5, titlePadding: 10, labelFlush: true },
+  axisX: { grid: false, tickSize: 5, titlePadding: 10, labelFlush: false },
   axisY: {
     domain: false,
     ticks: false,

@@ -108,7 +108,7 @@ async function choiceChart(
     axis: {
       title: null,
       labelAngle: 0,
-      labelFlush: false,
+
       ticks: false,
       labelOverlap: choices.length > narrowChoices,
       labelFontSize: 12,

@@ -85,7 +85,6 @@ function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
           // SI prefixes as in the page's texts: set apart from the number.
           labelExpr: "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')",
           labelOverlap: true,
-          labelFlush: false,
         },
       },
       y: {

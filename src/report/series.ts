@@ -15,9 +15,12 @@ export function smooth(points: readonly Point[], radius: number): Point[] {
   });
 }
 
-/** The radius of {@linkcode smooth} that suits so many points: about a thirtieth of them as the whole window. */
+/**
+ * The radius of {@linkcode smooth} that suits so many points: about a thirtieth of them as the whole window, and none
+ * for few, which are better read as they are, up to the last.
+ */
 export function smoothingRadius(count: number): number {
-  return Math.round(count / 60);
+  return Math.floor(count / 60);
 }
 
 /**

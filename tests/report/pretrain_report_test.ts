@@ -30,7 +30,7 @@ Deno.test("an elastic run has all curves, its figures, the table and the configu
     const text of [
       "243 architectures",
       "points over untrained",
-      "centred mean over 7 points",
+      "centred mean over 5 points",
       "3\u00a0min 48",
     ]
   ) {

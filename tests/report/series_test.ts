@@ -15,7 +15,7 @@ Deno.test("smoothing leaves a straight line where it is", () => {
 });
 
 Deno.test("a chosen window always leaves most of the points", () => {
-  assertEquals([0, 2, 29, 30, 160, 1500].map(smoothingRadius), [0, 0, 0, 1, 3, 25]);
+  assertEquals([0, 2, 59, 60, 160, 1500].map(smoothingRadius), [0, 0, 0, 1, 2, 25]);
 });
 
 Deno.test("thinning averages neighbours and says how many", () => {
