@@ -3,7 +3,7 @@
 import { parseArchitecture } from "../space/architecture.ts";
 import { colors, renderChart } from "./charts.ts";
 import { type Html, html } from "./page.ts";
-import { formatDifference, type ScoreFormat } from "./scores.ts";
+import { formatDifference, scoreDomain, type ScoreFormat } from "./scores.ts";
 import type { SearchCandidate } from "./search_data.ts";
 
 /** The scores of the candidates that share one choice. */
@@ -75,7 +75,7 @@ export async function choiceSection(dimensions: readonly Dimension[], format: Sc
   const panels = await Promise.all(dimensions.map(async ({ name, choices }) => {
     const gain = formatDifference(choices.at(-1)!.mean - choices[0].mean, format);
     const long = choices.length > narrowChoices;
-    const chart = await choiceChart({ name, choices }, [low, high], long ? 392 : 184, format);
+    const chart = await choiceChart({ name, choices }, scoreDomain(low, high), long ? 392 : 184, format);
     return html`
       <div class="${long ? "panel long" : "panel"}">
         <h3>${name} <span class="gain">${gain}</span></h3>

@@ -20,11 +20,13 @@ export function frontier(candidates: readonly SearchCandidate[]): SearchCandidat
 }
 
 /**
- * The first of a {@linkcode frontier} that reaches a share of the highest score.
+ * The first of a {@linkcode frontier} that makes a share of the gain from its first score to its last. Unlike a share
+ * of the score itself, that means the same whatever the scale of the metric.
  *
  * @param share 0 to 1
  */
-export function cheapestWithin(ascending: readonly SearchCandidate[], share: number): SearchCandidate {
-  const best = ascending.at(-1)!;
-  return ascending.find(({ score }) => score >= share * best.score) ?? best;
+export function cheapestOfGain(ascending: readonly SearchCandidate[], share: number): SearchCandidate {
+  const first = ascending[0], last = ascending.at(-1)!;
+  const enough = first.score + share * (last.score - first.score);
+  return ascending.find(({ score }) => score >= enough) ?? last;
 }

@@ -100,6 +100,11 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(minutes / 60)}${noBreakSpace}h ${pad(minutes % 60)}${noBreakSpace}min`;
 }
 
+/** Milliseconds to three digits, without their unit: `0.752`, `1.00`, `12.5`, `1 250`. */
+export function formatMilliseconds(milliseconds: number): string {
+  return milliseconds < 100 ? milliseconds.toPrecision(3) : formatInteger(milliseconds);
+}
+
 /** A number that matters most on the page. */
 export interface KeyFigure {
   readonly label: string;

@@ -6,8 +6,8 @@
 import type { TopLevelSpec } from "vega-lite";
 import { colors, type Placement, renderChart } from "./charts.ts";
 import { type CrowdPoint, thinCrowds } from "./crowds.ts";
-import { figure, formatCount, formatInteger, type Html, html } from "./page.ts";
-import type { ScoreFormat } from "./scores.ts";
+import { figure, formatCount, formatInteger, formatMilliseconds, type Html, html } from "./page.ts";
+import { scoreDomain, type ScoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
 /** More points than this are thinned before they are drawn; the frontier and the best of each group are not counted. */
@@ -66,7 +66,7 @@ export async function scoreFigure(
 function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
   const bounds = [...new Set(groups.flatMap(({ from, to }) => [from, to]))];
   const scores = candidates.map(({ score }) => score);
-  const [low, high] = [scores.reduce((a, b) => Math.min(a, b)), scores.reduce((a, b) => Math.max(a, b))];
+  const low = scores.reduce((a, b) => Math.min(a, b)), high = scores.reduce((a, b) => Math.max(a, b));
   return {
     ...size,
     padding: { left: 0, right: 8, top: 4, bottom: 4 },
@@ -90,7 +90,7 @@ function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
       y: {
         field: "score",
         type: "quantitative",
-        scale: { domain: [low, high], nice: true, zero: false },
+        scale: { domain: scoreDomain(low, high), nice: true, zero: false },
         axis: { title: "score", tickCount: Math.round(size.height / 50) },
       },
     },
@@ -166,7 +166,7 @@ function describe(
     `score ${format(score)}`,
     stages.length > 1 && stages.map((stage, index) => `${stage} ${format(scorePerStage[index])}`).join(" · "),
     `${formatCount(macs)} MACs · ${formatCount(params)} parameters`,
-    msPerImage !== undefined && `${Number(msPerImage.toPrecision(3))} ms per image`,
+    msPerImage !== undefined && `${formatMilliseconds(msPerImage)} ms per image`,
     count > 1 && `stands for ${formatInteger(count)} architectures here`,
   ].filter(Boolean).join("\n");
 }

@@ -3,6 +3,11 @@
 /** Writes a score. */
 export type ScoreFormat = (score: number) => string;
 
+/** The ends of an axis for scores from `low` to `high`, which may be equal. */
+export function scoreDomain(low: number, high: number): [low: number, high: number] {
+  return low < high ? [low, high] : [low - 0.01, high + 0.01];
+}
+
 /** The format for these scores: three digits of the range that they span, two to six decimals. */
 export function scoreFormat(scores: readonly number[]): ScoreFormat {
   let low = Infinity, high = -Infinity;

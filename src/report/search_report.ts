@@ -3,13 +3,14 @@
  */
 
 import { choiceSection, scoresByChoice } from "./choices.ts";
-import { cheapestWithin, frontier } from "./frontier.ts";
+import { cheapestOfGain, frontier } from "./frontier.ts";
 import {
   type Column,
   factList,
   formatCount,
   formatDuration,
   formatInteger,
+  formatMilliseconds,
   formatPercent,
   formatRange,
   type Html,
@@ -26,8 +27,8 @@ import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
 export type { SearchCandidate, SearchGroup, SearchReport } from "./search_data.ts";
 
-/** The share of the highest score that the report asks the least MACs for. */
-const sufficientShare = 0.99;
+/** The report names the least MACs that make this share of the gain from the cheapest architecture to the best. */
+const sufficientShare = 0.9;
 
 const metricNames = {
   cosine: "cosine of the features",
@@ -47,7 +48,7 @@ export async function renderSearchReport(report: SearchReport): Promise<string> 
     ${keyFigures(searchFigures(report, ascending, format))}
     ${await scoreFigure(report, ascending, format)}
     <section><h2>Best of each group</h2>${bestTable(report, format)}</section>
-    ${extraction(report, cheapestWithin(ascending, sufficientShare))}
+    ${extraction(report, cheapestOfGain(ascending, sufficientShare))}
     ${dimensions.length > 0 && await choiceSection(dimensions, format)}
     <section><h2>How they were compared</h2>${factList(facts(report))}</section>
     <details><summary>The frontier</summary>${frontierTable(report, ascending, format)}</details>
@@ -68,12 +69,15 @@ function total({ groups }: SearchReport): number {
 
 function lede(report: SearchReport): string {
   const { run, evaluated, images } = report;
-  const which = evaluated === total(report)
-    ? `All ${formatInteger(evaluated)} architectures of ${run}`
-    : `${formatInteger(evaluated)} of the ${formatInteger(total(report))} architectures of ${run}`;
-  return `${which}, ranked without labels: by how similar their features of ${
+  const all = total(report);
+  const which = all === 1
+    ? "The only architecture"
+    : evaluated === all
+    ? `All ${formatInteger(all)} architectures`
+    : `${formatInteger(evaluated)} of the ${formatInteger(all)} architectures`;
+  return `${which} of ${run}, ranked without labels by how closely features of ${
     formatInteger(images)
-  } images are to those of the largest.`;
+  } images match those of the largest.`;
 }
 
 function searchFigures(
@@ -83,13 +87,13 @@ function searchFigures(
 ): KeyFigure[] {
   const { evaluated, seconds, blockEvaluations: { done, saved } } = report;
   const top = ascending.at(-1)!;
-  const sufficient = cheapestWithin(ascending, sufficientShare);
+  const sufficient = cheapestOfGain(ascending, sufficientShare);
   return [
     { label: "Best score", value: format(top.score), note: `at ${formatCount(top.macs)} MACs` },
     {
-      label: `MACs for ${100 * sufficientShare} % of the best`,
+      label: `MACs for ${100 * sufficientShare} % of the gain`,
       value: formatCount(sufficient.macs),
-      note: `score ${format(sufficient.score)}`,
+      note: `score ${format(sufficient.score)}, from ${format(ascending[0].score)}`,
     },
     {
       label: "Architectures",
@@ -106,11 +110,12 @@ function searchFigures(
   ];
 }
 
-/** The columns that the two tables share, and their cells for a candidate. */
-function candidateColumns({ stages, candidates }: SearchReport, format: ScoreFormat): {
-  columns: Column[];
-  cells: (candidate: SearchCandidate) => HtmlValue[];
-} {
+/** The columns that the two tables share, and the cells of each candidate. */
+function describeCandidates(
+  candidates: readonly SearchCandidate[],
+  stages: readonly string[],
+  format: ScoreFormat,
+): { columns: Column[]; rows: HtmlValue[][] } {
   const perStage = stages.length > 1;
   const timed = candidates.some(({ msPerImage }) => msPerImage !== undefined);
   return {
@@ -122,25 +127,25 @@ function candidateColumns({ stages, candidates }: SearchReport, format: ScoreFor
       ...(perStage ? stages.map((label) => ({ label, numeric: true })) : []),
       ...(timed ? [{ label: "ms/image", numeric: true }] : []),
     ],
-    cells: ({ arch, macs, params, score, scorePerStage, msPerImage }) => [
+    rows: candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage }) => [
       html`<code>${arch}</code>`,
       formatCount(macs, "kept"),
       formatCount(params, "kept"),
       html`<strong>${format(score)}</strong>`,
       ...(perStage ? scorePerStage.map(format) : []),
-      ...(timed ? [msPerImage?.toPrecision(3)] : []),
-    ],
+      ...(timed ? [msPerImage !== undefined && formatMilliseconds(msPerImage)] : []),
+    ]),
   };
 }
 
-function bestTable(report: SearchReport, format: ScoreFormat): Html {
-  const { columns, cells } = candidateColumns(report, format);
+function bestTable({ groups, stages }: SearchReport, format: ScoreFormat): Html {
+  const { columns, rows } = describeCandidates(groups.map(({ best }) => best), stages, format);
   return table(
     "Best architecture of each group of MACs",
     [{ label: "Group", numeric: true }, ...columns, { label: "Evaluated", numeric: true }],
-    report.groups.map(({ from, to, total, evaluated, best }) => [
+    groups.map(({ from, to, total, evaluated }, index) => [
       formatRange(from, to),
-      ...cells(best),
+      ...rows[index],
       evaluated === total
         ? `all ${formatInteger(total)}`
         : `${formatInteger(evaluated)} of ${formatInteger(total)}`,
@@ -149,12 +154,12 @@ function bestTable(report: SearchReport, format: ScoreFormat): Html {
 }
 
 function frontierTable(
-  report: SearchReport,
+  { stages }: SearchReport,
   ascending: readonly SearchCandidate[],
   format: ScoreFormat,
 ): Html {
-  const { columns, cells } = candidateColumns(report, format);
-  return table("Architectures that no cheaper one outdoes", columns, ascending.map(cells));
+  const { columns, rows } = describeCandidates(ascending, stages, format);
+  return table("Architectures that no cheaper one outdoes", columns, rows);
 }
 
 /** The commands that cut out one architecture, or all of the table. */
@@ -169,7 +174,7 @@ function extraction({ run, ranking }: SearchReport, { arch }: SearchCandidate): 
       <h2>Cut one out</h2>
       <p class="caption">
         As plain weights with batchnorm statistics taken anew, .safetensors or .onnx: a single architecture, here the
-        cheapest that reaches ${100 * sufficientShare} % of the best score, or the best of each group.
+        cheapest that makes ${100 * sufficientShare} % of the gain in score, or the best of each group.
       </p>
       <pre>${commands.join("\n")}</pre>
     </section>

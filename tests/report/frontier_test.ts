@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { purpose, Random } from "../../src/random.ts";
-import { cheapestWithin, frontier } from "../../src/report/frontier.ts";
+import { cheapestOfGain, frontier } from "../../src/report/frontier.ts";
 import type { SearchCandidate } from "../../src/report/search_data.ts";
 
 const candidate = (arch: string, macs: number, score: number, params = 1): SearchCandidate => ({
@@ -37,10 +37,18 @@ Deno.test("among random candidates, each has one on the frontier that is as chea
   }
 });
 
-Deno.test("the cheapest within a share of the best, also when no score is positive", () => {
-  const found = frontier([candidate("a", 1, 0.5), candidate("b", 2, 0.95), candidate("c", 3, 0.955)]);
-  assertEquals(cheapestWithin(found, 0.99).arch, "b");
-  assertEquals(cheapestWithin(found, 1).arch, "c");
-  assertEquals(cheapestWithin(found, 0.5).arch, "a");
-  assertEquals(cheapestWithin([candidate("a", 1, -0.2), candidate("b", 2, -0.1)], 0.99).arch, "b");
+Deno.test("the cheapest that makes a share of the gain, whatever the scale of the scores", () => {
+  for (const [offset, scale] of [[0, 1], [0, 1e-6], [-3, 1]]) {
+    const found = frontier(
+      [0.5, 0.95, 0.97].map((score, index) => candidate("abc"[index], index + 1, offset + scale * score)),
+    );
+    assertEquals([0, 0.5, 0.9, 0.99, 1].map((share) => cheapestOfGain(found, share).arch), [
+      "a",
+      "b",
+      "b",
+      "c",
+      "c",
+    ]);
+  }
+  assertEquals(cheapestOfGain([candidate("only", 1, 0.3)], 0.9).arch, "only");
 });

@@ -5,6 +5,7 @@ import {
   formatCount,
   formatDuration,
   formatInteger,
+  formatMilliseconds,
   formatPercent,
   formatPoints,
   formatRange,
@@ -74,6 +75,17 @@ Deno.test("integers, shares, points and durations", () => {
     "4 min 05 s",
     "1 h 00 min",
     "11 h 20 min",
+  ]);
+});
+
+Deno.test("milliseconds have three digits and no exponent", () => {
+  assertEquals([0.7523, 1, 12.46, 99.94, 123.4, 1250].map((value) => plain(formatMilliseconds(value))), [
+    "0.752",
+    "1.00",
+    "12.5",
+    "99.9",
+    "123",
+    "1 250",
   ]);
 });
 
