@@ -90,11 +90,13 @@ function searchFigures(
   const sufficient = cheapestOfGain(ascending, sufficientShare);
   return [
     { label: "Best score", value: format(top.score), note: `at ${formatCount(top.macs)} MACs` },
-    {
-      label: `MACs for ${100 * sufficientShare} % of the gain`,
-      value: formatCount(sufficient.macs),
-      note: `score ${format(sufficient.score)}, from ${format(ascending[0].score)}`,
-    },
+    ...(ascending.length > 1
+      ? [{
+        label: `MACs for ${100 * sufficientShare} % of the gain`,
+        value: formatCount(sufficient.macs),
+        note: `score ${format(sufficient.score)}, from ${format(ascending[0].score)}`,
+      }]
+      : []),
     {
       label: "Architectures",
       value: formatInteger(evaluated),

@@ -113,6 +113,7 @@ for (const score of [0.9, 0, -0.1]) {
     const page = await renderSearchReport(only(demo(), { score, scorePerStage: [score] }));
     assertEquals(hovers(page).size, 1);
     assert(page.includes("no prefixes were shared") && !page.includes("What each choice contributes"));
+    assert(!page.includes("of the gain</dt>"), "there is no gain");
     assert(!page.includes("NaN") && !page.includes("undefined") && !page.includes("Infinity"));
   });
 }
