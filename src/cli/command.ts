@@ -31,6 +31,8 @@ export interface Command<F extends Flags, R extends object> extends CommandDescr
   run(context: Context<F>): Promise<R> | R;
   /** The result for people, without `--json`. */
   format(result: R): string;
+  /** The exit status that goes with a result; without, 0. */
+  exitCode?(result: R): 0 | 1;
 }
 
 /** Where a command's output goes; the process's own streams unless in tests. */
@@ -165,7 +167,7 @@ export async function executeCommand<F extends Flags, R extends object>(
     });
     logger.status("");
     print(flags.json ? JSON.stringify(result) + "\n" : command.format(result) + "\n");
-    return interrupts.happened ? interruptedStatus : 0;
+    return interrupts.happened ? interruptedStatus : command.exitCode?.(result) ?? 0;
   } catch (error) {
     // The reader of our output has gone, e.g. `| head`: there is no one to tell.
     if (error instanceof Deno.errors.BrokenPipe) return 0;

@@ -34,7 +34,8 @@ function notes(flag: Flag): string {
   return "default" in flag && flag.default !== undefined ? ` (default: ${flag.default})` : "";
 }
 
-function wrap(text: string, width: number): string[] {
+/** Breaks a text into lines between its words. */
+export function wrap(text: string, width: number): string[] {
   const lines = [""];
   for (const word of text.split(" ")) {
     const current = lines[lines.length - 1];

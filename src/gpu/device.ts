@@ -1,5 +1,6 @@
-/** Opening the adapter, and the one object that everything above holds: {@linkcode Gpu}. */
+/** Opening the device, and the one object that everything above holds: {@linkcode Gpu}. */
 import { GpuError } from "../errors.ts";
+import { requestAdapter, wantedLimits } from "./adapter.ts";
 import { BufferPool } from "./buffers.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { Profiler } from "./profiler.ts";
@@ -17,40 +18,8 @@ export interface AdapterFacts {
   timestamps: boolean;
 }
 
-const wantedLimits = [
-  "maxStorageBufferBindingSize",
-  "maxBufferSize",
-  "maxStorageBuffersPerShaderStage",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupSizeX",
-  "maxComputeWorkgroupSizeY",
-  "maxComputeWorkgroupSizeZ",
-  "maxComputeWorkgroupStorageSize",
-  "minUniformBufferOffsetAlignment",
-] as const;
-
 /** Bytes that one wait brings back, unless a single range is larger. */
 const stagingBytes = 2 ** 28;
-
-const noAdapter =
-  "no WebGPU adapter was found: this machine has no Vulkan, Metal or DirectX 12 driver that Deno can use. " +
-  "Run ./setup, which installs a software driver on Debian and Ubuntu (package mesa-vulkan-drivers); " +
-  "'deno task doctor' shows what is missing.";
-
-/** wgpu's display back ends print an error when this is unset, although nothing is ever displayed. */
-function quietDisplayBackends(): void {
-  const name = "XDG_RUNTIME_DIR";
-  if (Deno.permissions.querySync({ name: "env", variable: name }).state !== "granted") return;
-  if (!Deno.env.get(name)) Deno.env.set(name, Deno.build.os === "windows" ? "C:\\Windows\\Temp" : "/tmp");
-}
-
-/** Asks the system for its adapter. Throws {@linkcode GpuError} when there is none. */
-export async function requestAdapter(): Promise<GPUAdapter> {
-  quietDisplayBackends();
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) throw new GpuError(noAdapter);
-  return adapter;
-}
 
 /**
  * The subgroup width that kernels may rely on. Deno's wgpu runs subgroup operations although neither the adapter nor
