@@ -20,3 +20,13 @@ export const resnet50Space: SpaceDefinition = {
   strides: [1, 2, 2, 2],
   named: {},
 };
+
+/** A space of 5 832 small architectures, for the search. */
+export const searchedSpace: SpaceDefinition = {
+  block: "basic",
+  stem: { kind: "3x3", widths: [8, 16] },
+  widths: [[8, 12, 16], [12, 16, 24], [16, 24, 32], [24, 32, 48]],
+  depths: [[1, 2], [1, 2], [1, 2, 3], [1, 2, 3]],
+  strides: [1, 2, 2, 2],
+  named: {},
+};

@@ -56,7 +56,8 @@ function parseNumber(text: string): number | undefined {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined;
 }
 
-function parseQuantity(text: string): number | undefined {
+/** A number that may end with K, M, G or T; undefined for any other text. */
+export function parseQuantity(text: string): number | undefined {
   const suffix = /[kmgt]$/i.exec(text)?.[0] ?? "";
   const value = parseNumber(text.slice(0, text.length - suffix.length));
   return value === undefined ? undefined : value * scales[suffix.toUpperCase()];

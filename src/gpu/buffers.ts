@@ -46,6 +46,13 @@ export class BufferPool {
   #held = 0;
   #peak = 0;
   #buffers = 0;
+  /**
+   * The most bytes to hold. Before more are held, buffers that nobody uses are destroyed; what does not fit even then is
+   * refused.
+   */
+  budget = Infinity;
+  /** Called before buffers are destroyed for want of room: commands that are only recorded may still use them. */
+  onPressure: () => void = () => {};
   /** Called with each buffer that is destroyed, so that bind groups which name it can be dropped. */
   onDestroy: (buffer: PooledBuffer) => void = () => {};
 
@@ -80,12 +87,25 @@ export class BufferPool {
   }
 
   #create(capacity: number): PooledBuffer {
+    if (this.#held + capacity > this.budget) this.#makeRoom(capacity);
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const buffer = this.#device.createBuffer({ size: capacity, usage });
     this.#buffers++;
     this.#held += capacity;
     this.#peak = Math.max(this.#peak, this.#held);
     return { id: this.#nextId++, buffer, capacity };
+  }
+
+  #makeRoom(capacity: number): void {
+    this.onPressure();
+    this.trim();
+    if (this.#held + capacity <= this.budget) return;
+    throw new GpuError(
+      `${
+        this.#held + capacity
+      } bytes of device memory are needed at least, and ${this.budget} are allowed. Allow more, ` +
+        `or use a smaller batch or smaller images.`,
+    );
   }
 
   /** Takes a buffer back. The caller must not record any further use of it. */

@@ -58,6 +58,7 @@ export class Gpu {
     this.pipelines = new PipelineCache(device);
     this.stream = new CommandStream(device, this.pipelines);
     this.pool.onDestroy = () => this.stream.forgetBindGroups();
+    this.pool.onPressure = () => this.stream.submit();
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#failure ??= new GpuError(

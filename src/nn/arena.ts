@@ -57,6 +57,11 @@ export class Arena {
     return this.chunks[placement.chunk].slice(placement.start, placement.shape);
   }
 
+  /** Bytes of all of it. */
+  get byteLength(): number {
+    return this.chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  }
+
   /** Names and tensors, in the order of the layout. */
   *entries(): Generator<[name: string, tensor: Tensor]> {
     for (const name of this.layout.placements.keys()) yield [name, this.get(name)];

@@ -124,6 +124,25 @@ export function macs(space: SearchSpace, architecture: Architecture, imageSize: 
   return new Cost(space, imageSize, layerMacs).architecture(architecture);
 }
 
+/** MACs of an architecture's parts for one image; they add up to {@linkcode macs}. */
+export interface PartMacs {
+  stem(width: number): number;
+  /**
+   * The first `depth` blocks of a stage.
+   * @param incoming channels that enter the stage
+   */
+  stage(stage: number, incoming: number, width: number, depth: number): number;
+}
+
+/**
+ * MACs of single parts of architectures.
+ *
+ * @param imageSize side of the square image, in pixels
+ */
+export function partMacs(space: SearchSpace, imageSize: number): PartMacs {
+  return new Cost(space, imageSize, layerMacs);
+}
+
 /** Number of parameters of an architecture: convolution weights, batchnorm weights and biases, no head. */
 export function parameters(space: SearchSpace, architecture: Architecture): number {
   return new Cost(space, 1, layerParameters).architecture(architecture);

@@ -35,7 +35,7 @@ export type CkaEstimator = "biased" | "debiased";
 export type CkaSamples = "images" | "positions" | "all-positions";
 
 /** The fewest samples for which the estimators exist. */
-const fewest: Readonly<Record<CkaEstimator, number>> = { biased: 2, debiased: 4 };
+export const fewestSamples: Readonly<Record<CkaEstimator, number>> = { biased: 2, debiased: 4 };
 
 /**
  * Linear CKA between features with any two numbers of channels. 1 for features that are alike up to rotation, shift and
@@ -106,12 +106,12 @@ export class CkaMetric implements SimilarityMetric {
       : positionGrid(height, width, this.positions);
     const groups = this.samples === "positions" ? images : 1;
     const samples = images / groups * grid.rows * grid.columns;
-    if (samples < fewest[this.estimator]) {
+    if (samples < fewestSamples[this.estimator]) {
       throw new ConfigurationError(
         `${this.estimator} cka over ${this.samples} was given ${samples} sample${
           samples === 1 ? "" : "s"
         } (features ` +
-          `[${shape.join(", ")}]); it needs at least ${fewest[this.estimator]}. ` +
+          `[${shape.join(", ")}]); it needs at least ${fewestSamples[this.estimator]}. ` +
           (groups > 1 || images === 1 && this.samples !== "images"
             ? "Take images as samples, or larger images."
             : "Use more images in a batch."),

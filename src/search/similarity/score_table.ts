@@ -53,15 +53,27 @@ export class ScoreTable {
     }
   }
 
-  /** Waits for the device and returns the scores of the first `count` slots; NaN where nothing was accumulated. */
-  async scores(count: number = this.slots): Promise<Float64Array> {
+  /** Waits for the device and returns the sums of the first `count` slots over all lanes, [count, components]. */
+  async sums(count: number = this.slots): Promise<Float64Array<ArrayBuffer>> {
     const values = await this.#values.slice(0, [count, slotValues]).read();
     const { components } = this.format;
-    return Float64Array.from({ length: count }, (_, slot) => {
-      const sums = new Array<number>(components).fill(0);
-      for (let at = 0; at < slotValues; at++) sums[at % components] += values[slot * slotValues + at];
-      return this.format.score(sums);
-    });
+    const sums = new Float64Array(count * components);
+    for (let slot = 0; slot < count; slot++) {
+      for (let at = 0; at < slotValues; at++) {
+        sums[slot * components + at % components] += values[slot * slotValues + at];
+      }
+    }
+    return sums;
+  }
+
+  /** Waits for the device and returns the scores of the first `count` slots; NaN where nothing was accumulated. */
+  async scores(count: number = this.slots): Promise<Float64Array> {
+    const { components } = this.format;
+    const sums = await this.sums(count);
+    return Float64Array.from(
+      { length: count },
+      (_, slot) => this.format.score([...sums.subarray(slot * components, (slot + 1) * components)]),
+    );
   }
 
   /** Forgets all sums. */

@@ -1,0 +1,116 @@
+/** `deno task search`: ranks subnets without labels, by how alike their features are to the largest network's. */
+import { join } from "@std/path";
+import { loadConfig } from "../config/load.ts";
+import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
+import type { Metric, Task } from "../search/places.ts";
+import { RunFolder } from "../store/run_folder.ts";
+import { defineCommand, runCommand } from "./command.ts";
+import { formatCount, formatDuration, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
+import { selectCandidates } from "./search_candidates.ts";
+import { rankingPath } from "./search_files.ts";
+import { checkSearchFlags, metricOf, searchFlags } from "./search_flags.ts";
+import { formatPlan, planSearch, type SearchPlan } from "./search_plan.ts";
+import { SearchRun } from "./search_run.ts";
+
+interface BestCandidate {
+  readonly arch: string;
+  readonly macs: number;
+  readonly params: number;
+  readonly score: number;
+  readonly msPerImage?: number;
+}
+
+interface SearchSummary {
+  readonly metric: Metric;
+  readonly task: Task;
+  readonly images: number;
+  /** 0 when the search was interrupted. */
+  readonly evaluated: number;
+  readonly seconds: number;
+  /** For all batches: forward passes through one block, made and saved. */
+  readonly blockEvaluations: { readonly done: number; readonly saved: number } | null;
+  readonly groups: readonly { readonly from: number; readonly to: number; readonly best: BestCandidate }[];
+  /** Null when the search was interrupted. */
+  readonly ranking: string | null;
+}
+
+function formatSummary(summary: SearchSummary): string {
+  const { evaluated, seconds, images, groups, ranking, blockEvaluations } = summary;
+  if (ranking === null || blockEvaluations === null) return `interrupted after ${formatDuration(seconds)}`;
+  const { done, saved } = blockEvaluations;
+  const timed = groups.some(({ best }) => best.msPerImage !== undefined);
+  return [
+    formatTable([
+      ["group", "", "best", "MACs", "parameters", "score", timed ? "ms/image" : ""],
+      ...groups.map(({ from, to, best }) => [
+        formatRoundQuantity(from),
+        `to ${formatRoundQuantity(to)}`,
+        best.arch,
+        formatQuantity(best.macs, 2),
+        formatQuantity(best.params, 2),
+        best.score.toFixed(4),
+        best.msPerImage?.toPrecision(3) ?? "",
+      ]),
+    ], "rllrrrr"),
+    "",
+    `${formatCount(evaluated)} architectures on ${formatCount(images)} images in ${
+      formatDuration(seconds)
+    }; ` +
+    `shared prefixes saved ${formatCount(saved)} of ${formatCount(done + saved)} block evaluations ` +
+    `(${(100 * saved / (done + saved)).toFixed(1)} %)`,
+    ranking,
+    ranking.replace(/ranking\.json$/, "report.html"),
+  ].join("\n");
+}
+
+/** The command; exported for its tests. */
+export const searchCommand = defineCommand({
+  name: "search",
+  summary:
+    "Ranks the subnets of a pretrained network without labels and without training any: by the similarity of their " +
+    "features to those of the largest network, on your images, at the stages that your task uses. Architectures that " +
+    "begin alike share that beginning, which is computed once.",
+  flags: searchFlags,
+  examples: [
+    "deno task search --run runs/demo --all",
+    "deno task search --run runs/photos --data folder:photos --task detection --per-group 100 --measure",
+    "deno task search --run runs/photos --metric cka --macs ..4G --width 4=384..512",
+    "deno task search --dry-run --all --config configs/imagenet-ar50to101.json",
+  ],
+  async run({ flags, logger, onInterrupt }): Promise<SearchSummary | SearchPlan> {
+    checkSearchFlags(flags);
+    const run = flags.run === undefined ? undefined : (await RunFolder.open(flags.run)).lastCheckpointPath;
+    const config = run === undefined ? await loadConfig(flags.config!) : await readCheckpointConfig(run);
+    const selection = selectCandidates(flags, config, logger);
+    if (flags.dryRun) {
+      const passes = flags.batchnorm === "recalibrated" ? 2 : 1;
+      const { images, batch } = flags;
+      return await planSearch(config, selection.tree, { images, batch, passes, logger });
+    }
+    const out = flags.out ?? join(flags.run!, "search");
+    const signal = onInterrupt("Stopping; what is done is saved.");
+    const search = new SearchRun({ run: flags.run!, checkpoint: run!, out }, flags, selection, {
+      logger,
+      signal,
+    });
+    const outcome = await search.run();
+    const common = { metric: metricOf(flags), task: flags.task };
+    if (outcome.interrupted) {
+      const { images, seconds } = outcome;
+      return { ...common, images, evaluated: 0, seconds, blockEvaluations: null, groups: [], ranking: null };
+    }
+    const { images, seconds, blockEvaluations, ranking } = outcome.search;
+    return {
+      ...common,
+      images,
+      evaluated: ranking.candidates.length,
+      seconds,
+      blockEvaluations,
+      groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best } }) => ({ from, to, best })),
+      ranking: rankingPath(out),
+    };
+  },
+  format: (result) => "macsPerSecond" in result ? formatPlan(result) : formatSummary(result),
+});
+
+if (import.meta.main) await runCommand(searchCommand);

@@ -1,0 +1,72 @@
+/** The candidates that flags ask for, and what is said about them. */
+import type { Config } from "../config/schema.ts";
+import { type CandidateChoice, chooseCandidates } from "../search/candidates.ts";
+import { choosePlaces, type Place } from "../search/places.ts";
+import { buildTree, type PrefixTree } from "../search/tree.ts";
+import { type Architecture, formatArchitecture } from "../space/architecture.ts";
+import { roundGroupSize } from "../space/cost.ts";
+import { SearchSpace } from "../space/search_space.ts";
+import { formatCount, formatRoundQuantity } from "./format.ts";
+import type { Logger } from "./logger.ts";
+import { filterOf, metricOf, perGroupOf, type SearchFlags } from "./search_flags.ts";
+
+/** Small groups that are named one by one. */
+const listedGroups = 6;
+
+/** What is ranked. */
+export interface Selection {
+  readonly space: SearchSpace;
+  readonly places: readonly Place[];
+  readonly tree: PrefixTree;
+  /** MACs of a group. */
+  readonly groupSize: number;
+  readonly seed: number;
+}
+
+/** Chooses candidates and says which groups are taken whole. */
+export function selectCandidates(flags: SearchFlags, config: Config, logger: Logger): Selection {
+  const space = new SearchSpace(config.space);
+  const { imageSize } = config.data;
+  const places = choosePlaces(space, flags.task, metricOf(flags), flags.stages);
+  const groupSize = flags.groupSize ?? roundGroupSize(space, imageSize);
+  const seed = flags.seed ?? config.training.seed;
+  const chosen = new Map<string, Architecture>();
+  const add = (architecture: Architecture) => chosen.set(formatArchitecture(architecture), architecture);
+  const perGroup = perGroupOf(flags);
+  if (flags.all || perGroup !== undefined) {
+    const filter = filterOf(flags, space);
+    const choice = chooseCandidates(space, { perGroup, groupSize, imageSize, filter, seed });
+    describeChoice(choice, space, perGroup, logger);
+    choice.candidates.forEach(add);
+  }
+  flags.arch.forEach((text) => add(space.resolve(text)));
+  return { space, places, tree: buildTree([...chosen.values()], places), groupSize, seed };
+}
+
+function describeChoice(
+  { groups, population }: CandidateChoice,
+  space: SearchSpace,
+  perGroup: number | undefined,
+  logger: Logger,
+): void {
+  if (population < space.size) {
+    logger.warn(
+      `the space has ${formatCount(space.size)} architectures; groups are drawn from ${
+        formatCount(population)
+      } ` +
+        "random ones of them",
+    );
+  }
+  if (perGroup === undefined) return;
+  const small = groups.filter(({ available }) => available < perGroup);
+  if (small.length === 0) return;
+  const listed = small.slice(0, listedGroups).map(({ from, to, available }) =>
+    `${formatRoundQuantity(from)} to ${formatRoundQuantity(to)} (${formatCount(available)})`
+  );
+  if (small.length > listedGroups) listed.push(`and ${small.length - listedGroups} more`);
+  logger.info(
+    small.length === groups.length
+      ? `every group has fewer than ${perGroup} architectures; all are taken`
+      : `groups with fewer than ${perGroup} architectures are taken whole: ${listed.join(", ")}`,
+  );
+}

@@ -1,0 +1,92 @@
+/** What a search leaves in its folder: `ranking.json`, `ranking.csv`, `report.html`. */
+import { join } from "@std/path";
+import { renderSearchReport } from "../report/search_report.ts";
+import type { Metric, Task } from "../search/places.ts";
+import { type Ranking, rankingCsv } from "../search/ranking.ts";
+import type { BatchnormMode } from "../search/runner.ts";
+import { writeFileAtomically } from "../store/atomic_file.ts";
+import { version } from "../version.ts";
+
+/** A search that is done. */
+export interface FinishedSearch {
+  readonly run: string;
+  /** Steps of the checkpoint that was searched. */
+  readonly step: number;
+  readonly device: string;
+  readonly data: string;
+  readonly images: number;
+  readonly batch: number;
+  readonly batchnorm: BatchnormMode;
+  readonly imageSize: number;
+  readonly task: Task;
+  readonly metric: Metric;
+  /** Settings of the metric. */
+  readonly metricSettings: Readonly<Record<string, string | number>>;
+  /** Names of the places that were compared. */
+  readonly stages: readonly string[];
+  readonly groupSize: number;
+  readonly seed: number;
+  readonly seconds: number;
+  /** Forward passes through one block on one batch. */
+  readonly blockEvaluations: { readonly done: number; readonly saved: number };
+  /** MACs for one image of all candidates. */
+  readonly macsPerImage: { readonly done: number; readonly saved: number };
+  readonly ranking: Ranking;
+}
+
+const batchnormWords: Readonly<Record<BatchnormMode, string>> = {
+  batch: "statistics of each batch",
+  recalibrated: "statistics recalibrated on the same images",
+};
+
+/** `ranking.json` of a search's folder. */
+export function rankingPath(folder: string): string {
+  return join(folder, "ranking.json");
+}
+
+/** Writes the three files. */
+export async function writeSearchFiles(folder: string, search: FinishedSearch): Promise<void> {
+  const { ranking, ...settings } = search;
+  const { groups, candidates } = ranking;
+  const json = { version, ...settings, evaluated: candidates.length, groups, ranking: candidates };
+  await writeFileAtomically(rankingPath(folder), JSON.stringify(json, null, 1) + "\n");
+  const csv = rankingCsv(ranking, search.stages, search.groupSize);
+  await writeFileAtomically(join(folder, "ranking.csv"), csv);
+  await writeFileAtomically(join(folder, "report.html"), await renderSearchReport(reportOf(folder, search)));
+}
+
+function reportOf(folder: string, search: FinishedSearch): Parameters<typeof renderSearchReport>[0] {
+  const { ranking, stages, metricSettings } = search;
+  const withScores = <T extends { scorePerStage: Readonly<Record<string, number>> }>(candidate: T) => ({
+    ...candidate,
+    scorePerStage: stages.map((stage) => candidate.scorePerStage[stage]),
+  });
+  return {
+    title: folder,
+    version,
+    device: search.device,
+    run: search.run,
+    ranking: rankingPath(folder),
+    data: search.data,
+    images: search.images,
+    imageSize: search.imageSize,
+    task: search.task,
+    metric: search.metric,
+    stages,
+    batchnorm: batchnormWords[search.batchnorm],
+    evaluated: ranking.candidates.length,
+    seconds: search.seconds,
+    blockEvaluations: search.blockEvaluations,
+    groups: ranking.groups.map((group) => ({ ...group, best: withScores(group.best) })),
+    candidates: ranking.candidates.map(withScores),
+    settings: [
+      ["Images of a batch", String(search.batch)],
+      ...Object.entries(metricSettings).map(([name, value]): [string, string] => [
+        `${search.metric}: ${name}`,
+        String(value),
+      ]),
+      ["Steps of pretraining", String(search.step)],
+      ["Seed", String(search.seed)],
+    ],
+  };
+}

@@ -1,0 +1,255 @@
+/** The flags of `deno task search`, and what they say together. */
+import { UsageError } from "../errors.ts";
+import type { CandidateFilter, Range } from "../search/candidates.ts";
+import { defaultMetric, metrics, tasks } from "../search/places.ts";
+import { batchnormModes } from "../search/runner.ts";
+import { fewestSamples } from "../search/similarity/cka.ts";
+import type { SimilarityOptions } from "../search/similarity/metric.ts";
+import type { SearchSpace } from "../space/search_space.ts";
+import { configFlags } from "./config_flags.ts";
+import { type Flags, type FlagValues, parseQuantity } from "./flags.ts";
+
+const ckaSamples = ["images", "positions", "all-positions"] as const;
+const defaultPerGroup = 100;
+/** As many as the last map of a ResNet has at 224 x 224. */
+const defaultPositions = 49;
+
+export const searchFlags = {
+  run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
+  data: {
+    type: "string",
+    placeholder: "SPEC",
+    description:
+      "Unlabelled images to compare on: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors " +
+      "(default: the run's training images)",
+  },
+  task: {
+    type: "string",
+    choices: tasks,
+    default: "classification",
+    description:
+      "What the subnet is for, which decides about the features that are compared: classification the " +
+      "projection (with cka also the pooled last stage), detection the maps C2-C5, segmentation C4-C5",
+  },
+  stages: {
+    type: "string",
+    placeholder: "NAMES",
+    description:
+      "Features to compare in place of the task's, separated by commas: c2, c3, …, pooled, projection",
+  },
+  metric: {
+    type: "string",
+    choices: metrics,
+    description: "Measure of similarity (default: cosine for classification, else affinity)",
+  },
+  ckaSamples: {
+    type: "string",
+    choices: ckaSamples,
+    description:
+      "What cka compares: images, positions of each image, or positions of all images (default: images)",
+  },
+  positions: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 1,
+    default: defaultPositions,
+    description: "Positions of a map that are compared, at most, on a regular grid",
+  },
+  images: { type: "integer", placeholder: "N", minimum: 2, default: 256, description: "Number of images" },
+  batch: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 2,
+    default: 64,
+    description: "Images of a batch, at most; batch statistics are those of a batch",
+  },
+  batchnorm: {
+    type: "string",
+    choices: batchnormModes,
+    default: "batch",
+    description:
+      "Statistics of batchnorm: those of each batch, or recalibrated on all images (twice the work)",
+  },
+  all: { type: "boolean", description: "Rank every architecture" },
+  perGroup: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 1,
+    description:
+      `Rank N random architectures of each group of MACs (default: ${defaultPerGroup}, unless --arch is given)`,
+  },
+  arch: {
+    type: "strings",
+    placeholder: "ARCH",
+    description: "Rank this architecture: max, min, a name from the configuration, or an id",
+  },
+  groupSize: {
+    type: "quantity",
+    placeholder: "MACS",
+    description: "MACs per group, e.g. 1G (default: a round number that makes at most 16 groups)",
+  },
+  macs: {
+    type: "string",
+    placeholder: "FROM..TO",
+    description: "Only architectures within these MACs, e.g. ..4G",
+  },
+  params: {
+    type: "string",
+    placeholder: "FROM..TO",
+    description: "Only architectures within these parameters, e.g. 10M..25M",
+  },
+  stem: { type: "string", placeholder: "FROM..TO", description: "Only stem widths within this range" },
+  width: {
+    type: "strings",
+    placeholder: "STAGE=FROM..TO",
+    description: "Only widths of a stage (from 1) within this range, e.g. 2=96..128",
+  },
+  depth: {
+    type: "strings",
+    placeholder: "STAGE=FROM..TO",
+    description: "Only depths of a stage within this range, e.g. 3=..9",
+  },
+  seed: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 0,
+    maximum: 0xffff_ffff,
+    description: "Seed of the choice of images and architectures (default: the run's)",
+  },
+  memory: {
+    type: "quantity",
+    placeholder: "BYTES",
+    description: "Most device memory, e.g. 2G; batches become smaller to fit",
+  },
+  out: {
+    type: "string",
+    placeholder: "DIR",
+    description: "Folder for ranking.json, ranking.csv and report.html (default: search in the run folder)",
+  },
+  resume: { type: "boolean", description: "Continue an interrupted search of the same settings in --out" },
+  measure: {
+    type: "boolean",
+    description: "Measure the time of each ranked architecture on this adapter, in milliseconds per image",
+  },
+  measureBest: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 1,
+    description: "Measure the best N of each group only",
+  },
+  dryRun: {
+    type: "boolean",
+    description:
+      "Only say how much work it would be, and how long it would take here; --config may stand for --run",
+  },
+  config: {
+    ...configFlags.config,
+    default: undefined,
+    description: "With --dry-run: configuration of a run",
+  },
+  profile: {
+    type: "boolean",
+    description: "Measure every kernel and print a table at the end; slows the search down",
+  },
+} as const satisfies Flags;
+
+/** Values of {@linkcode searchFlags}. */
+export type SearchFlags = FlagValues<typeof searchFlags>;
+
+/** Checks the flags against each other. */
+export function checkSearchFlags(flags: SearchFlags): void {
+  const { run, config, dryRun, all, perGroup, images, batch, resume } = flags;
+  const refuse = (message: string): never => {
+    throw new UsageError(message);
+  };
+  if (config !== undefined && !dryRun) refuse("--config goes with --dry-run only. A search needs --run DIR.");
+  if (run !== undefined && config !== undefined) refuse("--run and --config are given. Give one of them.");
+  if (run === undefined && config === undefined) {
+    refuse(
+      `--run DIR is missing: ${searchFlags.run.description}${
+        dryRun ? "; or --config F with --dry-run" : ""
+      }.`,
+    );
+  }
+  if (all && perGroup !== undefined) refuse("--all and --per-group are given. Give one of them.");
+  if (dryRun && resume) refuse("--dry-run and --resume are given. Give one of them.");
+  if (flags.ckaSamples !== undefined && metricOf(flags) !== "cka") {
+    refuse("--cka-samples goes with --metric cka only.");
+  }
+  for (const [flag, value] of [["--images", images], ["--batch", batch]] as const) {
+    if (value >= fewestImages(flags)) continue;
+    refuse(
+      `${flag} ${value} is too few: --metric cka over images needs batches of ${
+        fewestImages(flags)
+      } or more.`,
+    );
+  }
+}
+
+/** The metric that flags ask for. */
+export function metricOf({ metric, task }: SearchFlags): SimilarityOptions["metric"] {
+  return metric ?? defaultMetric(task);
+}
+
+/** The fewest images of a batch: those that CKA over images needs, else two, for batchnorm. */
+export function fewestImages(flags: SearchFlags): number {
+  const overImages = metricOf(flags) === "cka" && (flags.ckaSamples ?? "images") === "images";
+  return overImages ? fewestSamples.debiased : 2;
+}
+
+/** The metric with its settings. */
+export function similarityOf(flags: SearchFlags): SimilarityOptions {
+  const metric = metricOf(flags);
+  if (metric === "cosine") return { metric };
+  if (metric === "affinity") return { metric, positions: flags.positions };
+  return { metric, samples: flags.ckaSamples ?? "images", positions: flags.positions };
+}
+
+/** Random architectures of each group, or undefined where all or only named ones are ranked. */
+export function perGroupOf({ all, perGroup, arch }: SearchFlags): number | undefined {
+  return all || (arch.length > 0 && perGroup === undefined) ? undefined : perGroup ?? defaultPerGroup;
+}
+
+function parseRange(flag: string, text: string): Range {
+  const bounds = text.split("..");
+  const values = bounds.map((bound) => bound === "" ? undefined : parseQuantity(bound));
+  const valid = bounds.length <= 2 && values.some((value) => value !== undefined) &&
+    values.every((value, index) => bounds[index] === "" || value !== undefined);
+  const [from, to = bounds.length === 1 ? from : undefined] = values;
+  if (valid && (from ?? 0) <= (to ?? Infinity)) return { from, to };
+  throw new UsageError(
+    `${flag} cannot be "${text}". Allowed: FROM..TO, FROM.., ..TO or one number, e.g. 500M..2G.`,
+  );
+}
+
+function parseStageRanges(flag: string, texts: readonly string[], stages: number): Map<number, Range> {
+  const ranges = new Map<number, Range>();
+  for (const text of texts) {
+    const match = /^(\d+)=(.*)$/.exec(text);
+    const stage = Number(match?.[1]);
+    if (!match || !(stage >= 1 && stage <= stages)) {
+      throw new UsageError(
+        `${flag} cannot be "${text}". Allowed: STAGE=FROM..TO with a stage from 1 to ${stages}, e.g. 2=96..128.`,
+      );
+    }
+    if (ranges.has(stage)) throw new UsageError(`${flag} is given twice for stage ${stage}. Give it once.`);
+    ranges.set(stage, parseRange(flag, match[2]));
+  }
+  return ranges;
+}
+
+/** The filters that flags ask for. Throws {@linkcode UsageError} for ranges that are none. */
+export function filterOf(
+  { macs, params, stem, width, depth }: SearchFlags,
+  space: SearchSpace,
+): CandidateFilter {
+  const range = (flag: string, text: string | undefined) =>
+    text === undefined ? undefined : parseRange(flag, text);
+  return {
+    macs: range("--macs", macs),
+    params: range("--params", params),
+    stem: range("--stem", stem),
+    widths: parseStageRanges("--width", width, space.stages),
+    depths: parseStageRanges("--depth", depth, space.stages),
+  };
+}

@@ -1,0 +1,105 @@
+/** `deno task search --dry-run`: how much work a search is, and how long it would take on this adapter. */
+import type { Config } from "../config/schema.ts";
+import { GpuError } from "../errors.ts";
+import { Gpu } from "../gpu/device.ts";
+import { Encoder } from "../nn/encoder.ts";
+import { measureRate } from "../search/rate.ts";
+import { countWork, type PrefixTree, type TreeWork } from "../search/tree.ts";
+import { macs } from "../space/cost.ts";
+import { SearchSpace } from "../space/search_space.ts";
+import { formatCount, formatDuration, formatQuantity, formatTable } from "./format.ts";
+import type { Logger } from "./logger.ts";
+
+/** What a dry run says. */
+export interface SearchPlan {
+  readonly candidates: number;
+  readonly images: number;
+  /** Runs of a residual block for one batch. */
+  readonly blocks: TreeWork["blocks"];
+  /** MACs for one image, without the teacher. */
+  readonly macsPerImage: TreeWork["macs"];
+  /** MACs for one image of the teacher. */
+  readonly teacherMacs: number;
+  /** Measured; null where there is no adapter. */
+  readonly macsPerSecond: number | null;
+  /** Estimated time of the search, and of evaluating each candidate alone. */
+  readonly seconds: { readonly tree: number; readonly alone: number } | null;
+}
+
+/** Counts the work, and measures the rate where there is an adapter. */
+export async function planSearch(
+  config: Config,
+  tree: PrefixTree,
+  { images, batch, passes, logger }: { images: number; batch: number; passes: number; logger: Logger },
+): Promise<SearchPlan> {
+  const space = new SearchSpace(config.space);
+  const { imageSize } = config.data;
+  const work = countWork(space, imageSize, tree);
+  const rate = await probe(config, space, tree, Math.min(batch, images), logger);
+  const teacherMacs = macs(space, space.max, imageSize);
+  const seconds = (perImage: number) => (perImage + teacherMacs) * images * passes / rate!;
+  return {
+    candidates: tree.candidates.length,
+    images,
+    blocks: work.blocks,
+    macsPerImage: work.macs,
+    teacherMacs,
+    macsPerSecond: rate ?? null,
+    seconds: rate === undefined ? null : { tree: seconds(work.macs.tree), alone: seconds(work.macs.alone) },
+  };
+}
+
+async function probe(
+  config: Config,
+  space: SearchSpace,
+  { candidates }: PrefixTree,
+  batch: number,
+  logger: Logger,
+): Promise<number | undefined> {
+  let gpu: Gpu;
+  try {
+    gpu = await Gpu.open();
+  } catch (error) {
+    if (!(error instanceof GpuError)) throw error;
+    logger.warn(`there is no adapter to measure a rate on, so that no time is estimated: ${error.message}`);
+    return undefined;
+  }
+  try {
+    logger.info(`measuring one of the candidates on ${gpu.facts.description}`);
+    const encoder = new Encoder(gpu, space, config.head, false);
+    const middle = candidates[candidates.length >> 1];
+    return await measureRate(gpu, encoder, middle, config.data.imageSize, batch);
+  } finally {
+    gpu.close();
+  }
+}
+
+/** The plan for people. */
+export function formatPlan(plan: SearchPlan): string {
+  const { candidates, images, blocks, macsPerImage, teacherMacs, macsPerSecond, seconds } = plan;
+  const row = (name: string, part: "alone" | "tree") => [
+    name,
+    formatCount(blocks[part]),
+    formatQuantity(macsPerImage[part], 1),
+    seconds ? formatDuration(seconds[part]) : "-",
+  ];
+  const factor = macsPerImage.alone / macsPerImage.tree;
+  return [
+    `${formatCount(candidates)} candidates on ${formatCount(images)} images`,
+    "",
+    formatTable([
+      ["", "blocks a batch", "MACs an image", "time"],
+      row("each alone", "alone"),
+      row("with shared prefixes", "tree"),
+    ], "lrrr"),
+    "",
+    `Shared prefixes save ${formatCount(blocks.alone - blocks.tree)} block evaluations a batch and ` +
+    `${(100 * (1 - 1 / factor)).toFixed(1)} % of the MACs (${factor.toFixed(1)} times fewer). ` +
+    `The teacher adds ${formatQuantity(teacherMacs, 1)} MACs an image.`,
+    macsPerSecond === null
+      ? "No adapter: no time is estimated."
+      : `Measured here: ${
+        formatQuantity(macsPerSecond, 1)
+      }MAC/s. Times leave the comparison of features out.`,
+  ].join("\n");
+}

@@ -1,0 +1,317 @@
+/** A search from flags to files: images, batches, resuming, the walk, times, ranking. */
+import { join } from "@std/path";
+import type { Config } from "../config/schema.ts";
+import { UsageError } from "../errors.ts";
+import { Gpu } from "../gpu/device.ts";
+import { formatProfile, kernelSeconds } from "../gpu/profiler.ts";
+import type { Encoder } from "../nn/encoder.ts";
+import { openEncoder } from "../pretrain/encoder_file.ts";
+import { chooseBatch } from "../search/batch_size.ts";
+import { openSearchImages, type SearchImages } from "../search/images.ts";
+import { measureLatency } from "../search/latency.ts";
+import { rankCandidates, type Ranking, withTimes } from "../search/ranking.ts";
+import {
+  differingSetting,
+  digest,
+  fileFingerprint,
+  readSavedSearch,
+  type SavedSearch,
+  saveSearch,
+  type SearchSettings,
+} from "../search/saved_search.ts";
+import { searchRounds, searchTree } from "../search/search.ts";
+import { similarityMetric } from "../search/similarity/metric.ts";
+import { tableBytes } from "../search/sums.ts";
+import { countWork, remainingBlocks } from "../search/tree.ts";
+import { formatArchitecture } from "../space/architecture.ts";
+import { readSafetensorsHeader } from "../store/safetensors.ts";
+import { version } from "../version.ts";
+import { formatCount, formatDuration } from "./format.ts";
+import type { Logger } from "./logger.ts";
+import { makeOutputFolder } from "./output_folder.ts";
+import { Progress } from "./progress.ts";
+import type { Selection } from "./search_candidates.ts";
+import { type FinishedSearch, writeSearchFiles } from "./search_files.ts";
+import { fewestImages, type SearchFlags, similarityOf } from "./search_flags.ts";
+
+/** Where a search reads and writes. */
+export interface SearchPaths {
+  readonly run: string;
+  readonly checkpoint: string;
+  /** Folder of the results. */
+  readonly out: string;
+}
+
+/** How a search ended: with files, or interrupted after so many seconds. */
+export type SearchOutcome =
+  | { readonly interrupted: false; readonly search: FinishedSearch }
+  | { readonly interrupted: true; readonly images: number; readonly seconds: number };
+
+/** One search. */
+export class SearchRun {
+  readonly #paths: SearchPaths;
+  readonly #flags: SearchFlags;
+  readonly #selection: Selection;
+  readonly #logger: Logger;
+  readonly #signal: AbortSignal;
+
+  constructor(
+    paths: SearchPaths,
+    flags: SearchFlags,
+    selection: Selection,
+    { logger, signal }: { logger: Logger; signal: AbortSignal },
+  ) {
+    this.#paths = paths;
+    this.#flags = flags;
+    this.#selection = selection;
+    this.#logger = logger;
+    this.#signal = signal;
+  }
+
+  /** Searches, and writes the files unless it is interrupted. */
+  async run(): Promise<SearchOutcome> {
+    const { checkpoint, out } = this.#paths;
+    await makeOutputFolder(out);
+    const saved = await this.#findSaved();
+    using gpu = await Gpu.open();
+    const { config, encoder: student } = await openEncoder(gpu, checkpoint, "encoder_q");
+    const { encoder: teacher } = await openEncoder(gpu, checkpoint, "encoder_k");
+    gpu.pool.budget = this.#flags.memory ?? Infinity;
+    const images = await openSearchImages(gpu, config, {
+      source: this.#flags.data,
+      images: this.#flags.images,
+      seed: this.#selection.seed,
+      onWarning: (message) => this.#logger.warn(message),
+    });
+    try {
+      return await this.#search(gpu, config, { student, teacher }, images, saved);
+    } finally {
+      images.close();
+    }
+  }
+
+  get #savedPath(): string {
+    return join(this.#paths.out, "interrupted.safetensors");
+  }
+
+  async #findSaved(): Promise<SavedSearch | undefined> {
+    const { resume } = this.#flags;
+    const path = this.#savedPath;
+    const exists = await Deno.stat(path).then(() => true, () => false);
+    if (exists && resume) return await readSavedSearch(path);
+    if (exists) {
+      throw new UsageError(
+        `${this.#paths.out} holds an interrupted search. Continue it with --resume, remove ${path}, or give another ` +
+          "--out.",
+      );
+    }
+    if (!resume) return undefined;
+    throw new UsageError(`--resume: there is no interrupted search in ${this.#paths.out}.`);
+  }
+
+  async #search(
+    gpu: Gpu,
+    config: Config,
+    { student, teacher }: { student: Encoder; teacher: Encoder },
+    images: SearchImages,
+    saved: SavedSearch | undefined,
+  ): Promise<SearchOutcome> {
+    const flags = this.#flags;
+    const { tree, space } = this.#selection;
+    const { imageSize } = config.data;
+    if (images.count < flags.images) {
+      this.#logger.warn(`${images.source} has only ${images.count} images; all of them are used.`);
+    }
+    const batch = this.#chooseBatch(gpu, config, student, images);
+    const settings = await this.#settings(gpu, images, batch);
+    if (saved) this.#expectSame(saved.settings, settings);
+    const rounds = searchRounds(images.count, batch, flags.batchnorm).length;
+    const work = countWork(space, imageSize, tree);
+    const total = rounds * work.blocks.tree;
+    const remaining = (rounds - (saved?.round ?? 0)) * work.blocks.tree -
+      (saved ? work.blocks.tree - remainingBlocks(tree, saved.slot) : 0);
+    let done = total - remaining;
+    this.#logger.info(
+      `${formatCount(tree.candidates.length)} architectures on ${
+        formatCount(images.count)
+      } images in batches of ` +
+        `${batch}, ${gpu.facts.description}`,
+    );
+    const progress = new Progress({ logger: this.#logger, label: "search", total, unit: "blocks", done });
+    if (flags.profile) gpu.profile();
+    const started = performance.now();
+    const seconds = () => (saved?.seconds ?? 0) + (performance.now() - started) / 1000;
+    const { scores } = await searchTree({
+      gpu,
+      student,
+      teacher,
+      tree,
+      metric: similarityMetric(gpu, similarityOf(flags)),
+      mode: flags.batchnorm,
+      images: images.count,
+      batch,
+      imageSize,
+      load: images.load,
+      signal: this.#signal,
+      start: saved,
+      onBlock: () => progress.update(++done),
+      save: (position, sums) =>
+        saveSearch(this.#savedPath, { settings, ...position, seconds: seconds(), sums }),
+    });
+    progress.finish();
+    const searchSeconds = seconds();
+    if (!scores) {
+      this.#logger.info(
+        `Stopped at ${Math.floor(100 * done / total)} %. Continue with the same command and --resume.`,
+      );
+      return { interrupted: true, images: images.count, seconds: searchSeconds };
+    }
+    if (flags.profile) await this.#printProfile(gpu, searchSeconds);
+    const ranking = await this.#measure(
+      student,
+      images,
+      batch,
+      rankCandidates(space, tree.candidates, tree.places.map(({ name }) => name), scores, {
+        groupSize: this.#selection.groupSize,
+        imageSize,
+      }),
+    );
+    const batches = Math.ceil(images.count / batch);
+    const passes = flags.batchnorm === "recalibrated" ? 2 * batches : batches;
+    const { metric, ...metricSettings } = similarityOf(flags);
+    const search: FinishedSearch = {
+      run: this.#paths.run,
+      step: Number((await readSafetensorsHeader(this.#paths.checkpoint)).metadata.step),
+      device: gpu.facts.description,
+      data: images.source,
+      images: images.count,
+      batch,
+      batchnorm: flags.batchnorm,
+      imageSize,
+      task: flags.task,
+      metric,
+      metricSettings,
+      stages: tree.places.map(({ name }) => name),
+      groupSize: this.#selection.groupSize,
+      seed: this.#selection.seed,
+      seconds: Number(searchSeconds.toFixed(2)),
+      blockEvaluations: {
+        done: passes * work.blocks.tree,
+        saved: passes * (work.blocks.alone - work.blocks.tree),
+      },
+      macsPerImage: { done: work.macs.tree, saved: work.macs.alone - work.macs.tree },
+      ranking,
+    };
+    await writeSearchFiles(this.#paths.out, search);
+    await Deno.remove(this.#savedPath);
+    return { interrupted: false, search };
+  }
+
+  #chooseBatch(gpu: Gpu, config: Config, encoder: Encoder, images: SearchImages): number {
+    const flags = this.#flags;
+    const { space, places, tree } = this.#selection;
+    const batch = chooseBatch(
+      {
+        space,
+        imageSize: config.data.imageSize,
+        places,
+        similarity: similarityOf(flags),
+        mode: flags.batchnorm,
+      },
+      {
+        batch: flags.batch,
+        images: images.count,
+        source: images.source,
+        fewest: fewestImages(flags),
+        memory: flags.memory ?? Infinity,
+        fixed: gpu.pool.use.used + tableBytes(tree.slots) + encoder.statistics.arena.byteLength,
+        largest: gpu.pool.limit,
+      },
+    );
+    if (batch < Math.min(flags.batch, images.count)) {
+      this.#logger.warn(
+        `batches have ${batch} images in place of ${Math.min(flags.batch, images.count)}, to fit into ` +
+          (flags.memory === undefined ? "this adapter's buffers" : `${formatCount(flags.memory)} bytes`),
+      );
+    }
+    return batch;
+  }
+
+  /** All that decides about scores, so that a search is only continued as it began. */
+  async #settings(gpu: Gpu, images: SearchImages, batch: number): Promise<SearchSettings> {
+    const flags = this.#flags;
+    const { tree, seed } = this.#selection;
+    return {
+      version,
+      device: gpu.facts.description,
+      checkpoint: await fileFingerprint(this.#paths.checkpoint),
+      data: images.source,
+      images: String(images.count),
+      batch: String(batch),
+      seed: String(seed),
+      task: flags.task,
+      metric: JSON.stringify(similarityOf(flags)),
+      stages: tree.places.map(({ name }) => name).join(","),
+      batchnorm: flags.batchnorm,
+      architectures: `${tree.candidates.length}, ${await digest(
+        tree.candidates.map(formatArchitecture).join(),
+      )}`,
+    };
+  }
+
+  #expectSame(saved: SearchSettings, wanted: SearchSettings): void {
+    const difference = differingSetting(saved, wanted);
+    if (!difference) return;
+    throw new UsageError(
+      `--resume: the interrupted search in ${this.#paths.out} has another ${difference.name} (${difference.saved}) ` +
+        `than this command (${difference.wanted}). Give the same flags, or another --out.`,
+    );
+  }
+
+  async #measure(student: Encoder, images: SearchImages, batch: number, ranking: Ranking): Promise<Ranking> {
+    const { measure, measureBest } = this.#flags;
+    if (!measure && measureBest === undefined) return ranking;
+    const { space, groupSize } = this.#selection;
+    const places = new Map<number, number>();
+    const chosen = ranking.candidates.filter(({ macs }) => {
+      const group = Math.floor(macs / groupSize);
+      const place = 1 + (places.get(group) ?? 0);
+      places.set(group, place);
+      return place <= (measureBest ?? Infinity);
+    });
+    const input = await images.load(0, batch);
+    const progress = new Progress({
+      logger: this.#logger,
+      label: "measure",
+      total: chosen.length,
+      unit: "architectures",
+    });
+    const times = new Map<string, number>();
+    for (const { arch } of chosen) {
+      if (this.#signal.aborted) break;
+      times.set(arch, Number((await measureLatency(student, space.resolve(arch), input)).toPrecision(4)));
+      progress.update(times.size);
+    }
+    progress.finish();
+    input.release();
+    return withTimes(ranking, times);
+  }
+
+  async #printProfile(gpu: Gpu, seconds: number): Promise<void> {
+    const times = await gpu.stream.profiler!.take();
+    gpu.stream.profiler!.destroy();
+    gpu.stream.profiler = undefined;
+    const busy = kernelSeconds(times);
+    const comparing = kernelSeconds(
+      times.filter(({ kernel }) => /^(affinity|cka|cosine|gram)_/.test(kernel)),
+    );
+    const { peak } = gpu.pool.use;
+    this.#logger.info(formatProfile(times));
+    this.#logger.info(
+      `kernels ${formatDuration(busy)} of ${formatDuration(seconds)} wall time; comparing features ` +
+        `${(100 * comparing / busy).toFixed(1)} % of the kernels' time; device memory ${
+          formatCount(peak)
+        } bytes at most`,
+    );
+  }
+}

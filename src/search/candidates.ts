@@ -1,0 +1,125 @@
+/** Which architectures are ranked: all, or some of each group of MACs, after filters. */
+import { UsageError } from "../errors.ts";
+import { purpose, Random } from "../random.ts";
+import { type Architecture, formatArchitecture } from "../space/architecture.ts";
+import { macs, parameters } from "../space/cost.ts";
+import type { SearchSpace } from "../space/search_space.ts";
+
+/** A closed range; an absent bound is none. */
+export interface Range {
+  readonly from?: number;
+  readonly to?: number;
+}
+
+/** What a candidate must keep to. Stages count from 1, as users name them. */
+export interface CandidateFilter {
+  readonly macs?: Range;
+  readonly params?: Range;
+  readonly stem?: Range;
+  readonly widths: ReadonlyMap<number, Range>;
+  readonly depths: ReadonlyMap<number, Range>;
+}
+
+/** How candidates are chosen. */
+export interface CandidateRequest {
+  /** Random architectures of each group of MACs; undefined takes all. */
+  readonly perGroup: number | undefined;
+  /** MACs of a group. */
+  readonly groupSize: number;
+  /** Side of the square image that MACs are counted for, in pixels. */
+  readonly imageSize: number;
+  readonly filter: CandidateFilter;
+  readonly seed: number;
+}
+
+/** A half-open range of MACs, and how many architectures in it pass the filter. */
+export interface CandidateGroup {
+  readonly from: number;
+  readonly to: number;
+  /** Of the space, or of the sample that stands for it. */
+  readonly available: number;
+  readonly chosen: number;
+}
+
+/** Chosen candidates. */
+export interface CandidateChoice {
+  readonly candidates: readonly Architecture[];
+  /** Ascending, without those that nothing was chosen from. */
+  readonly groups: readonly CandidateGroup[];
+  /** Architectures that were looked at: the whole space, or a random sample of a space that is too large. */
+  readonly population: number;
+}
+
+/** Spaces up to this size are looked at one by one; of larger ones a sample of this size. */
+const populationLimit = 2 ** 21;
+
+function within(value: number, range: Range | undefined): boolean {
+  return range === undefined || (value >= (range.from ?? -Infinity) && value <= (range.to ?? Infinity));
+}
+
+function passes(space: SearchSpace, architecture: Architecture, filter: CandidateFilter): boolean {
+  return within(architecture.stem, filter.stem) &&
+    architecture.widths.every((width, stage) => within(width, filter.widths.get(stage + 1))) &&
+    architecture.depths.every((depth, stage) => within(depth, filter.depths.get(stage + 1))) &&
+    (filter.params === undefined || within(parameters(space, architecture), filter.params));
+}
+
+function* population(space: SearchSpace, seed: number): Generator<number> {
+  if (space.size <= populationLimit) {
+    for (let index = 0; index < space.size; index++) yield index;
+    return;
+  }
+  const random = new Random(seed, purpose.candidates);
+  const drawn = new Set<number>();
+  while (drawn.size < populationLimit) drawn.add(space.indexOf(space.sampleUniform(random)));
+  yield* [...drawn].sort((a, b) => a - b);
+}
+
+/**
+ * Chooses candidates; the same for the same seed.
+ *
+ * @throws {UsageError} when no architecture passes the filter, or all of a space are asked for that is too large
+ */
+export function chooseCandidates(space: SearchSpace, request: CandidateRequest): CandidateChoice {
+  const { perGroup, groupSize, imageSize, filter, seed } = request;
+  if (perGroup === undefined && space.size > populationLimit) {
+    throw new UsageError(
+      `--all would rank ${space.size} architectures; at most ${populationLimit} can be. Use --per-group N.`,
+    );
+  }
+  const byGroup = new Map<number, number[]>();
+  for (const index of population(space, seed)) {
+    const architecture = space.at(index);
+    if (!passes(space, architecture, filter)) continue;
+    const cost = macs(space, architecture, imageSize);
+    if (!within(cost, filter.macs)) continue;
+    const group = Math.floor(cost / groupSize);
+    const members = byGroup.get(group);
+    if (members) members.push(index);
+    else byGroup.set(group, [index]);
+  }
+  if (byGroup.size === 0) {
+    throw new UsageError(
+      `No architecture of the space passes the filters. Widen --macs, --params, --stem, --width or --depth; ` +
+        `the space reaches from ${formatArchitecture(space.min)} to ${formatArchitecture(space.max)}.`,
+    );
+  }
+  const candidates: Architecture[] = [];
+  const groups = [...byGroup].sort(([a], [b]) => a - b).map(([group, members]): CandidateGroup => {
+    const chosen = perGroup === undefined || members.length <= perGroup
+      ? members
+      : pick(members, perGroup, new Random(seed, purpose.candidates, 2, group));
+    for (const index of chosen) candidates.push(space.at(index));
+    return {
+      from: group * groupSize,
+      to: (group + 1) * groupSize,
+      available: members.length,
+      chosen: chosen.length,
+    };
+  });
+  return { candidates, groups, population: Math.min(space.size, populationLimit) };
+}
+
+function pick(members: readonly number[], count: number, random: Random): number[] {
+  return Array.from(random.permutation(members.length).subarray(0, count), (at) => members[at]);
+}

@@ -1,0 +1,104 @@
+/** Which features of a network are compared: what the downstream task consumes. */
+import { UsageError } from "../errors.ts";
+import type { SearchSpace } from "../space/search_space.ts";
+import type { SimilarityOptions } from "./similarity/metric.ts";
+
+/** What the subnet is meant for. */
+export const tasks = ["classification", "detection", "segmentation"] as const;
+/** One of {@linkcode tasks}. */
+export type Task = typeof tasks[number];
+
+/** Measures of similarity by name. */
+export const metrics = [
+  "cosine",
+  "affinity",
+  "cka",
+] as const satisfies readonly SimilarityOptions["metric"][];
+/** One of {@linkcode metrics}. */
+export type Metric = typeof metrics[number];
+
+/** A place of the network whose features are compared. */
+export interface Place {
+  /** `c2`, `c3`, … for the output of the first, second, … stage; `pooled`; `projection`. */
+  readonly name: string;
+  readonly kind: "map" | "pooled" | "projection";
+  /** The stage (from 0) that must have been run. */
+  readonly stage: number;
+}
+
+/** The published measure for a task: cosine of projections, or self-affinity of maps. */
+export function defaultMetric(task: Task): Metric {
+  return task === "classification" ? "cosine" : "affinity";
+}
+
+/** All places of a network, in the order in which a forward pass meets them. */
+export function allPlaces(space: SearchSpace): Place[] {
+  const last = space.stages - 1;
+  const maps = Array.from(
+    { length: space.stages },
+    (_, stage): Place => ({ name: `c${stage + 2}`, kind: "map", stage }),
+  );
+  return [
+    ...maps,
+    { name: "pooled", kind: "pooled", stage: last },
+    { name: "projection", kind: "projection", stage: last },
+  ];
+}
+
+/**
+ * What a metric can compare. Widths of candidates differ from the teacher's everywhere but in the projection, so that
+ * the cosine has the projection alone; self-affinity needs positions.
+ */
+function comparable(metric: Metric, { kind }: Place): boolean {
+  return metric === "cka" || (metric === "cosine" ? kind === "projection" : kind === "map");
+}
+
+/** Places by task: the maps that an FPN, or a PSPNet with its auxiliary head, reads; or what a classifier reads. */
+function taskPlaces(task: Task, metric: Metric, places: readonly Place[]): Place[] {
+  const maps = places.filter(({ kind }) => kind === "map");
+  if (task === "detection") return maps;
+  if (task === "segmentation") return maps.slice(-2);
+  if (metric === "affinity") return maps.slice(-1);
+  return places.filter((place) => place.kind !== "map" && comparable(metric, place));
+}
+
+/**
+ * The places to compare.
+ *
+ * | task | metric | places |
+ * |---|---|---|
+ * | classification | cosine | the projection |
+ * | classification | cka | the pooled last stage, the projection |
+ * | classification | affinity | the map of the last stage |
+ * | detection | affinity, cka | the maps of all stages, C2-C5 |
+ * | segmentation | affinity, cka | the maps of the last two stages, C4-C5 |
+ *
+ * @param stages names to take in place of the task's, e.g. `c4,c5`
+ * @throws {UsageError} for unknown names, or places that the metric cannot compare
+ */
+export function choosePlaces(space: SearchSpace, task: Task, metric: Metric, stages?: string): Place[] {
+  const all = allPlaces(space);
+  const chosen = stages === undefined ? taskPlaces(task, metric, all) : namedPlaces(stages, all);
+  const wrong = chosen.find((place) => !comparable(metric, place));
+  if (!wrong) return chosen;
+  const reason = metric === "cosine"
+    ? "candidates of other widths than the teacher compare by cosine in their projection only"
+    : "self-affinity needs feature maps";
+  throw new UsageError(
+    `--metric ${metric} cannot compare ${wrong.name}${
+      stages === undefined ? ` (--task ${task})` : ""
+    }: ${reason}. ` +
+      `Use ${metric === "cosine" ? "--metric affinity or --metric cka" : "--metric cka"}, or other --stages.`,
+  );
+}
+
+function namedPlaces(text: string, all: readonly Place[]): Place[] {
+  const names = new Set(text.split(",").map((name) => name.trim()));
+  for (const name of names) {
+    if (all.some((place) => place.name === name)) continue;
+    throw new UsageError(
+      `--stages has "${name}". Allowed, separated by commas: ${all.map(({ name }) => name).join(", ")}.`,
+    );
+  }
+  return all.filter(({ name }) => names.has(name));
+}

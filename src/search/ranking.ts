@@ -1,0 +1,135 @@
+/** From scores to the ranking: best first within each group of MACs; and its files. */
+import { DataError } from "../errors.ts";
+import { type Architecture, formatArchitecture } from "../space/architecture.ts";
+import { groupsByMacs, macs, parameters } from "../space/cost.ts";
+import type { SearchSpace } from "../space/search_space.ts";
+
+/** An evaluated candidate. */
+export interface RankedCandidate {
+  readonly arch: string;
+  /** MACs of its convolutions for one image. */
+  readonly macs: number;
+  /** Parameters of its convolutions and batchnorms. */
+  readonly params: number;
+  /** Mean over the places; 1 for features like the teacher's. */
+  readonly score: number;
+  /** Score at each place, by its name. */
+  readonly scorePerStage: Readonly<Record<string, number>>;
+  /** Forward time where it was measured, in milliseconds. */
+  readonly msPerImage?: number;
+}
+
+/** Half-open range of MACs with evaluated candidates. */
+export interface RankedGroup {
+  readonly from: number;
+  readonly to: number;
+  /** Architectures of the space in this range. */
+  readonly total: number;
+  readonly evaluated: number;
+  readonly best: RankedCandidate;
+}
+
+/** A ranking. */
+export interface Ranking {
+  /** Ascending in MACs. */
+  readonly groups: readonly RankedGroup[];
+  /** Groups in order, best first within each. */
+  readonly candidates: readonly RankedCandidate[];
+}
+
+/** How candidates are grouped. */
+export interface Grouping {
+  readonly groupSize: number;
+  /** Side of the square image that MACs are counted for, in pixels. */
+  readonly imageSize: number;
+}
+
+/**
+ * Ranks candidates.
+ *
+ * @param scores of each candidate at each place
+ * @throws {DataError} when a score is not a number: the network's features are not finite
+ */
+export function rankCandidates(
+  space: SearchSpace,
+  architectures: readonly Architecture[],
+  places: readonly string[],
+  scores: readonly (readonly number[])[],
+  { groupSize, imageSize }: Grouping,
+): Ranking {
+  const totals = new Map(groupsByMacs(space, imageSize, groupSize).map(({ from, count }) => [from, count]));
+  const groups = new Map<number, RankedCandidate[]>();
+  architectures.forEach((architecture, index) => {
+    const candidate: RankedCandidate = {
+      arch: formatArchitecture(architecture),
+      macs: macs(space, architecture, imageSize),
+      params: parameters(space, architecture),
+      score: scores[index].reduce((sum, score) => sum + score, 0) / places.length,
+      scorePerStage: Object.fromEntries(places.map((place, column) => [place, scores[index][column]])),
+    };
+    if (!Number.isFinite(candidate.score)) {
+      throw new DataError(
+        `The features of ${candidate.arch} are not finite: the run has diverged. Search an earlier checkpoint, ` +
+          `or pretrain with a lower learning rate.`,
+      );
+    }
+    const from = Math.floor(candidate.macs / groupSize) * groupSize;
+    const members = groups.get(from);
+    if (members) members.push(candidate);
+    else groups.set(from, [candidate]);
+  });
+  const ordered = [...groups].sort(([a], [b]) => a - b).map(([from, members]) => ({
+    from,
+    members: members.sort((a, b) => b.score - a.score || a.macs - b.macs),
+  }));
+  return {
+    groups: ordered.map(({ from, members }) => ({
+      from,
+      to: from + groupSize,
+      // A named architecture may lie between the choices, where no other does.
+      total: Math.max(totals.get(from) ?? 0, members.length),
+      evaluated: members.length,
+      best: members[0],
+    })),
+    candidates: ordered.flatMap(({ members }) => members),
+  };
+}
+
+/** The ranking with measured times, by architecture. */
+export function withTimes(ranking: Ranking, times: ReadonlyMap<string, number>): Ranking {
+  const timed = (candidate: RankedCandidate): RankedCandidate => {
+    const msPerImage = times.get(candidate.arch);
+    return msPerImage === undefined ? candidate : { ...candidate, msPerImage };
+  };
+  return {
+    ...ranking,
+    groups: ranking.groups.map((group) => ({ ...group, best: timed(group.best) })),
+    candidates: ranking.candidates.map(timed),
+  };
+}
+
+/** `ranking.csv`: a line a candidate, in the order of the ranking. */
+export function rankingCsv({ candidates }: Ranking, places: readonly string[], groupSize: number): string {
+  const timed = candidates.some(({ msPerImage }) => msPerImage !== undefined);
+  const header = [
+    "arch",
+    "macs",
+    "params",
+    "group_from",
+    "score",
+    ...places.map((place) => `score_${place}`),
+  ];
+  if (timed) header.push("ms_per_image");
+  const lines = candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage }) =>
+    [
+      arch,
+      macs,
+      params,
+      Math.floor(macs / groupSize) * groupSize,
+      score,
+      ...places.map((place) => scorePerStage[place]),
+      ...timed ? [msPerImage ?? ""] : [],
+    ].join(",")
+  );
+  return [header.join(","), ...lines, ""].join("\n");
+}

@@ -1,0 +1,136 @@
+/** The search: the teacher's features once a round, then the walk over all candidates, round by round of images. */
+import type { Gpu } from "../gpu/device.ts";
+import type { Encoder } from "../nn/encoder.ts";
+import { partMacs } from "../space/cost.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { batchBounds } from "./images.ts";
+import { Pace } from "./pace.ts";
+import { type BatchnormMode, NetworkRunner } from "./runner.ts";
+import type { SimilarityMetric } from "./similarity/metric.ts";
+import { ScoreSums } from "./sums.ts";
+import type { PrefixTree } from "./tree.ts";
+import { prepareTeachers, releaseTeachers, walkTree } from "./walk.ts";
+
+/** How far a search is: complete rounds, and slots of the next one. */
+export interface SearchPosition {
+  readonly round: number;
+  readonly slot: number;
+}
+
+/** A search that is ready to run. */
+export interface SearchTask {
+  readonly gpu: Gpu;
+  /** Candidates are cut out of it. */
+  readonly student: Encoder;
+  /** Runs at its largest architecture. */
+  readonly teacher: Encoder;
+  readonly tree: PrefixTree;
+  readonly metric: SimilarityMetric;
+  readonly mode: BatchnormMode;
+  /** Number of images. */
+  readonly images: number;
+  /** Images of a batch, at most. */
+  readonly batch: number;
+  /** Side of the square image, in pixels. */
+  readonly imageSize: number;
+  /** Images [first, end), normalised; released here. */
+  load(first: number, end: number): Promise<Tensor>;
+  readonly signal: AbortSignal;
+  /** Where an earlier search stopped, and its sums; from the start when absent. */
+  readonly start?: SearchPosition & { readonly sums: Float64Array<ArrayBuffer> };
+  /** Told when a block of the tree was run. */
+  onBlock?(): void;
+  /** Keeps what was reached; called after each round, now and then, and at the end of an interrupted search. */
+  save?(position: SearchPosition, sums: Float64Array<ArrayBuffer>): Promise<void>;
+}
+
+/** Scores of a search. */
+export interface SearchScores {
+  /** [candidates, places], in the order of the tree; missing when the search was interrupted. */
+  readonly scores: readonly (readonly number[])[] | undefined;
+}
+
+const millisecondsBetweenSaves = 120_000;
+
+/**
+ * The batches that are walked together: with batch statistics each for itself, with recalibrated ones all, because
+ * a layer's statistics must be known before anything runs behind it.
+ */
+export function searchRounds(images: number, batch: number, mode: BatchnormMode): [number, number][][] {
+  const bounds = batchBounds(images, batch);
+  return mode === "recalibrated" ? [bounds] : bounds.map((one) => [one]);
+}
+
+/**
+ * Scores every candidate. Scores are those that each candidate would get alone, bit for bit: a prefix computes the same
+ * for whatever follows.
+ */
+export async function searchTree(task: SearchTask): Promise<SearchScores> {
+  const { gpu, tree, metric, start } = task;
+  const values = start?.sums ?? new Float64Array(tree.slots * metric.components);
+  const sums = new ScoreSums(gpu, metric, values);
+  const rounds = searchRounds(task.images, task.batch, task.mode);
+  let round = start?.round ?? 0;
+  try {
+    for (; round < rounds.length; round++) {
+      sums.restart(round === start?.round ? start.slot : 0);
+      await walkRound(task, rounds[round], sums, round);
+      await sums.collect();
+      await task.save?.({ round: round + 1, slot: 0 }, sums.values);
+    }
+  } catch (error) {
+    if (!task.signal.aborted || error !== task.signal.reason) throw error;
+    await sums.collect();
+    await task.save?.({ round, slot: sums.next }, sums.values);
+    return { scores: undefined };
+  } finally {
+    sums.release();
+  }
+  const places = tree.places.length;
+  const scores = tree.candidates.map((_, candidate) =>
+    Array.from(
+      tree.candidateSlots.subarray(candidate * places, (candidate + 1) * places),
+      (slot) => sums.score(slot),
+    )
+  );
+  return { scores };
+}
+
+async function walkRound(
+  task: SearchTask,
+  bounds: readonly (readonly [first: number, end: number])[],
+  sums: ScoreSums,
+  round: number,
+): Promise<void> {
+  const { gpu, student, teacher, tree, metric, mode, signal } = task;
+  const { space } = teacher.network;
+  signal.throwIfAborted();
+  const images: Tensor[] = [];
+  for (const [first, end] of bounds) images.push(await task.load(first, end));
+  const teacherRunner = new NetworkRunner(teacher, images, mode);
+  const teachers = prepareTeachers(teacherRunner, space.max, metric, tree.stagePlaces);
+  teacherRunner.close();
+  const runner = new NetworkRunner(student, images, mode);
+  let lastSave = performance.now();
+  try {
+    await walkTree({
+      tree,
+      runner,
+      teachers,
+      sums,
+      pace: new Pace(gpu, signal),
+      macs: partMacs(space, task.imageSize),
+      async onBlock(finished) {
+        task.onBlock?.();
+        if (!finished || !task.save || performance.now() - lastSave < millisecondsBetweenSaves) return;
+        await sums.collect();
+        await task.save({ round, slot: sums.next }, sums.values);
+        lastSave = performance.now();
+      },
+    });
+  } finally {
+    runner.close();
+    releaseTeachers(teachers);
+    for (const tensor of images) tensor.release();
+  }
+}
