@@ -1,41 +1,49 @@
-// 3x3 convolution with stride 1 and padding 1 (and the gradient of its input, which is one, too):
+// Convolution whose output rows are whole blocks of PIXELS positions, without dilation along x:
 //
-//   output[n, o, y, x] = sum over i, tapY, tapX of weight[o, i, tapY, tapX] * input[n, i, y + tapY - 1, x + tapX - 1]
+//   output[n, o, y, x] = sum over i, tapY, tapX of weight[o, i, tapY, tapX] * input[n, i, row, x * STRIDE + tapX - PADDING]
 //
-// Bindings and parameters as in convolution.wgsl; the width must be a multiple of PIXELS.
+// Bindings and parameters as in convolution.wgsl. KERNEL = tapsX, STRIDE = inStride and PADDING = -inOffsetX <= 4 are
+// constants, KERNEL - STRIDE - PADDING <= 4; the input's width is a multiple of 4 and at least STRIDE * outWidth.
+//
+// With SCATTER the output's positions are not neighbours, as in one phase of a strided convolution's input gradient.
 //
 // Grid: x = tiles of TILE channels; y = blocks of PIXELS consecutive positions of a row, 64 a workgroup.
 //
-// The three taps of a row read the same PIXELS + 2 inputs, so a row is loaded once, as vec4, and shifted in registers:
-// a third of the loads of the general kernel. Rows outside the image are read clamped and counted as zero, because all
-// lanes have to stay active for the broadcasts.
+// The taps of a filter row read the same inputs, one column apart: a lane loads the columns under its positions once, as
+// vec4, and picks each tap's out of registers. Only the columns left and right of the block's own can lie outside the
+// image. They and rows outside are read clamped and counted as zero, because all lanes have to stay active for the
+// broadcasts.
 #include convolution_params
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
+#if SCATTER
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;
+#else
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+#end
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let rowBlocks = params.outWidth / ${PIXELS}u;
   let rows = params.images * params.outHeight;
-  let rowPixels = params.inWidth / 4u;
-  let plane = params.inHeight * rowPixels;
+  let rowQuads = params.inWidth / 4u;
+  let planeQuads = params.inHeight * rowQuads;
   let index = group.y * 64u + local;
   let row = min(index / rowBlocks, rows - 1u);
   let inside = index < rows * rowBlocks;
   let block = index % rowBlocks;
   let image = row / params.outHeight;
   let y = row % params.outHeight;
-  let x = block * ${PIXELS / 4}u;
+  let firstQuad = block * ${PIXELS * STRIDE / 4}u;
   let firstChannel = group.x * ${TILE}u;
   let lastChannel = params.outChannels - 1u;
 
   let hasLeft = block > 0u;
-  let hasRight = block + 1u < rowBlocks;
   let left = select(0u, 1u, hasLeft);
-  let right = select(0u, ${PIXELS / 4}u, hasRight);
+  let hasRight = firstQuad + ${PIXELS * STRIDE / 4}u < rowQuads;
+  let right = select(0u, ${PIXELS * STRIDE / 4}u, hasRight);
 
   #if SUBGROUP
   #for b in 0..${TILE / 8}
@@ -53,49 +61,57 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   #end
   #end
 
-  for (var tapY = 0u; tapY < 3u; tapY++) {
-    let wanted = i32(y + tapY) - 1;
+  for (var tapY = 0u; tapY < params.tapsY; tapY++) {
+    let wanted = i32(y) * ${STRIDE} + params.inOffsetY + i32(tapY) * params.inStepY;
     let inRow = clamp(wanted, 0, i32(params.inHeight) - 1);
     let rowFactor = select(0.0, 1.0, wanted == inRow);
     let leftFactor = select(0.0, rowFactor, hasLeft);
     let rightFactor = select(0.0, rowFactor, hasRight);
-    var at = (params.inBase + image * params.inImage) / 4u + u32(inRow) * rowPixels + x;
+    var at = (params.inBase + image * params.inImage) / 4u + u32(inRow) * rowQuads + firstQuad;
     var tap = params.weightBase + i32(tapY) * params.weightTapY;
 
     for (var i = 0u; i < params.inChannels; i++) {
-      #for q in 0..${PIXELS / 4}
-      let in${q} = input[at + ${q}u] * rowFactor;
+      // in{4 + c} is the input of the block's column c, from -PADDING on.
+      #for c in ${4 - PADDING}..4
+      let in${c} = input[at - left][${c}] * leftFactor;
       #end
-      let before = input[at - left].w * leftFactor;
-      let after = input[at + right].x * rightFactor;
-      #for q in 0..${PIXELS / 4}
-      let west${q} = vec4<f32>(${q === 0 ? "before" : "in" + (q - 1) + ".w"}, in${q}.xyz);
-      let east${q} = vec4<f32>(in${q}.yzw, ${q === PIXELS / 4 - 1 ? "after" : "in" + (q + 1) + ".x"});
+      #for j in 0..${PIXELS * STRIDE / 4}
+      let quad${j} = input[at + ${j}u] * rowFactor;
+      #for c in 0..4
+      let in${4 + 4 * j + c} = quad${j}[${c}];
       #end
-      at += plane;
+      #end
+      #for c in 0..${KERNEL - STRIDE - PADDING}
+      let in${4 + PIXELS * STRIDE + c} = input[at + right][${c}] * rightFactor;
+      #end
+      #for t in 0..${KERNEL}
+      #for q in 0..${PIXELS / 4}
+      let under${t}_${q} = vec4<f32>(
+        in${t + 4 - PADDING + 4 * q * STRIDE},
+        in${t + 4 - PADDING + (4 * q + 1) * STRIDE},
+        in${t + 4 - PADDING + (4 * q + 2) * STRIDE},
+        in${t + 4 - PADDING + (4 * q + 3) * STRIDE},
+      );
+      #end
       #if SUBGROUP
       #for b in 0..${TILE / 8}
-      let lanesWest${b} = weight[u32(tap + weightRow${b})];
-      let lanesMiddle${b} = weight[u32(tap + weightRow${b} + params.weightTapX)];
-      let lanesEast${b} = weight[u32(tap + weightRow${b} + 2 * params.weightTapX)];
+      let lanes${t}_${b} = weight[u32(tap + weightRow${b} + ${t} * params.weightTapX)];
+      #end
       #end
       #end
       #for o in 0..${TILE}
+      #for t in 0..${KERNEL}
       #if SUBGROUP
-      let west_${o} = subgroupBroadcast(lanesWest${o >> 3}, ${o & 7}u);
-      let middle_${o} = subgroupBroadcast(lanesMiddle${o >> 3}, ${o & 7}u);
-      let east_${o} = subgroupBroadcast(lanesEast${o >> 3}, ${o & 7}u);
+      let weight${o}_${t} = subgroupBroadcast(lanes${t}_${o >> 3}, ${o & 7}u);
       #else
-      let west_${o} = weight[u32(tap + weightRow${o})];
-      let middle_${o} = weight[u32(tap + weightRow${o} + params.weightTapX)];
-      let east_${o} = weight[u32(tap + weightRow${o} + 2 * params.weightTapX)];
+      let weight${o}_${t} = weight[u32(tap + weightRow${o} + ${t} * params.weightTapX)];
       #end
       #for q in 0..${PIXELS / 4}
-      sum${o}_${q} = fma(vec4<f32>(west_${o}), west${q}, sum${o}_${q});
-      sum${o}_${q} = fma(vec4<f32>(middle_${o}), in${q}, sum${o}_${q});
-      sum${o}_${q} = fma(vec4<f32>(east_${o}), east${q}, sum${o}_${q});
+      sum${o}_${q} = fma(vec4<f32>(weight${o}_${t}), under${t}_${q}, sum${o}_${q});
       #end
       #end
+      #end
+      at += planeQuads;
       tap += params.weightIn;
     }
   }
@@ -103,10 +119,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (!inside) { return; }
   #for o in 0..${TILE}
   if (firstChannel + ${o}u <= lastChannel) {
-    let to = (image * params.outChannels + firstChannel + ${o}u) * plane + y * rowPixels + x;
+    #if SCATTER
+    let to = params.outBase + (image * params.outChannels + firstChannel + ${o}u) * params.outPlane + y * params.outRow +
+      block * ${PIXELS}u * params.outColumn;
+    #for p in 0..${PIXELS}
+    if (params.accumulate == 1u) { sum${o}_${p >> 2}[${p & 3}] += output[to + ${p}u * params.outColumn]; }
+    output[to + ${p}u * params.outColumn] = sum${o}_${p >> 2}[${p & 3}];
+    #end
+    #else
+    let to = ((image * params.outChannels + firstChannel + ${o}u) * params.outPlane + y * params.outWidth) / 4u +
+      block * ${PIXELS / 4}u;
     #for q in 0..${PIXELS / 4}
     if (params.accumulate == 1u) { sum${o}_${q} += output[to + ${q}u]; }
     output[to + ${q}u] = sum${o}_${q};
+    #end
     #end
   }
   #end

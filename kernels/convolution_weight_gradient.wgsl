@@ -13,22 +13,7 @@
 // Few outputs, a long sum: so the sum is split, and each invocation holds TILE x ACROSS of the outputs. A lane owns its
 // own values of k and loads their inputs; the gradients of TILE channels are common to all lanes: with SUBGROUP each
 // lane loads another channel's and broadcasts.
-struct Params {
-  images: u32,
-  inChannels: u32,
-  inHeight: u32,
-  inWidth: u32,
-  outChannels: u32,
-  outHeight: u32,
-  outWidth: u32,
-  kernelY: u32,
-  kernelX: u32,
-  stride: i32,
-  paddingY: i32,
-  paddingX: i32,
-  dilation: i32,
-  rowsPerSplit: u32,
-}
+#include weight_gradient_params
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<f32>;

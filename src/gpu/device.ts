@@ -5,6 +5,7 @@ import { BufferPool } from "./buffers.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { Profiler } from "./profiler.ts";
 import { type BufferRange, CommandStream } from "./stream.ts";
+import { Tuning } from "./tuning.ts";
 
 /** Facts about the adapter that kernels are chosen by. */
 export interface AdapterFacts {
@@ -50,6 +51,8 @@ export class Gpu {
   readonly pool: BufferPool;
   readonly pipelines: PipelineCache;
   readonly stream: CommandStream;
+  /** Choices between kernel variants. */
+  readonly tuning = new Tuning();
   #failure: GpuError | undefined;
   #closed = false;
 

@@ -21,6 +21,9 @@ import ckaScore from "../../kernels/cka_score.wgsl" with { type: "text" };
 import convolution from "../../kernels/convolution.wgsl" with { type: "text" };
 import convolutionRows from "../../kernels/convolution_rows.wgsl" with { type: "text" };
 import convolutionWeightGradient from "../../kernels/convolution_weight_gradient.wgsl" with { type: "text" };
+import convolutionWeightGradientRows from "../../kernels/convolution_weight_gradient_rows.wgsl" with {
+  type: "text",
+};
 import cosineScore from "../../kernels/cosine_score.wgsl" with { type: "text" };
 import crossEntropyFinish from "../../kernels/cross_entropy_finish.wgsl" with { type: "text" };
 import crossEntropyGradient from "../../kernels/cross_entropy_gradient.wgsl" with { type: "text" };
@@ -40,11 +43,15 @@ import includePlaneParts from "../../kernels/include/plane_parts.wgsl" with { ty
 import includePoolParams from "../../kernels/include/pool_params.wgsl" with { type: "text" };
 import includeSimilaritySamples from "../../kernels/include/similarity_samples.wgsl" with { type: "text" };
 import includeTileProduct from "../../kernels/include/tile_product.wgsl" with { type: "text" };
+import includeWeightGradientParams from "../../kernels/include/weight_gradient_params.wgsl" with {
+  type: "text",
+};
 import infoNceFinish from "../../kernels/info_nce_finish.wgsl" with { type: "text" };
 import infoNceGradient from "../../kernels/info_nce_gradient.wgsl" with { type: "text" };
 import infoNcePositiveGradient from "../../kernels/info_nce_positive_gradient.wgsl" with { type: "text" };
 import l2Normalise from "../../kernels/l2_normalise.wgsl" with { type: "text" };
 import l2NormaliseGradient from "../../kernels/l2_normalise_gradient.wgsl" with { type: "text" };
+import matrixProduct from "../../kernels/matrix_product.wgsl" with { type: "text" };
 import maxPool from "../../kernels/max_pool.wgsl" with { type: "text" };
 import maxPoolGradient from "../../kernels/max_pool_gradient.wgsl" with { type: "text" };
 import mean from "../../kernels/mean.wgsl" with { type: "text" };
@@ -81,6 +88,7 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "convolution": convolution,
   "convolution_rows": convolutionRows,
   "convolution_weight_gradient": convolutionWeightGradient,
+  "convolution_weight_gradient_rows": convolutionWeightGradientRows,
   "cosine_score": cosineScore,
   "cross_entropy_finish": crossEntropyFinish,
   "cross_entropy_gradient": crossEntropyGradient,
@@ -100,11 +108,13 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "include/pool_params": includePoolParams,
   "include/similarity_samples": includeSimilaritySamples,
   "include/tile_product": includeTileProduct,
+  "include/weight_gradient_params": includeWeightGradientParams,
   "info_nce_finish": infoNceFinish,
   "info_nce_gradient": infoNceGradient,
   "info_nce_positive_gradient": infoNcePositiveGradient,
   "l2_normalise": l2Normalise,
   "l2_normalise_gradient": l2NormaliseGradient,
+  "matrix_product": matrixProduct,
   "max_pool": maxPool,
   "max_pool_gradient": maxPoolGradient,
   "mean": mean,

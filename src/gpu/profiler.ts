@@ -87,7 +87,7 @@ export class Profiler {
       await staging.buffer.mapAsync(GPUMapMode.READ);
       const stamps = new BigUint64Array(staging.buffer.getMappedRange());
       staging.measured.forEach(({ kernel, work }, index) => {
-        this.#add(kernel, work, Number(stamps[2 * index + 1] - stamps[2 * index]) * 1e-9);
+        this.#add(work.tag ?? kernel, work, Number(stamps[2 * index + 1] - stamps[2 * index]) * 1e-9);
       });
       staging.buffer.destroy();
     })());

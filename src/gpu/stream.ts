@@ -23,6 +23,8 @@ export interface Work {
   flops?: number;
   /** Bytes read and written, each tensor counted once. */
   bytes?: number;
+  /** What the profiler counts the launch under, in place of the kernel's name. */
+  tag?: string;
 }
 
 /** One launch of a kernel. */

@@ -1,8 +1,10 @@
-/** Launching the convolution kernels: which variant, which tile, which grid. */
+/** Launching the convolution kernels. */
 import type { Gpu } from "../../gpu/device.ts";
 import { linearGrid } from "../../gpu/stream.ts";
+import { shapeBucket } from "../../gpu/tuning.ts";
 import { Tensor } from "../tensor.ts";
 import { type ConvolutionParams, type ConvolutionShape, splitChannels } from "./convolution_geometry.ts";
+import { convolutionVariants, weightGradientVariants } from "./convolution_variants.ts";
 
 /**
  * Turns of all its loops that an invocation may make: Mesa's software driver silently ends a loop after 65 535. It is kept
@@ -11,7 +13,7 @@ import { type ConvolutionParams, type ConvolutionShape, splitChannels } from "./
 const loopIterations = 60_000;
 
 /**
- * Launches `convolution_rows` where it applies, else `convolution`.
+ * Launches a convolution with the variant that the device's tuning takes.
  * @param bias added to each channel; only for launches that write every output once
  */
 export function launchConvolution(
@@ -22,29 +24,23 @@ export function launchConvolution(
   params: ConvolutionParams,
   bias?: Tensor,
 ): void {
-  const subgroup = gpu.facts.subgroupLanes === 8;
-  const tile = subgroup && params.outChannels > 8 ? 16 : 8;
   const pixels = params.images * params.outHeight * params.outWidth;
-  const inPlane = params.inHeight * params.inWidth;
-  const sameSize = params.inStride === 1 && params.outColumn === 1 && params.outBase === 0 &&
-    params.inHeight === params.outHeight && params.inWidth === params.outWidth;
-  const rows = sameSize && !bias && params.tapsY === 3 && params.tapsX === 3 && params.inStepY === 1 &&
-    params.inStepX === 1 && params.inOffsetY === -1 && params.inOffsetX === -1 && params.outWidth % 4 === 0;
-  const vector = sameSize && params.tapsY === 1 && params.tapsX === 1 && params.inOffsetY === 0 &&
-    params.inOffsetX === 0 && inPlane % 4 === 0;
-  const wide = subgroup && (rows ? params.outWidth % 8 === 0 : pixels >= 512);
-  const across = wide ? 8 : 4;
-  const constants = { TILE: tile, PIXELS: across, SUBGROUP: subgroup };
   const taps = params.tapsY * params.tapsX;
   splitChannels(params, loopIterations).forEach((part, index) => {
     const partBias = index === 0 ? bias : undefined;
+    const { variant, tag } = gpu.tuning.choose(
+      () =>
+        shapeBucket(
+          `convolution ${part.tapsY}x${part.tapsX}/${part.inStride}:${part.outColumn}`,
+          [part.inChannels, part.outChannels, pixels, part.outWidth],
+        ),
+      convolutionVariants(gpu.facts, part, partBias !== undefined),
+    );
     gpu.stream.dispatch({
-      kernel: rows ? "convolution_rows" : "convolution",
-      constants: rows ? constants : { ...constants, VECTOR: vector, BIAS: partBias !== undefined },
+      ...variant,
       buffers: { input, weight, output, bias: partBias },
       params: part,
-      grid: [Math.ceil(params.outChannels / tile), Math.ceil(pixels / across / 64), 1],
-      work: { flops: 2 * pixels * params.outChannels * part.inChannels * taps },
+      work: { flops: 2 * pixels * params.outChannels * part.inChannels * taps, tag },
     });
   });
 }
@@ -55,27 +51,35 @@ export function launchWeightGradient(
   input: Tensor,
   gradOutput: Tensor,
   gradient: Tensor,
-  shape: ConvolutionShape,
+  convolutionShape: ConvolutionShape,
 ): void {
-  const subgroup = gpu.facts.subgroupLanes === 8;
+  const shape = asRows(convolutionShape);
   const taps = shape.kernelY * shape.kernelX;
   const depth = shape.inChannels * taps;
-  const tile = subgroup && shape.outChannels > 8 ? 16 : 8;
-  const across = 4;
-  const workgroup = gpu.facts.software ? 8 : 64;
-  const groupsX = Math.ceil(depth / across / workgroup);
-  const groupsY = Math.ceil(shape.outChannels / tile);
+  const { variant, tag } = gpu.tuning.choose(
+    () =>
+      shapeBucket(
+        `weight gradient ${shape.kernelY}x${shape.kernelX}/${shape.stride}`,
+        [
+          shape.inChannels,
+          shape.outChannels,
+          shape.images * shape.outHeight * shape.outWidth,
+          shape.outWidth,
+        ],
+      ),
+    weightGradientVariants(gpu.facts, shape),
+  );
   const rows = shape.images * shape.outHeight;
+  const [groupsX, groupsY] = variant.grid;
   const splits = weightGradientSplits(gpu, groupsX * groupsY, rows, shape.outWidth);
   const rowsPerSplit = Math.ceil(rows / splits);
   const partial = Tensor.create(gpu, [Math.ceil(rows / rowsPerSplit), shape.outChannels, depth]);
   gpu.stream.dispatch({
-    kernel: "convolution_weight_gradient",
-    constants: { TILE: tile, ACROSS: across, SUBGROUP: subgroup, WORKGROUP: workgroup },
+    ...variant,
     buffers: { input, gradOutput, partial },
     params: { ...shape, rowsPerSplit },
     grid: [groupsX, groupsY, partial.shape[0]],
-    work: { flops: 2 * rows * shape.outWidth * shape.outChannels * depth },
+    work: { flops: 2 * rows * shape.outWidth * shape.outChannels * depth, tag },
   });
   gpu.stream.dispatch({
     kernel: "sum_partials",
@@ -90,6 +94,15 @@ export function launchWeightGradient(
     work: { bytes: 4 * (partial.length + 2 * shape.outChannels * depth) },
   });
   partial.release();
+}
+
+/** A 1x1 convolution with stride 1 sees each plane as one long row, which spares the kernel the turns of many short ones. */
+function asRows(shape: ConvolutionShape): ConvolutionShape {
+  const { kernelY, kernelX, stride, paddingY, paddingX, inHeight, inWidth } = shape;
+  if (kernelY * kernelX !== 1 || stride !== 1 || paddingY !== 0 || paddingX !== 0) return shape;
+  const positions = inHeight * inWidth;
+  if (positions > loopIterations / 4) return shape;
+  return { ...shape, inHeight: 1, inWidth: positions, outHeight: 1, outWidth: positions };
 }
 
 /**

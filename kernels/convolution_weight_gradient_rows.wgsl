@@ -1,0 +1,133 @@
+// Gradient of a convolution's weights without dilation, in parts that sum_partials adds up:
+//
+//   partial[s, o, i, tapY, tapX] = sum over rows of split s and columns x of
+//                                  gradOutput[n, o, y, x] * input[n, i, y * stride + tapY - paddingY, columns alike]
+//
+// Bindings and parameters as in convolution_weight_gradient.wgsl; KERNEL = kernelX and STRIDE = stride are constants.
+//
+// Grid: x = blocks of 8 * ACROSS filter rows (i, tapY), eight lanes each, WORKGROUP invocations a workgroup; y = tiles of
+// TILE output channels; z = splits, each rowsPerSplit of the images * outHeight rows.
+//
+// The taps of a filter row see the same inputs, one column apart: a lane shifts them through a window of KERNEL values
+// and loads STRIDE new ones a position, where the general kernel loads all and tests each for the image's edge.
+#include weight_gradient_params
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<f32>;
+@group(0) @binding(2) var<storage, read> gradOutput: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partial: array<f32>;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let filterRows = params.inChannels * params.kernelY;
+  let inPlane = params.inHeight * params.inWidth;
+  let outPlane = params.outHeight * params.outWidth;
+  let firstFilterRow = (id.x / 8u) * ${8 * ACROSS}u + local % 8u;
+  let firstChannel = id.y * ${TILE}u;
+  let lastChannel = params.outChannels - 1u;
+
+  #for v in 0..${ACROSS}
+  let filterRow${v} = firstFilterRow + ${8 * v}u;
+  let valid${v} = filterRow${v} < filterRows;
+  let channel${v} = select(0u, filterRow${v} / params.kernelY, valid${v});
+  let shiftY${v} = i32(filterRow${v} % params.kernelY) - params.paddingY;
+  #end
+
+  #if SUBGROUP
+  #for b in 0..${TILE / 8}
+  let gradChannel${b} = min(firstChannel + ${8 * b}u + local % 8u, lastChannel);
+  #end
+  #else
+  #for o in 0..${TILE}
+  let gradChannel${o} = min(firstChannel + ${o}u, lastChannel);
+  #end
+  #end
+
+  #for o in 0..${TILE}
+  #for v in 0..${ACROSS}
+  #for t in 0..${KERNEL}
+  var sum${o}_${v}_${t} = 0.0;
+  #end
+  #end
+  #end
+
+  let firstRow = id.z * params.rowsPerSplit;
+  let endRow = min(firstRow + params.rowsPerSplit, params.images * params.outHeight);
+  for (var row = firstRow; row < endRow; row++) {
+    let image = row / params.outHeight;
+    let y = row % params.outHeight;
+    #for v in 0..${ACROSS}
+    let inRow${v} = i32(y) * ${STRIDE} + shiftY${v};
+    let rowInside${v} = valid${v} && inRow${v} >= 0 && inRow${v} < i32(params.inHeight);
+    let from${v} = select(
+      0u,
+      (image * params.inChannels + channel${v}) * inPlane + u32(inRow${v}) * params.inWidth,
+      rowInside${v},
+    );
+    #for t in 0..${STRIDE}
+    var in${v}_${t} = 0.0;
+    #end
+    #for t in ${STRIDE}..${KERNEL}
+    let inside${v}_${t} = rowInside${v} && u32(${t - STRIDE} - params.paddingX) < params.inWidth;
+    var in${v}_${t} = select(0.0, input[from${v} + u32(max(${t - STRIDE} - params.paddingX, 0))], inside${v}_${t});
+    #end
+    #end
+    #if SUBGROUP
+    #for b in 0..${TILE / 8}
+    let gradStart${b} = (image * params.outChannels + gradChannel${b}) * outPlane + y * params.outWidth;
+    #end
+    #else
+    #for o in 0..${TILE}
+    let gradStart${o} = (image * params.outChannels + gradChannel${o}) * outPlane + y * params.outWidth;
+    #end
+    #end
+
+    for (var x = 0u; x < params.outWidth; x++) {
+      #for t in 0..${KERNEL - STRIDE}
+      #for v in 0..${ACROSS}
+      in${v}_${t} = in${v}_${t + STRIDE};
+      #end
+      #end
+      #for t in ${Math.max(0, KERNEL - STRIDE)}..${KERNEL}
+      let column${t} = u32(i32(x) * ${STRIDE} + ${t} - params.paddingX);
+      #for v in 0..${ACROSS}
+      in${v}_${t} = select(
+        0.0,
+        input[from${v} + min(column${t}, params.inWidth - 1u)],
+        rowInside${v} && column${t} < params.inWidth,
+      );
+      #end
+      #end
+      #if SUBGROUP
+      #for b in 0..${TILE / 8}
+      let lanes${b} = gradOutput[gradStart${b} + x];
+      #end
+      #end
+      #for o in 0..${TILE}
+      #if SUBGROUP
+      let grad${o} = subgroupBroadcast(lanes${o >> 3}, ${o & 7}u);
+      #else
+      let grad${o} = gradOutput[gradStart${o} + x];
+      #end
+      #for v in 0..${ACROSS}
+      #for t in 0..${KERNEL}
+      sum${o}_${v}_${t} = fma(grad${o}, in${v}_${t}, sum${o}_${v}_${t});
+      #end
+      #end
+      #end
+    }
+  }
+
+  #for o in 0..${TILE}
+  if (firstChannel + ${o}u <= lastChannel) {
+    let to = (id.z * params.outChannels + firstChannel + ${o}u) * filterRows;
+    #for v in 0..${ACROSS}
+    if (valid${v}) {
+      #for t in 0..${KERNEL}
+      partial[(to + filterRow${v}) * ${KERNEL}u + ${t}u] = sum${o}_${v}_${t};
+      #end
+    }
+    #end
+  }
+  #end
+}

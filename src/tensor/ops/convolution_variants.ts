@@ -1,0 +1,115 @@
+/**
+ * The kernels that can compute a convolution, and which is taken where nothing was measured. Each list holds those that
+ * apply to the given numbers, the default of the device's class first; a tuned device may take another.
+ */
+import type { AdapterFacts } from "../../gpu/device.ts";
+import type { KernelVariant } from "../../gpu/tuning.ts";
+import type { ConvolutionParams, ConvolutionShape } from "./convolution_geometry.ts";
+
+/** Positions of a row, or rows of a matrix, that an invocation of the register kernels may own. */
+const blocks = [8, 4];
+
+/** Variants of `convolution`, `convolution_rows` and `matrix_product` for one launch. */
+export function convolutionVariants(
+  facts: AdapterFacts,
+  params: ConvolutionParams,
+  bias: boolean,
+): KernelVariant[] {
+  const subgroup = facts.subgroupLanes === 8;
+  const pixels = params.images * params.outHeight * params.outWidth;
+  const variants: KernelVariant[] = [];
+  const tiles = subgroup ? (params.outChannels > 8 ? [16, 8] : [8]) : [8, 4];
+  for (const tile of tiles) {
+    for (const block of blocks) {
+      const constants = { TILE: tile, PIXELS: block, SUBGROUP: subgroup };
+      const grid = [Math.ceil(params.outChannels / tile), Math.ceil(pixels / block / 64), 1] as const;
+      if (isProduct(params)) {
+        const weightVector = params.weightIn === 1 && params.weightOut % 4 === 0 &&
+          params.weightBase % 4 === 0;
+        variants.push({
+          kernel: "matrix_product",
+          constants: { ...constants, WEIGHT_VECTOR: weightVector, BIAS: bias },
+          grid,
+        });
+      } else if (!bias && hasWholeRows(params, block)) {
+        const scatter = params.outColumn !== 1 || params.outRow !== params.outWidth || params.outBase !== 0;
+        variants.push({
+          kernel: "convolution_rows",
+          constants: {
+            ...constants,
+            KERNEL: params.tapsX,
+            STRIDE: params.inStride,
+            PADDING: -params.inOffsetX,
+            SCATTER: scatter,
+          },
+          grid,
+        });
+      } else {
+        variants.push({
+          kernel: "convolution",
+          constants: { ...constants, VECTOR: isPlaneProduct(params), BIAS: bias },
+          grid,
+        });
+      }
+    }
+  }
+  // With few positions, narrow blocks fill the device; without fixed subgroups, wide ones do not fit its registers.
+  const narrow = !subgroup || pixels < 512;
+  return narrow ? byBlock(variants, 4) : byBlock(variants, 8);
+}
+
+/** The same, those with blocks of `block` positions first. */
+function byBlock(variants: KernelVariant[], block: number): KernelVariant[] {
+  const wanted = ({ constants }: KernelVariant) => constants.PIXELS === block;
+  return [...variants.filter(wanted), ...variants.filter((variant) => !wanted(variant))];
+}
+
+/** Images of one pixel, whose channels can be loaded four at a time. */
+function isProduct(params: ConvolutionParams): boolean {
+  return params.inHeight * params.inWidth === 1 && params.outHeight * params.outWidth === 1 &&
+    params.outPlane === 1 && params.tapsY * params.tapsX === 1 && params.inOffsetY === 0 &&
+    params.inOffsetX === 0 &&
+    params.inChannels % 4 === 0 && params.inImage % 4 === 0 && params.inBase % 4 === 0;
+}
+
+/** A 1x1 convolution with stride 1 over planes that can be walked four positions at a time. */
+function isPlaneProduct(params: ConvolutionParams): boolean {
+  return params.tapsY === 1 && params.tapsX === 1 && params.inOffsetY === 0 && params.inOffsetX === 0 &&
+    params.inStride === 1 && params.outColumn === 1 && params.outRow === params.outWidth &&
+    params.outBase === 0 &&
+    params.inHeight === params.outHeight && params.inWidth === params.outWidth &&
+    params.inHeight * params.inWidth % 4 === 0 && params.inBase % 4 === 0;
+}
+
+/** Whether `convolution_rows` applies, and is of use: 1x1 over whole planes has nothing to share. */
+function hasWholeRows(params: ConvolutionParams, block: number): boolean {
+  const { tapsX, inStride, inOffsetX, inStepX, inWidth, outWidth } = params;
+  return tapsX >= 1 && tapsX <= 7 && !isPlaneProduct(params) && (inStepX === 1 || tapsX === 1) &&
+    inStride <= 2 &&
+    inOffsetX <= 0 && inOffsetX >= -4 && tapsX - inStride + inOffsetX <= 4 &&
+    inWidth % 4 === 0 && inWidth >= inStride * outWidth && outWidth % block === 0 &&
+    params.inBase % 4 === 0;
+}
+
+/** Variants of the weight gradient's kernels for one launch; the z of their grids is the launch's number of splits. */
+export function weightGradientVariants(facts: AdapterFacts, shape: ConvolutionShape): KernelVariant[] {
+  const subgroup = facts.subgroupLanes === 8;
+  const workgroup = facts.software ? 8 : 64;
+  const { kernelX, kernelY, stride, outChannels, inChannels } = shape;
+  const tile = subgroup && outChannels > 8 ? 16 : 8;
+  const windowed = shape.dilation === 1 && kernelX <= 7 && stride <= 2;
+  const lanes = windowed ? inChannels * kernelY : inChannels * kernelY * kernelX;
+  const widths = windowed ? [8, 4, 2, 1].filter((across) => across * kernelX <= (subgroup ? 12 : 8)) : [4];
+  if (widths.length === 0) widths.push(1);
+  const constants = { TILE: tile, SUBGROUP: subgroup, WORKGROUP: workgroup };
+  const variants = widths.map((across): KernelVariant => ({
+    kernel: windowed ? "convolution_weight_gradient_rows" : "convolution_weight_gradient",
+    constants: { ...constants, ACROSS: across, ...(windowed ? { KERNEL: kernelX, STRIDE: stride } : {}) },
+    grid: [Math.ceil(lanes / across / workgroup), Math.ceil(outChannels / tile), 1],
+  }));
+  // The fewest idle lanes first; of equals the widest, which loads least for each multiply-add.
+  const idle = ({ grid, constants }: KernelVariant) => grid[0] * workgroup * Number(constants.ACROSS) - lanes;
+  return variants.sort((a, b) =>
+    idle(a) - idle(b) || Number(b.constants.ACROSS) - Number(a.constants.ACROSS)
+  );
+}
