@@ -109,7 +109,6 @@ export const doctorCommand = defineCommand({
   examples: ["deno task doctor", "deno task doctor --json"],
   async run(): Promise<DoctorReport> {
     const problems: Problem[] = [];
-    // First, because opening the adapter sets a variable that is looked at.
     const vulkan = await inspectVulkan();
     const gpu = await inspectGpu(vulkan, problems);
     return {

@@ -20,7 +20,7 @@ const libraryFolders = [
   "/lib",
 ];
 const driverFolders = ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
-const overrideNames = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "DENO_WEBGPU_BACKEND"];
+const overrideNames = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
 async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
@@ -39,7 +39,7 @@ function readVariable(name: string): string | undefined {
   return Deno.env.get(name);
 }
 
-/** Looks at the usual places; undefined on systems without Vulkan. Call it before anything asks for the adapter. */
+/** Looks at the usual places; undefined on systems without Vulkan. */
 export async function inspectVulkan(): Promise<VulkanReport | undefined> {
   if (Deno.build.os !== "linux") return undefined;
   const loaders = await Promise.all(libraryFolders.map((folder) => exists(`${folder}/libvulkan.so.1`)));
@@ -48,6 +48,8 @@ export async function inspectVulkan(): Promise<VulkanReport | undefined> {
   );
   const overrides = overrideNames.map((name) => [name, readVariable(name)] as const)
     .filter((entry): entry is [string, string] => Boolean(entry[1]));
+  const backend = readVariable("DENO_WEBGPU_BACKEND");
+  if (backend && backend !== "vulkan") overrides.push(["DENO_WEBGPU_BACKEND", backend]);
   return {
     loader: loaders.includes(true),
     drivers: drivers.sort(),

@@ -20,8 +20,8 @@ Deno.test("doctor describes the adapter, runs the kernels and decodes images", a
   assertEquals(deno.version, Deno.version.deno);
   assertMatch(deno.pinned, /^\d+\.\d+\.\d+$/);
   assertEquals(images.formats, ["jpeg", "png"]);
-  const named = new Set(kernels.map(({ kernel }: { kernel: string }) => kernel));
-  assert(named.has("convolution_weight_gradient"), [...named].join(" "));
+  const named: string[] = kernels.map(({ kernel }: { kernel: string }) => kernel);
+  assert(named.some((kernel) => kernel.includes("weight_gradient")), named.join(" "));
 });
 
 Deno.test("doctor for people", async () => {
