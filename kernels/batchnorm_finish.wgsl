@@ -48,6 +48,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let groups = f32(params.groups);
   let unbiased = varianceSum / groups * (count / max(count - 1.0, 1.0));
-  runningMean[channel] += params.momentum * (meanSum / groups - runningMean[channel]);
-  runningVar[channel] += params.momentum * (unbiased - runningVar[channel]);
+  // A momentum of 1 leaves nothing of what was there before.
+  let kept = 1.0 - params.momentum;
+  runningMean[channel] = kept * runningMean[channel] + params.momentum * (meanSum / groups);
+  runningVar[channel] = kept * runningVar[channel] + params.momentum * unbiased;
 }

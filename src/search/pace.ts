@@ -13,7 +13,7 @@ export class Pace {
   #submitted = 0;
   #since = performance.now();
 
-  /** @param signal aborts at the next wait */
+  /** @param signal ends the work */
   constructor(readonly gpu: Gpu, readonly signal: AbortSignal) {}
 
   /**
@@ -24,6 +24,7 @@ export class Pace {
    * @throws the signal's reason, when it is aborted
    */
   async after(macs: number): Promise<boolean> {
+    this.signal.throwIfAborted();
     this.#recorded += macs;
     if (this.#recorded < this.#limit) {
       if (this.#recorded - this.#submitted > this.#limit / submits) {
@@ -38,7 +39,6 @@ export class Pace {
     this.#limit *= Math.min(4, Math.max(0.25, factor));
     this.#recorded = this.#submitted = 0;
     this.#since = now;
-    this.signal.throwIfAborted();
     return true;
   }
 }

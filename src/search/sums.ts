@@ -17,10 +17,18 @@ export class ScoreSums {
   #first = 0;
   #count = 0;
 
-  /** @param values [slots, components], what was collected before; added to */
-  constructor(gpu: Gpu, readonly metric: SimilarityMetric, readonly values: Float64Array<ArrayBuffer>) {
+  /**
+   * @param values [slots, components], what was collected before; added to
+   * @param window slots on the device at a time
+   */
+  constructor(
+    gpu: Gpu,
+    readonly metric: SimilarityMetric,
+    readonly values: Float64Array<ArrayBuffer>,
+    window: number = tableSlots,
+  ) {
     const slots = values.length / metric.components;
-    this.table = new ScoreTable(gpu, metric, Math.min(slots, tableSlots, ScoreTable.limit(gpu)));
+    this.table = new ScoreTable(gpu, metric, Math.min(slots, window, ScoreTable.limit(gpu)));
   }
 
   /** The next slot, of those taken in ascending order, that nothing was accumulated for. */
