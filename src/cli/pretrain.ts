@@ -216,9 +216,9 @@ export const pretrainCommand = defineCommand({
     const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
-    if (path === undefined) {
+    if (path === undefined || (flags.resume && !await RunFolder.holdsRun(path))) {
       throw new UsageError(
-        `--resume: there is no run in ${folders!.next}. Give the run's folder with --out.`,
+        `--resume: there is no run in ${path ?? folders!.next}. Give the run's folder with --out.`,
       );
     }
     if (config && await RunFolder.holdsRun(path)) {

@@ -17,12 +17,12 @@ export interface Split {
  */
 export function splitHeldOut(length: number, heldOut: number, seed: number): Split {
   if (!Number.isInteger(heldOut) || heldOut < 0) {
-    throw new ConfigurationError(`held-out images: ${heldOut} given, a whole number from 0 is needed`);
+    throw new ConfigurationError(`data.heldOut is ${heldOut}. Allowed: a whole number from 0.`);
   }
   if (heldOut >= length) {
     throw new ConfigurationError(
-      `${heldOut} images are to be held out for evaluation, but the set has ${length}, so none is left to train on; ` +
-        `hold out fewer or give more images`,
+      `data.heldOut is ${heldOut}, but there are only ${length} images, so none is left to train on. Hold out fewer ` +
+        `(0 for none, and no kNN), or give more images.`,
     );
   }
   const order = new Random(seed, purpose.heldOut).permutation(length);

@@ -116,7 +116,9 @@ async function train(
     const { skipped, classes, labels } = data.source;
     if (skipped.length > 0) {
       hooks.onWarning(
-        `${skipped.length} image${skipped.length === 1 ? "" : "s"} could not be read and were left out.`,
+        skipped.length === 1
+          ? "1 image could not be read and was left out."
+          : `${skipped.length} images could not be read and were left out.`,
       );
     }
     const metrics = await folder.readMetrics();

@@ -16,7 +16,7 @@ Deno.test("a split is a partition that the seed decides", () => {
 });
 
 Deno.test("a split that leaves nothing to train on is refused", () => {
-  assertThrows(() => splitHeldOut(10, 10, 0), ConfigurationError, "10 images are to be held out");
+  assertThrows(() => splitHeldOut(10, 10, 0), ConfigurationError, "data.heldOut is 10");
   assertThrows(() => splitHeldOut(10, -1, 0), ConfigurationError, "-1 given");
 });
 
