@@ -17,7 +17,7 @@ Deno.test("a split is a partition that the seed decides", () => {
 
 Deno.test("a split that leaves nothing to train on is refused", () => {
   assertThrows(() => splitHeldOut(10, 10, 0), ConfigurationError, "data.heldOut is 10");
-  assertThrows(() => splitHeldOut(10, -1, 0), ConfigurationError, "-1 given");
+  assertThrows(() => splitHeldOut(10, -1, 0), ConfigurationError, "data.heldOut is -1");
 });
 
 Deno.test("an epoch's order is a permutation of the given images, another one each epoch", () => {
