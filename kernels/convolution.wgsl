@@ -12,22 +12,13 @@
 //
 // Each invocation keeps TILE x PIXELS sums in registers and no shared memory: on a CPU driver a barrier suspends every
 // lane. There each storage load costs a gather, so what counts is loads per multiply-add. With SUBGROUP (8 fixed lanes)
-// each lane loads the weights of another channel, one load for 8 of them, and broadcasts feed the sums. With VECTOR
-// (1x1, stride 1, planes a multiple of 4) four positions are one load.
+// each lane loads the weights of another channel, one load for 8 of them, and broadcasts feed the sums.
 #include convolution_params
 
 @group(0) @binding(0) var<uniform> params: Params;
-#if VECTOR
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
-#else
 @group(0) @binding(1) var<storage, read> input: array<f32>;
-#end
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
-#if VECTOR
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
-#else
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;
-#end
 #if BIAS
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 #end
@@ -68,11 +59,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   for (var tapY = 0u; tapY < params.tapsY; tapY++) {
     for (var tapX = 0u; tapX < params.tapsX; tapX++) {
-      #if VECTOR
-      #for q in 0..${PIXELS / 4}
-      var at${q} = (params.inBase + image${4 * q} * params.inImage + place${4 * q}) / 4u;
-      #end
-      #else
       let stepY = params.inOffsetY + i32(tapY) * params.inStepY;
       let stepX = params.inOffsetX + i32(tapX) * params.inStepX;
       #for p in 0..${PIXELS}
@@ -85,15 +71,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         inside${p},
       );
       #end
-      #end
       var tap = params.weightBase + i32(tapY) * params.weightTapY + i32(tapX) * params.weightTapX;
 
       for (var i = 0u; i < params.inChannels; i++) {
         #for q in 0..${PIXELS / 4}
-        #if VECTOR
-        let in${q} = input[at${q}];
-        at${q} += inPlane / 4u;
-        #else
         let in${q} = vec4<f32>(
           select(0.0, input[at${4 * q}], inside${4 * q}),
           select(0.0, input[at${4 * q + 1}], inside${4 * q + 1}),
@@ -104,7 +85,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         at${4 * q + 1} += inPlane;
         at${4 * q + 2} += inPlane;
         at${4 * q + 3} += inPlane;
-        #end
         #end
         #if SUBGROUP
         #for b in 0..${TILE / 8}
@@ -135,13 +115,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     #if BIAS
     sum${o}_${q} += vec4<f32>(bias${o});
     #end
-    #if VECTOR
-    if (firstPixel + ${4 * q}u < total) {
-      let to = ((image${4 * q} * params.outChannels + firstChannel + ${o}u) * params.outPlane + place${4 * q}) / 4u;
-      if (params.accumulate == 1u) { sum${o}_${q} += output[to]; }
-      output[to] = sum${o}_${q};
-    }
-    #else
     #for p in 0..4
     if (firstPixel + ${4 * q + p}u < total) {
       let to = params.outBase + (image${4 * q + p} * params.outChannels + firstChannel + ${o}u) * params.outPlane +
@@ -149,7 +122,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       if (params.accumulate == 1u) { sum${o}_${q}[${p}] += output[to]; }
       output[to] = sum${o}_${q}[${p}];
     }
-    #end
     #end
     #end
   }

@@ -19,6 +19,7 @@ import benchPeak from "../../kernels/bench_peak.wgsl" with { type: "text" };
 import ckaCentre from "../../kernels/cka_centre.wgsl" with { type: "text" };
 import ckaScore from "../../kernels/cka_score.wgsl" with { type: "text" };
 import convolution from "../../kernels/convolution.wgsl" with { type: "text" };
+import convolutionPointwise from "../../kernels/convolution_pointwise.wgsl" with { type: "text" };
 import convolutionRows from "../../kernels/convolution_rows.wgsl" with { type: "text" };
 import convolutionWeightGradient from "../../kernels/convolution_weight_gradient.wgsl" with { type: "text" };
 import convolutionWeightGradientRows from "../../kernels/convolution_weight_gradient_rows.wgsl" with {
@@ -86,6 +87,7 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "cka_centre": ckaCentre,
   "cka_score": ckaScore,
   "convolution": convolution,
+  "convolution_pointwise": convolutionPointwise,
   "convolution_rows": convolutionRows,
   "convolution_weight_gradient": convolutionWeightGradient,
   "convolution_weight_gradient_rows": convolutionWeightGradientRows,

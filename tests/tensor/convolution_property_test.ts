@@ -47,18 +47,18 @@ gpuTest("convolutions of random shapes", async (gpu) => {
   }
   for (const [index, one] of usual.entries()) await compare(gpu, [one], index);
   if (gpu.facts.subgroupLanes !== 8) return;
-  assertEquals(variants(gpu, "convolution_rows", "TILE", "PIXELS"), ["16 4", "16 8", "8 4", "8 8"]);
-  assertEquals(variants(gpu, "convolution", "TILE", "PIXELS", "VECTOR"), [
-    "16 4 false",
-    "16 4 true",
-    "16 8 false",
-    "16 8 true",
-    "8 4 false",
-    "8 4 true",
-    "8 8 false",
-    "8 8 true",
+  const tiles = ["16 4", "16 8", "8 4", "8 8"];
+  for (const kernel of ["convolution", "convolution_pointwise", "convolution_rows"]) {
+    assertEquals(variants(gpu, kernel, "TILE", "PIXELS"), tiles);
+  }
+  assertEquals(variants(gpu, "convolution_rows", "SCATTER"), ["false", "true"]);
+  assertEquals(variants(gpu, "convolution_pointwise", "DEPTH", "WEIGHT_VECTOR"), [
+    "1 false",
+    "4 false",
+    "4 true",
   ]);
   assertEquals(variants(gpu, "convolution_weight_gradient", "TILE"), ["16", "8"]);
+  assertEquals(variants(gpu, "convolution_weight_gradient_rows", "TILE"), ["16", "8"]);
 });
 
 gpuTest("convolutions of random shapes, in the variants for other devices", async (gpu) => {
@@ -67,7 +67,8 @@ gpuTest("convolutions of random shapes, in the variants for other devices", asyn
   }
   for (const [index, one] of usual.entries()) await compare(gpu, [one], index);
   assertEquals(variants(gpu, "convolution_rows", "SUBGROUP"), ["false"]);
-  assertEquals(variants(gpu, "convolution", "SUBGROUP", "VECTOR"), ["false false", "false true"]);
+  assertEquals(variants(gpu, "convolution", "SUBGROUP"), ["false"]);
+  assertEquals(variants(gpu, "convolution_pointwise", "SUBGROUP"), ["false"]);
   assertEquals(variants(gpu, "convolution_weight_gradient", "SUBGROUP", "WORKGROUP"), ["false 64"]);
 }, { software: false, subgroupLanes: 0 });
 

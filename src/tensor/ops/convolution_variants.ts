@@ -9,7 +9,7 @@ import type { ConvolutionParams, ConvolutionShape } from "./convolution_geometry
 /** Positions of a row, or rows of a matrix, that an invocation of the register kernels may own. */
 const blocks = [8, 4];
 
-/** Variants of `convolution`, `convolution_rows` and `matrix_product` for one launch. */
+/** Variants of `convolution`, `convolution_pointwise`, `convolution_rows` and `matrix_product` for one launch. */
 export function convolutionVariants(
   facts: AdapterFacts,
   params: ConvolutionParams,
@@ -31,6 +31,14 @@ export function convolutionVariants(
           constants: { ...constants, WEIGHT_VECTOR: weightVector, BIAS: bias },
           grid,
         });
+      } else if (!bias && isPlaneProduct(params)) {
+        const depth = params.inChannels % 4 === 0 ? 4 : 1;
+        const weightVector = depth === 4 && hasWeightRows(params);
+        variants.push({
+          kernel: "convolution_pointwise",
+          constants: { ...constants, DEPTH: depth, WEIGHT_VECTOR: weightVector },
+          grid,
+        });
       } else if (!bias && hasWholeRows(params, block)) {
         const scatter = params.outColumn !== 1 || params.outRow !== params.outWidth || params.outBase !== 0;
         variants.push({
@@ -47,7 +55,7 @@ export function convolutionVariants(
       } else {
         variants.push({
           kernel: "convolution",
-          constants: { ...constants, VECTOR: isPlaneProduct(params), BIAS: bias },
+          constants: { ...constants, BIAS: bias },
           grid,
         });
       }
@@ -81,10 +89,15 @@ function isPlaneProduct(params: ConvolutionParams): boolean {
     params.inHeight * params.inWidth % 4 === 0 && params.inBase % 4 === 0;
 }
 
-/** Whether `convolution_rows` applies, and is of use: 1x1 over whole planes has nothing to share. */
+/** Whether the weights of one output channel lie side by side and can be loaded four at a time. */
+function hasWeightRows({ weightIn, weightOut, weightBase }: ConvolutionParams): boolean {
+  return weightIn === 1 && weightOut % 4 === 0 && weightBase % 4 === 0;
+}
+
+/** Whether `convolution_rows` applies. */
 function hasWholeRows(params: ConvolutionParams, block: number): boolean {
   const { tapsX, inStride, inOffsetX, inStepX, inWidth, outWidth } = params;
-  return tapsX >= 1 && tapsX <= 7 && !isPlaneProduct(params) && (inStepX === 1 || tapsX === 1) &&
+  return tapsX >= 1 && tapsX <= 7 && (inStepX === 1 || tapsX === 1) &&
     inStride <= 2 &&
     inOffsetX <= 0 && inOffsetX >= -4 && tapsX - inStride + inOffsetX <= 4 &&
     inWidth % 4 === 0 && inWidth >= inStride * outWidth && outWidth % block === 0 &&
