@@ -22,8 +22,10 @@ export interface LabelledFeatures extends FeatureMatrix {
   readonly labels: Int32Array;
 }
 
-/** Queries that are compared with the bank in one launch. */
-const queryRows = 256;
+/** Most queries that are compared with the bank in one launch. */
+const mostQueries = 256;
+/** Most rows of the bank in one tensor: their similarities to the queries take 64 MiB, and a launch has as many channels. */
+const mostBankRows = 65536;
 
 /** Part of the queries, 0 to 1, whose class the bank's vote gets right. A bank smaller than k votes as a whole. */
 export async function knnAccuracy(
@@ -32,68 +34,117 @@ export async function knnAccuracy(
   queries: LabelledFeatures,
   settings: KnnSettings,
 ): Promise<number> {
+  const { dimension } = bank;
   const tape = new Tape(gpu, false);
-  const normalised = (rows: Float32Array<ArrayBuffer>) => {
-    const tensor = Tensor.from(gpu, rows, [rows.length / bank.dimension, bank.dimension]);
+  const unitRows = ({ values }: LabelledFeatures, first: number, rows: number): Tensor => {
+    const tensor = Tensor.from(gpu, values.slice(first * dimension, (first + rows) * dimension), [
+      rows,
+      dimension,
+    ]);
     const unit = l2Normalise(tape, tensor);
     tensor.release();
     return unit;
   };
-  const bankUnit = normalised(bank.values);
+  const bankRows = Math.min(mostBankRows, Math.floor(gpu.pool.limit / (4 * dimension)));
+  const bankParts: { first: number; rows: number; unit: Tensor }[] = [];
+  for (let first = 0; first < bank.rows; first += bankRows) {
+    const rows = Math.min(bankRows, bank.rows - first);
+    bankParts.push({ first, rows, unit: unitRows(bank, first, rows) });
+  }
+  const queryRows = Math.min(mostQueries, bankRows);
+  const neighbours = Array.from(
+    { length: Math.min(queryRows, queries.rows) },
+    () => new Neighbours(Math.min(settings.neighbours, bank.rows)),
+  );
   const classes = bank.labels.reduce((most, label) => Math.max(most, label + 1), 0);
-  const vote = new Voter(Math.min(settings.neighbours, bank.rows), settings.temperature, classes);
   let right = 0;
   for (let first = 0; first < queries.rows; first += queryRows) {
     const rows = Math.min(queryRows, queries.rows - first);
-    const unit = normalised(queries.values.slice(first * bank.dimension, (first + rows) * bank.dimension));
-    const similarities = tape.create([rows, bank.rows]);
-    const shape = productShape(rows, bank.dimension, bank.rows, bank.dimension);
-    launchConvolution(gpu, unit, bankUnit, similarities, forwardParams(shape));
-    const found = await similarities.read();
+    const unit = unitRows(queries, first, rows);
+    for (const part of bankParts) {
+      const similarities = tape.create([rows, part.rows]);
+      const shape = productShape(rows, dimension, part.rows, dimension);
+      launchConvolution(gpu, unit, part.unit, similarities, forwardParams(shape));
+      const found = await similarities.read();
+      tape.discard(similarities);
+      for (let row = 0; row < rows; row++) {
+        neighbours[row].offer(found.subarray(row * part.rows, (row + 1) * part.rows), part.first);
+      }
+    }
     tape.discard(unit);
-    tape.discard(similarities);
     for (let row = 0; row < rows; row++) {
-      const winner = vote.winner(found.subarray(row * bank.rows, (row + 1) * bank.rows), bank.labels);
+      const winner = neighbours[row].vote(bank.labels, classes, settings.temperature);
       if (winner === queries.labels[first + row]) right++;
+      neighbours[row].clear();
     }
   }
   tape.release();
   return right / queries.rows;
 }
 
-/** Finds the k most similar rows with a heap whose root is the least of them, and lets them vote. */
-class Voter {
-  readonly #heap: Uint32Array;
-  readonly #votes: Float64Array;
+/** The k most similar rows that were offered, in a heap whose root is the least of them. */
+class Neighbours {
+  readonly #similarities: Float32Array;
+  readonly #rows: Uint32Array;
+  #count = 0;
 
-  constructor(readonly neighbours: number, readonly temperature: number, classes: number) {
-    this.#heap = new Uint32Array(neighbours);
-    this.#votes = new Float64Array(classes);
+  constructor(readonly capacity: number) {
+    this.#similarities = new Float32Array(capacity);
+    this.#rows = new Uint32Array(capacity);
   }
 
-  winner(similarities: Float32Array, labels: Int32Array): number {
-    const heap = this.#heap;
-    for (let row = 0; row < this.neighbours; row++) heap[row] = row;
-    for (let place = (this.neighbours >> 1) - 1; place >= 0; place--) this.#sink(place, similarities);
-    for (let row = this.neighbours; row < similarities.length; row++) {
-      if (similarities[row] <= similarities[heap[0]]) continue;
-      heap[0] = row;
-      this.#sink(0, similarities);
+  clear(): void {
+    this.#count = 0;
+  }
+
+  /** Offers rows `first`, `first` + 1, … of the bank. */
+  offer(similarities: Float32Array, first: number): void {
+    let at = 0;
+    for (; this.#count < this.capacity && at < similarities.length; at++) {
+      this.#rise(this.#count++, similarities[at], first + at);
     }
-    const votes = this.#votes.fill(0);
-    for (const row of heap) votes[labels[row]] += Math.exp(similarities[row] / this.temperature);
+    for (; at < similarities.length; at++) {
+      if (similarities[at] > this.#similarities[0]) this.#sink(similarities[at], first + at);
+    }
+  }
+
+  /** The class with most of the votes exp(similarity / temperature). */
+  vote(labels: Int32Array, classes: number, temperature: number): number {
+    const votes = new Float64Array(classes);
+    for (let place = 0; place < this.#count; place++) {
+      votes[labels[this.#rows[place]]] += Math.exp(this.#similarities[place] / temperature);
+    }
     return votes.indexOf(votes.reduce((most, vote) => Math.max(most, vote)));
   }
 
-  #sink(place: number, similarities: Float32Array): void {
-    const heap = this.#heap;
+  #set(place: number, similarity: number, row: number): void {
+    this.#similarities[place] = similarity;
+    this.#rows[place] = row;
+  }
+
+  /** Puts a row in at `place`, the first free one, or above. */
+  #rise(place: number, similarity: number, row: number): void {
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      if (this.#similarities[parent] <= similarity) break;
+      this.#set(place, this.#similarities[parent], this.#rows[parent]);
+      place = parent;
+    }
+    this.#set(place, similarity, row);
+  }
+
+  /** Puts a row in for the root. */
+  #sink(similarity: number, row: number): void {
+    const similarities = this.#similarities;
+    let place = 0;
     for (;;) {
       let least = 2 * place + 1;
-      if (least >= heap.length) return;
-      if (least + 1 < heap.length && similarities[heap[least + 1]] < similarities[heap[least]]) least++;
-      if (similarities[heap[place]] <= similarities[heap[least]]) return;
-      [heap[place], heap[least]] = [heap[least], heap[place]];
+      if (least >= this.#count) break;
+      if (least + 1 < this.#count && similarities[least + 1] < similarities[least]) least++;
+      if (similarity <= similarities[least]) break;
+      this.#set(place, similarities[least], this.#rows[least]);
       place = least;
     }
+    this.#set(place, similarity, row);
   }
 }

@@ -2,6 +2,7 @@
 import type { Config } from "../config/schema.ts";
 import type { ViewMaker } from "../data/views.ts";
 import { recalibrate } from "../evaluate/calibrate.ts";
+import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { collectRows, extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
 import { knnAccuracy, type LabelledFeatures } from "../evaluate/knn.ts";
 import type { KnnMetrics } from "../store/metrics.ts";
@@ -9,17 +10,18 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { chooseImages, type KnnImages, type LabelledImages } from "./run_data.ts";
 import type { PretrainState } from "./state.ts";
 
-/** Images of one evaluation batch. */
-const evaluationBatch = 256;
+/** Most values of an image, 64x64 pixels, that are compared as they are: a larger bank of images would fill the memory. */
+const mostPixelValues = 12_288;
 
 /** Batches of some images in order; `used` receives the index of each image that was really read. */
-export async function* evaluationBatches(
+async function* evaluationBatches(
   views: ViewMaker,
   indices: Uint32Array,
+  size: number,
   used?: number[],
 ): AsyncGenerator<Tensor> {
-  for (let first = 0; first < indices.length; first += evaluationBatch) {
-    const batch = await views.evaluationBatch(indices.subarray(first, first + evaluationBatch));
+  for (let first = 0; first < indices.length; first += size) {
+    const batch = await views.evaluationBatch(indices.subarray(first, first + size));
     used?.push(...batch.indices);
     yield batch.images;
   }
@@ -27,37 +29,45 @@ export async function* evaluationBatches(
 
 /** Evaluates the query encoder at its largest architecture, with batchnorm statistics taken anew. */
 export class KnnWatch {
-  #pixels: number | undefined;
+  /** Images of one batch. */
+  readonly #batch: number;
 
-  constructor(readonly state: PretrainState, readonly config: Config, readonly images: KnnImages) {}
+  constructor(readonly state: PretrainState, readonly config: Config, readonly images: KnnImages) {
+    const { gpu, space } = state;
+    this.#batch = evaluationBatchSize(gpu, space, space.max, images.bank.views.height);
+  }
 
   /**
-   * @param withPixels also classify by raw pixels, the baseline that needs no network
+   * @param withPixels also classify by raw pixels, the baseline that needs no network; left out for large images
    */
   async evaluate(step: number, epoch: number, withPixels: boolean): Promise<KnnMetrics> {
     const { gpu } = this.state;
     const { knn } = this.config;
-    if (withPixels) {
-      this.#pixels ??= await this.#accuracy((batches) => collectRows(batches, (images) => images.read()));
-    }
+    const { bank, queries } = this.images;
+    const small = 3 * bank.views.height * bank.views.width <= mostPixelValues;
+    const knnPixels = withPixels && small
+      ? await this.#accuracy((batches) => collectRows(batches, (images) => images.read()))
+      : undefined;
     const encoder = this.state.queryEncoder;
     const architecture = this.state.space.max;
-    const { bank, queries } = this.images;
     const calibration = chooseImages(bank.indices, knn.calibrate, this.config.training.seed);
     const statistics = calibration.length > 0
-      ? await recalibrate(encoder, architecture, evaluationBatches(bank.views, shuffled(calibration)))
+      ? await recalibrate(
+        encoder,
+        architecture,
+        evaluationBatches(bank.views, mixed(calibration, this.#batch), this.#batch),
+      )
       : undefined;
     const accuracy = await this.#accuracy((batches) =>
       extractFeatures(encoder, architecture, knn.features, batches, statistics)
     );
     statistics?.release();
     gpu.stream.submit();
-    const pixels = withPixels ? { knnPixels: this.#pixels } : {};
     return {
       step,
       epoch,
       knn: accuracy,
-      ...pixels,
+      knnPixels,
       images: queries.indices.length,
       bank: bank.indices.length,
     };
@@ -66,7 +76,7 @@ export class KnnWatch {
   async #accuracy(toFeatures: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>): Promise<number> {
     const labelled = async ({ views, indices, labels }: LabelledImages): Promise<LabelledFeatures> => {
       const used: number[] = [];
-      const features = await toFeatures(evaluationBatches(views, indices, used));
+      const features = await toFeatures(evaluationBatches(views, indices, this.#batch, used));
       return { ...features, labels: Int32Array.from(used, (index) => labels[index]) };
     };
     const bank = await labelled(this.images.bank);
@@ -76,11 +86,12 @@ export class KnnWatch {
 }
 
 /** Sorted images of a folder come class by class; statistics of a batch need all classes mixed. Every k-th instead. */
-function shuffled(indices: Uint32Array): Uint32Array {
-  const stride = Math.ceil(indices.length / evaluationBatch);
-  return Uint32Array.from(
-    Array.from({ length: stride }, (_, offset) => indices.filter((_, at) => at % stride === offset)).flatMap((
-      part,
-    ) => [...part]),
-  );
+function mixed(indices: Uint32Array, batch: number): Uint32Array {
+  const stride = Math.ceil(indices.length / batch);
+  const order = new Uint32Array(indices.length);
+  let next = 0;
+  for (let offset = 0; offset < stride; offset++) {
+    for (let at = offset; at < indices.length; at += stride) order[next++] = indices[at];
+  }
+  return order;
 }

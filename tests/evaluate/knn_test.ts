@@ -54,3 +54,32 @@ gpuTest("kNN is perfect on separate clusters and chance on noise", async (gpu) =
   const noise = await knnAccuracy(gpu, clusters(900, 5, 50, 5), clusters(600, 5, 50, 6), settings);
   assertAlmostEquals(noise, 1 / 3, 0.1);
 });
+
+gpuTest("a bank of more rows than a launch takes, its nearest row in any part", async (gpu) => {
+  const rows = 70_000, dimension = 8;
+  const random = new Random(7, purpose.test);
+  // Nothing but noise in the first half of the dimensions; each query's own direction is one row of the bank.
+  const values = Float32Array.from(
+    { length: rows * dimension },
+    (_, at) => at % dimension < 4 ? random.normal() : 0,
+  );
+  const labels = new Int32Array(rows);
+  const places = [0, 32_767, 65_535, 65_536, rows - 1];
+  const queries = new Float32Array(places.length * dimension);
+  places.forEach((row, query) => {
+    labels[row] = 1;
+    for (const side of [0, 1, 2, 3]) {
+      const value = side === query % 4 ? 3 : query;
+      queries[query * dimension + 4 + side] = value;
+      values[row * dimension + 4 + side] = value;
+    }
+  });
+  const accuracy = await knnAccuracy(
+    gpu,
+    { rows, dimension, values, labels },
+    { rows: places.length, dimension, values: queries, labels: new Int32Array(places.length).fill(1) },
+    { neighbours: 1, temperature: 0.1 },
+  );
+  assertEquals(accuracy, 1);
+  assertEquals(gpu.pool.use.used, 0);
+});
