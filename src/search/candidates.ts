@@ -50,8 +50,10 @@ export interface CandidateChoice {
   readonly population: number;
 }
 
-/** Spaces up to this size are looked at one by one; of larger ones a sample of this size. */
-const populationLimit = 2 ** 21;
+/** Spaces up to this size are looked at one by one, and can be ranked whole. */
+const wholeLimit = 2 ** 20;
+/** Architectures that stand for a larger space. */
+const sampleSize = 2 ** 17;
 
 function within(value: number, range: Range | undefined): boolean {
   return range === undefined || (value >= (range.from ?? -Infinity) && value <= (range.to ?? Infinity));
@@ -65,13 +67,13 @@ function passes(space: SearchSpace, architecture: Architecture, filter: Candidat
 }
 
 function* population(space: SearchSpace, seed: number): Generator<number> {
-  if (space.size <= populationLimit) {
+  if (space.size <= wholeLimit) {
     for (let index = 0; index < space.size; index++) yield index;
     return;
   }
   const random = new Random(seed, purpose.candidates);
   const drawn = new Set<number>();
-  while (drawn.size < populationLimit) drawn.add(space.indexOf(space.sampleUniform(random)));
+  while (drawn.size < sampleSize) drawn.add(space.indexOf(space.sampleUniform(random)));
   yield* [...drawn].sort((a, b) => a - b);
 }
 
@@ -82,9 +84,9 @@ function* population(space: SearchSpace, seed: number): Generator<number> {
  */
 export function chooseCandidates(space: SearchSpace, request: CandidateRequest): CandidateChoice {
   const { perGroup, groupSize, imageSize, filter, seed } = request;
-  if (perGroup === undefined && space.size > populationLimit) {
+  if (perGroup === undefined && space.size > wholeLimit) {
     throw new UsageError(
-      `--all would rank ${space.size} architectures; at most ${populationLimit} can be. Use --per-group N.`,
+      `--all would rank ${space.size} architectures; at most ${wholeLimit} can be. Use --per-group N.`,
     );
   }
   const byGroup = new Map<number, number[]>();
@@ -117,7 +119,7 @@ export function chooseCandidates(space: SearchSpace, request: CandidateRequest):
       chosen: chosen.length,
     };
   });
-  return { candidates, groups, population: Math.min(space.size, populationLimit) };
+  return { candidates, groups, population: space.size <= wholeLimit ? space.size : sampleSize };
 }
 
 function pick(members: readonly number[], count: number, random: Random): number[] {

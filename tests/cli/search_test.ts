@@ -1,0 +1,185 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { executeCommand } from "../../src/cli/command.ts";
+import { Logger } from "../../src/cli/logger.ts";
+import { searchCommand } from "../../src/cli/search.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { readBestPerGroup } from "../../src/extract/ranking_file.ts";
+import { Gpu } from "../../src/gpu/device.ts";
+import { saveCheckpoint } from "../../src/pretrain/checkpoint.ts";
+import { PretrainState } from "../../src/pretrain/state.ts";
+import { formatArchitecture } from "../../src/space/architecture.ts";
+import { SearchSpace } from "../../src/space/search_space.ts";
+import { RunFolder } from "../../src/store/run_folder.ts";
+import { writeSafetensors } from "../../src/store/safetensors.ts";
+import { basicSpace } from "../extract/encoders.ts";
+import { randomValues } from "../helpers.ts";
+import { withFolder } from "../store/with_folder.ts";
+
+const config = parseConfig({
+  space: { ...basicSpace, named: { inner: "8-8.6.16-1.2.1" } },
+  data: { source: "synthetic:40", heldOut: 8, imageSize: 16 },
+  head: { hidden: 8, dimension: 8 },
+  initialisation: { lastBatchnorm: 1 },
+  moco: { queue: 16 },
+  training: { batch: 8, seed: 3 },
+}, "test");
+const space = new SearchSpace(config.space);
+
+/** Makes a run with an untrained checkpoint. */
+async function createRun(path: string): Promise<RunFolder> {
+  const run = await RunFolder.create(path, config, "0.0.0");
+  using gpu = await Gpu.open();
+  const state = new PretrainState(gpu, config);
+  state.initialise();
+  await saveCheckpoint(state, 0, run.lastCheckpointPath);
+  return run;
+}
+
+async function search(...args: string[]) {
+  let out = "", err = "";
+  const logger = new Logger({ write: (text) => void (err += text), isTerminal: false, columns: () => 80 });
+  const status = await executeCommand(searchCommand, args, { logger, print: (text) => void (out += text) });
+  return { status, out, err };
+}
+
+function cliTest(name: string, body: (folder: string) => Promise<void>): void {
+  // The device's timers and callbacks outlive a test by a moment.
+  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: () => withFolder(body) });
+}
+
+const small = ["--images", "16", "--batch", "8"];
+
+cliTest("search ranks a whole space and writes its files", async (folder) => {
+  await createRun(`${folder}/run`);
+  const args = ["--run", `${folder}/run`, "--all", ...small, "--json"];
+  const { status, out, err } = await search(...args);
+  assertEquals(status, 0, err);
+  const { groups, seconds, blockEvaluations, ...rest } = JSON.parse(out);
+  const ranking = `${folder}/run/search/ranking.json`;
+  assertEquals(rest, {
+    metric: "cosine",
+    task: "classification",
+    images: 16,
+    evaluated: space.size,
+    ranking,
+  });
+  assert(seconds > 0 && blockEvaluations.saved > blockEvaluations.done);
+  for (const { from, to, best } of groups) {
+    assert(from <= best.macs && best.macs < to && best.params > 0 && best.score <= 1 + 1e-6);
+  }
+  const largest = groups.at(-1).best;
+  assertEquals(largest.arch, formatArchitecture(space.max));
+  assert(Math.abs(largest.score - 1) < 1e-5, "a new teacher is its student");
+
+  const file = JSON.parse(await Deno.readTextFile(ranking));
+  assertEquals(file.ranking.length, space.size);
+  assertEquals(new Set(file.ranking.map(({ arch }: { arch: string }) => arch)).size, space.size);
+  assertEquals(Object.keys(file.ranking[0].scorePerStage), ["projection"]);
+  assertEquals(
+    await readBestPerGroup(ranking),
+    groups.map(({ best }: { best: { arch: string } }) => best.arch),
+  );
+  const csv = (await Deno.readTextFile(`${folder}/run/search/ranking.csv`)).trimEnd().split("\n");
+  assertEquals(csv.length, space.size + 1);
+  const report = await Deno.readTextFile(`${folder}/run/search/report.html`);
+  assertStringIncludes(report, groups[0].best.arch);
+  const files = (await Array.fromAsync(Deno.readDir(`${folder}/run/search`))).map(({ name }) => name).sort();
+  assertEquals(files, ["ranking.csv", "ranking.json", "report.html"]);
+
+  // The same images, the same scores.
+  await search(...args);
+  assertEquals(JSON.parse(await Deno.readTextFile(ranking)).ranking, file.ranking);
+});
+
+cliTest("search takes some of each group, and named architectures, and measures the best", async (folder) => {
+  await createRun(`${folder}/run`);
+  const run = ["--run", `${folder}/run`, ...small, "--json", "--task", "detection"];
+  const { status, out, err } = await search(
+    ...run,
+    ...["--per-group", "3", "--group-size", "0.2M", "--arch", "inner", "--measure-best", "1"],
+  );
+  assertEquals(status, 0, err);
+  assertStringIncludes(err, "groups with fewer than 3 architectures are taken whole: ");
+  const { groups, ranking, evaluated, metric } = JSON.parse(out);
+  assertEquals(metric, "affinity");
+  assert(evaluated < space.size && evaluated >= groups.length);
+  assert(groups.every(({ best }: { best: { msPerImage: number } }) => best.msPerImage > 0));
+  const file = JSON.parse(await Deno.readTextFile(ranking));
+  const timed = file.ranking.filter(({ msPerImage }: { msPerImage?: number }) => msPerImage !== undefined);
+  assertEquals(timed.length, groups.length);
+  assertEquals(Object.keys(file.ranking[0].scorePerStage), ["c2", "c3", "c4"]);
+  assert(file.ranking.some(({ arch }: { arch: string }) => arch === "8-8.6.16-1.2.1"));
+
+  const only = await search(...run, "--arch", "min", "--arch", "inner", "--batchnorm", "recalibrated");
+  assertEquals(JSON.parse(only.out).evaluated, 2, only.err);
+});
+
+cliTest("search stays within --memory with smaller batches", async (folder) => {
+  await createRun(`${folder}/run`);
+  const args = ["--run", `${folder}/run`, "--all", "--images", "32", "--batch", "32", "--json"];
+  const { status, err } = await search(...args, "--memory", "1.3M");
+  assertEquals(status, 0, err);
+  assertStringIncludes(err, "in place of 32, to fit into 1,300,000 bytes");
+});
+
+cliTest("a dry run counts the work, without a run as well", async (folder) => {
+  const { status, out, err } = await search(
+    ...["--dry-run", "--all", "--config", "configs/demo.json", "--json"],
+  );
+  assertEquals(status, 0, err);
+  const { candidates, blocks, macsPerImage, macsPerSecond, seconds } = JSON.parse(out);
+  assertEquals([candidates, blocks.tree, blocks.alone], [36, 45, 162]);
+  assert(macsPerImage.alone > 5 * macsPerImage.tree && macsPerSecond > 0 && seconds.alone > seconds.tree);
+  await createRun(`${folder}/run`);
+  const readable = await search("--dry-run", "--run", `${folder}/run`, "--per-group", "1");
+  assertEquals(readable.status, 0, readable.err);
+  assertStringIncludes(readable.out, "with shared prefixes");
+  assert(!await Deno.stat(`${folder}/run/search`).then(() => true, () => false), "nothing is written");
+});
+
+cliTest("search refuses what it cannot do, with the reason", async (folder) => {
+  const run = await createRun(`${folder}/run`);
+  const at = ["--run", `${folder}/run`];
+  const refused = async (expected: number, message: string, ...args: string[]) => {
+    const { status, out, err } = await search(...args);
+    assertStringIncludes(err, message);
+    assertEquals([status, out], [expected, ""]);
+  };
+  const wide = { shape: [8, 3, 20, 20], data: randomValues(8 * 3 * 400, 1) };
+  await writeSafetensors(`${folder}/wide.safetensors`, [["images", { dtype: "F32", ...wide }]]);
+
+  await refused(2, "--run DIR is missing");
+  await refused(2, "--all and --per-group", ...at, "--all", "--per-group", "3");
+  await refused(2, "--config goes with --dry-run only", "--config", "configs/demo.json");
+  await refused(2, "--run and --config are given", ...at, "--config", "configs/demo.json", "--dry-run");
+  await refused(2, "--cka-samples goes with --metric cka", ...at, "--cka-samples", "images");
+  await refused(2, "cannot compare c2", ...at, "--task", "detection", "--metric", "cosine");
+  await refused(2, "--images 3 is too few", ...at, "--metric", "cka", "--images", "3");
+  await refused(2, '--macs cannot be "big"', ...at, "--macs", "big");
+  await refused(2, '--width cannot be "9=4"', ...at, "--width", "9=4");
+  await refused(2, "passes the filters", ...at, "--macs", "1T..");
+  await refused(2, "stage 2 width 7 is not one of 6, 12", ...at, "--arch", "4-4.7.16-1.1.1");
+  await refused(2, "max, min, inner", ...at, "--arch", "r50");
+  await refused(2, "there is no interrupted search", ...at, "--resume");
+  await refused(2, "--memory 1000 is too little: this search needs", ...at, "--memory", "1K");
+  await refused(1, "it does not exist", "--run", `${folder}/none`);
+  await refused(
+    1,
+    "has 3 images; a batch needs at least 4",
+    ...at,
+    "--metric",
+    "cka",
+    "--data",
+    "synthetic:3",
+  );
+  await refused(1, "images of 20 x 20 pixels", ...at, "--data", `tensor:${folder}/wide.safetensors`);
+  await refused(2, "does not exist", ...at, "--data", `folder:${folder}/none`);
+
+  const bytes = await Deno.readFile(run.lastCheckpointPath);
+  await Deno.writeFile(run.lastCheckpointPath, bytes.subarray(0, bytes.length - 4));
+  await refused(1, "is truncated", ...at);
+  await Deno.copyFile(`${folder}/wide.safetensors`, run.lastCheckpointPath);
+  await refused(1, "is not a checkpoint", ...at);
+  await Deno.remove(run.lastCheckpointPath);
+  await refused(1, "last.safetensors", ...at);
+});

@@ -1,0 +1,68 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { DataError } from "../../src/errors.ts";
+import { rankCandidates, rankingCsv, withTimes } from "../../src/search/ranking.ts";
+import { macs, parameters } from "../../src/space/cost.ts";
+import { SearchSpace } from "../../src/space/search_space.ts";
+import { small } from "../space/spaces.ts";
+
+const space = new SearchSpace(small);
+const imageSize = 16;
+const groupSize = 4e5;
+const architectures = [...space.enumerate()];
+const scores = architectures.map((_, index) => [index % 7 / 7, index % 5 / 5]);
+const ranking = rankCandidates(space, architectures, ["c2", "c3"], scores, { groupSize, imageSize });
+
+Deno.test("groups ascend in MACs; within them the best is first", () => {
+  const { groups, candidates } = ranking;
+  assertEquals(groups.map(({ from }) => from), groups.map(({ from }) => from).sort((a, b) => a - b));
+  assertEquals(groups.reduce((sum, { evaluated }) => sum + evaluated, 0), space.size);
+  assertEquals(candidates.length, space.size);
+  let at = 0;
+  for (const { from, to, best, evaluated, total } of groups) {
+    const members = candidates.slice(at, at += evaluated);
+    assertEquals(members[0], best);
+    assertEquals(total, evaluated);
+    members.forEach((member, index) => {
+      assertEquals(member.macs >= from && member.macs < to, true);
+      assertEquals(index === 0 || member.score <= members[index - 1].score, true);
+    });
+  }
+  const one = candidates.find(({ arch }) => arch === "4-8.12-2.1")!;
+  const index = space.indexOf(space.resolve("middle"));
+  assertEquals(one, {
+    arch: "4-8.12-2.1",
+    macs: macs(space, space.resolve("middle"), imageSize),
+    params: parameters(space, space.resolve("middle")),
+    score: (scores[index][0] + scores[index][1]) / 2,
+    scorePerStage: { c2: scores[index][0], c3: scores[index][1] },
+  });
+});
+
+Deno.test("the table has a line a candidate", () => {
+  const lines = rankingCsv(ranking, ["c2", "c3"], groupSize).split("\n");
+  assertEquals(lines[0], "arch,macs,params,group_from,score,score_c2,score_c3");
+  const { arch, macs, params, score, scorePerStage: { c2, c3 } } = ranking.candidates[0];
+  assertEquals(lines[1], [arch, macs, params, ranking.groups[0].from, score, c2, c3].join(","));
+  assertEquals(lines.length, space.size + 2);
+});
+
+Deno.test("measured times stand beside their candidates", () => {
+  const { arch } = ranking.groups[1].best;
+  const timed = withTimes(ranking, new Map([[arch, 1.5]]));
+  assertEquals(
+    timed.groups.map(({ best }) => best.msPerImage),
+    ranking.groups.map((_, at) => at === 1 ? 1.5 : undefined),
+  );
+  const [header, ...lines] = rankingCsv(timed, ["c2", "c3"], groupSize).split("\n");
+  assertEquals(header.endsWith(",ms_per_image"), true);
+  assertEquals(lines.filter((line) => line.endsWith(",1.5")).map((line) => line.split(",")[0]), [arch]);
+});
+
+Deno.test("features that are not finite are reported, not ranked", () => {
+  const broken = scores.with(3, [NaN, 0.5]);
+  assertThrows(
+    () => rankCandidates(space, architectures, ["c2", "c3"], broken, { groupSize, imageSize }),
+    DataError,
+    "are not finite",
+  );
+});
