@@ -76,9 +76,15 @@ Deno.test("a space too large to be looked at is sampled, and cannot be ranked wh
     widths: [[8], Array.from({ length: 20_000 }, (_, index) => index + 1)],
     named: {},
   });
-  assertThrows(
-    () => chooseCandidates(huge, { ...request, perGroup: undefined }),
-    UsageError,
-    "Use --per-group N",
-  );
+  const all = { ...request, perGroup: undefined };
+  assertThrows(() => chooseCandidates(huge, all), UsageError, "Use --per-group N");
+  const { candidates, groups, population } = chooseCandidates(huge, {
+    ...request,
+    imageSize: 8,
+    groupSize: 2e9,
+  });
+  assertEquals(population, 2 ** 17);
+  assertEquals(groups.reduce((sum, { available }) => sum + available, 0), population);
+  assert(groups.length > 5 && groups.every(({ available, chosen }) => chosen === Math.min(available, 100)));
+  assertEquals(new Set(candidates.map(formatArchitecture)).size, candidates.length);
 });
