@@ -41,7 +41,9 @@ function setDefault(name: string, value: string): void {
 function prepareEnvironment(): void {
   // wgpu's display back ends print an error when this is unset, although nothing is ever displayed.
   setDefault("XDG_RUNTIME_DIR", Deno.build.os === "windows" ? "C:\\Windows\\Temp" : "/tmp");
-  // Else Deno may take OpenGL's adapter, even before Vulkan's when that one is a software driver.
+  // Else Deno may take OpenGL's adapter, even before Vulkan's when that one is a software driver. And it would load
+  // libEGL, whose clean-up at the process's exit frees what a thread that ends at that moment frees, too: about one
+  // test process in a hundred was aborted there ("double free", "corrupted double-linked list").
   if (Deno.build.os === "linux") setDefault("DENO_WEBGPU_BACKEND", "vulkan");
 }
 

@@ -245,7 +245,13 @@ cliTest("an interrupt ends with 130 and leaves no file", async (folder) => {
   const out = `${folder}/out/f.safetensors`;
   const process = new Deno.Command("deno", {
     args: [
-      ...["run", "--no-prompt", "--allow-read", "--allow-write", "--allow-env=SCION_DEBUG,XDG_RUNTIME_DIR"],
+      ...[
+        "run",
+        "--no-prompt",
+        "--allow-read",
+        "--allow-write",
+        "--allow-env=SCION_DEBUG,XDG_RUNTIME_DIR,DENO_WEBGPU_BACKEND",
+      ],
       ...["src/cli/embed.ts", "--run", `${folder}/run`, "--calibrate", "0"],
       ...["--data", "synthetic:1000000", "--out", out],
     ],
