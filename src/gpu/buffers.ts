@@ -40,6 +40,10 @@ export function sizeClass(bytes: number): number {
 export class BufferPool {
   readonly #device: GPUDevice;
   readonly #limit: number;
+  /**
+   * Buffers that nobody uses by capacity, the oldest last. It is handed out first: so the same sequence of requests gets
+   * the same buffers, whatever came before it, and finds its bind groups again.
+   */
   readonly #free = new Map<number, PooledBuffer[]>();
   #nextId = 0;
   #used = 0;
@@ -111,9 +115,11 @@ export class BufferPool {
   /** Takes a buffer back. The caller must not record any further use of it. */
   release(pooled: PooledBuffer): void {
     this.#used -= pooled.capacity;
-    const list = this.#free.get(pooled.capacity);
-    if (list) list.push(pooled);
-    else this.#free.set(pooled.capacity, [pooled]);
+    let list = this.#free.get(pooled.capacity);
+    if (!list) this.#free.set(pooled.capacity, list = []);
+    let place = list.length;
+    while (place > 0 && list[place - 1].id < pooled.id) place--;
+    list.splice(place, 0, pooled);
   }
 
   /** Destroys every buffer that nobody uses. Only after the commands that used them were submitted. */
