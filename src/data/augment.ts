@@ -132,6 +132,7 @@ class Launcher {
         buffers: { input, output },
         params: { samples, count: inputs, parts, scale: parts === 1 ? scale : 1 },
         grid: [Math.ceil(samples * parts / 64), 1, 1],
+        work: { bytes: input.byteLength + output.byteLength },
       });
       return output;
     };

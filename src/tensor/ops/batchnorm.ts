@@ -114,6 +114,7 @@ export function batchnorm(
       },
       params: { channels, epsilon },
       grid: [Math.ceil(channels / 64), 1, 1],
+      work: { bytes: 16 * channels + affine.byteLength },
     });
   }
 
@@ -169,6 +170,7 @@ export function batchnorm(
         training: training ? 1 : 0,
       },
       grid: [Math.ceil(channels / 64), 1, 1],
+      work: { bytes: partial.byteLength + affine.byteLength + backward.byteLength + 16 * channels },
     });
     partial.release();
     const target = tape.gradientOf(input);
@@ -239,6 +241,7 @@ function launchStatistics(
     },
     params: { ...sizes, parts: imageParts * lanes },
     grid: [Math.ceil(channels / 64), 1, 1],
+    work: { bytes: partial.byteLength + affine.byteLength + 24 * channels },
   });
   partial.release();
 }

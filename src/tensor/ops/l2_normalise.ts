@@ -25,6 +25,7 @@ export function l2Normalise(tape: Tape, input: Tensor, epsilon = 1e-12): Tensor 
     buffers: { input, output, norms },
     params: { rows, columns, epsilon },
     grid: [Math.ceil(rows / 64), 1, 1],
+    work: { bytes: 2 * input.byteLength },
   });
   tape.record(output, (gradOutput) => {
     const target = tape.gradientOf(input);
@@ -34,6 +35,7 @@ export function l2Normalise(tape: Tape, input: Tensor, epsilon = 1e-12): Tensor 
       buffers: { output, gradOutput, norms, gradInput: target.tensor },
       params: { rows, columns, accumulate: target.accumulate ? 1 : 0 },
       grid: [Math.ceil(rows / 64), 1, 1],
+      work: { bytes: 3 * input.byteLength },
     });
   }, [norms]);
   return output;

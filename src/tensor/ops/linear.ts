@@ -57,6 +57,7 @@ export function linear(tape: Tape, input: Tensor, weight: Parameter, bias: Param
         buffers: { input: gradOutput, sums: bias.gradient },
         params: { rows, columns: outputs },
         grid: [Math.ceil(outputs / 64), 1, 1],
+        work: { bytes: gradOutput.byteLength + 8 * outputs },
       });
     }
     const target = tape.gradientOf(input);

@@ -33,6 +33,7 @@ function writeMean(gpu: Gpu, input: Tensor, loss: LossSlot): void {
     buffers: { input, output: loss.tensor },
     params: { count: input.length, index: loss.index },
     grid: [1, 1, 1],
+    work: { bytes: input.byteLength },
   });
 }
 
@@ -75,6 +76,7 @@ export function infoNce(
     buffers: { query, keys, partial, logSum, positives, losses },
     params: { rows, dimension, segments: partial.shape[1], scale },
     grid: [Math.ceil(rows / 64), 1, 1],
+    work: { bytes: 2 * query.byteLength + partial.byteLength },
   });
   writeMean(gpu, losses, loss);
 
@@ -94,6 +96,7 @@ export function infoNce(
     buffers: { keys, positives, gradQuery },
     params: { rows, dimension, factor },
     grid: linearGrid(gradQuery.length, 64),
+    work: { bytes: 3 * gradQuery.byteLength },
   });
   for (const tensor of [logits, partial, logSum, positives, losses]) tensor.release();
   return gradQuery;
@@ -118,6 +121,7 @@ export function crossEntropy(gpu: Gpu, logits: Tensor, labels: Tensor, loss: Los
     buffers: { logits, labels, partial, logSum, losses },
     params: { rows, columns, segments: partial.shape[1] },
     grid: [Math.ceil(rows / 64), 1, 1],
+    work: { bytes: partial.byteLength },
   });
   writeMean(gpu, losses, loss);
   const gradLogits = Tensor.create(gpu, logits.shape);
@@ -126,6 +130,7 @@ export function crossEntropy(gpu: Gpu, logits: Tensor, labels: Tensor, loss: Los
     buffers: { logits, labels, logSum, gradLogits },
     params: { rows, columns, factor: 1 / rows },
     grid: linearGrid(logits.length, 64),
+    work: { bytes: 2 * logits.byteLength },
   });
   for (const tensor of [partial, logSum, losses]) tensor.release();
   return gradLogits;

@@ -62,6 +62,7 @@ export function enqueue(gpu: Gpu, keys: Tensor, queue: Tensor, pointer: number):
     buffers: { keys, queue },
     params: { rows, dimension, length, pointer },
     grid: linearGrid(keys.length, 64),
+    work: { bytes: 2 * keys.byteLength },
   });
   return (pointer + rows) % length;
 }
@@ -76,6 +77,7 @@ export function gatherRows(gpu: Gpu, input: Tensor, order: Tensor): Tensor {
     buffers: { input, order, output },
     params: { rows, columns },
     grid: linearGrid(output.length, 64),
+    work: { bytes: 2 * output.byteLength },
   });
   return output;
 }
