@@ -1,61 +1,25 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import sharp from "sharp";
-import { executeCommand } from "../../src/cli/command.ts";
+import type { Command } from "../../src/cli/command.ts";
 import { embedCommand } from "../../src/cli/embed.ts";
 import { extractCommand } from "../../src/cli/extract.ts";
-import { Logger } from "../../src/cli/logger.ts";
-import { parseConfig } from "../../src/config/load.ts";
+import type { Flags } from "../../src/cli/flags.ts";
 import { openSource } from "../../src/data/source.ts";
 import { openViews } from "../../src/data/views.ts";
 import { extractFeatures } from "../../src/evaluate/features.ts";
 import { openModel } from "../../src/extract/model_file.ts";
 import { Gpu } from "../../src/gpu/device.ts";
-import { saveCheckpoint } from "../../src/pretrain/checkpoint.ts";
-import { PretrainState } from "../../src/pretrain/state.ts";
-import { RunFolder } from "../../src/store/run_folder.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
-import { basicSpace } from "../extract/encoders.ts";
 import { assertClose, randomValues } from "../helpers.ts";
-import { withFolder } from "../store/with_folder.ts";
+import { cliTest, createRun, runInProcess } from "./run_command.ts";
 
-const config = parseConfig({
-  space: { ...basicSpace, named: { inner: "8-8.6.16-1.2.1" } },
-  data: { source: "synthetic:40", heldOut: 8, imageSize: 16 },
-  head: { hidden: 8, dimension: 8 },
-  moco: { queue: 16 },
-  training: { batch: 8, seed: 3 },
-}, "test");
-
-/** Makes a run with an untrained checkpoint. */
-async function createRun(path: string): Promise<void> {
-  const run = await RunFolder.create(path, config, "0.0.0");
-  using gpu = await Gpu.open();
-  const state = new PretrainState(gpu, config);
-  state.initialise();
-  await saveCheckpoint(state, 0, run.lastCheckpointPath);
-}
-
-async function execute(command: Parameters<typeof executeCommand>[0], args: string[]) {
-  let out = "", err = "";
-  const logger = new Logger({ write: (text) => void (err += text), isTerminal: false, columns: () => 80 });
-  const status = await executeCommand(command, args, { logger, print: (text) => void (out += text) });
-  return { status, out, err };
-}
-
-// deno-lint-ignore no-explicit-any
-const embed = (...args: string[]) => execute(embedCommand as any, args);
+const embed = (...args: string[]) => runInProcess(embedCommand, args);
 
 /** Runs a command that must succeed; returns its JSON. */
-async function succeed(command: unknown, ...args: string[]) {
-  // deno-lint-ignore no-explicit-any
-  const { status, out, err } = await execute(command as any, [...args, "--json"]);
+async function succeed<F extends Flags, R extends object>(command: Command<F, R>, ...args: string[]) {
+  const { status, out, err } = await runInProcess(command, [...args, "--json"]);
   assertEquals(status, 0, err);
   return { result: JSON.parse(out), err };
-}
-
-function cliTest(name: string, body: (folder: string) => Promise<void>): void {
-  // The device's timers and callbacks outlive a test by a moment.
-  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: () => withFolder(body) });
 }
 
 /** Rows that `extractFeatures` computes of a model for images of a source, in one batch. */

@@ -1,47 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { executeCommand } from "../../src/cli/command.ts";
 import { extractCommand } from "../../src/cli/extract.ts";
-import { Logger } from "../../src/cli/logger.ts";
-import { parseConfig } from "../../src/config/load.ts";
 import { readModel } from "../../src/extract/model_file.ts";
-import { Gpu } from "../../src/gpu/device.ts";
-import { saveCheckpoint } from "../../src/pretrain/checkpoint.ts";
-import { PretrainState } from "../../src/pretrain/state.ts";
-import { RunFolder } from "../../src/store/run_folder.ts";
 import { writeSafetensors } from "../../src/store/safetensors.ts";
 import { randomValues } from "../helpers.ts";
-import { basicSpace } from "../extract/encoders.ts";
-import { withFolder } from "../store/with_folder.ts";
+import { cliTest, createRun, runInProcess } from "./run_command.ts";
 
-const config = parseConfig({
-  space: { ...basicSpace, named: { inner: "8-8.6.16-1.2.1" } },
-  data: { source: "synthetic:40", heldOut: 8, imageSize: 16 },
-  head: { hidden: 8, dimension: 8 },
-  moco: { queue: 16 },
-  training: { batch: 8, seed: 3 },
-}, "test");
-
-/** Makes a run with an untrained checkpoint. */
-async function createRun(path: string): Promise<RunFolder> {
-  const run = await RunFolder.create(path, config, "0.0.0");
-  using gpu = await Gpu.open();
-  const state = new PretrainState(gpu, config);
-  state.initialise();
-  await saveCheckpoint(state, 0, run.lastCheckpointPath);
-  return run;
-}
-
-async function extract(...args: string[]) {
-  let out = "", err = "";
-  const logger = new Logger({ write: (text) => void (err += text), isTerminal: false, columns: () => 80 });
-  const status = await executeCommand(extractCommand, args, { logger, print: (text) => void (out += text) });
-  return { status, out, err };
-}
-
-function cliTest(name: string, body: (folder: string) => Promise<void>): void {
-  // The device's timers and callbacks outlive a test by a moment.
-  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: () => withFolder(body) });
-}
+const extract = (...args: string[]) => runInProcess(extractCommand, args);
 
 cliTest("extract writes one file, calibrated on the run's images", async (folder) => {
   await createRun(`${folder}/run`);
