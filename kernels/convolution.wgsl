@@ -41,15 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let x${p} = place${p} % params.outWidth;
   #end
 
-  #if SUBGROUP
-  #for b in 0..${TILE / 8}
-  let weightRow${b} = i32(min(firstChannel + ${8 * b}u + local % 8u, lastChannel)) * params.weightOut;
-  #end
-  #else
-  #for o in 0..${TILE}
-  let weightRow${o} = i32(min(firstChannel + ${o}u, lastChannel)) * params.weightOut;
-  #end
-  #end
+  #include weight_rows
 
   #for o in 0..${TILE}
   #for q in 0..${PIXELS / 4}

@@ -36,15 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var at${q} = (params.inBase + image${q} * params.inImage) / 4u + quad${q} % planeQuads;
   #end
 
-  #if SUBGROUP
-  #for w in 0..${TILE / 8}
-  var weightAt${w} = u32(params.weightBase + i32(min(firstChannel + ${8 * w}u + local % 8u, lastChannel)) * params.weightOut);
-  #end
-  #else
-  #for w in 0..${TILE}
-  var weightAt${w} = u32(params.weightBase + i32(min(firstChannel + ${w}u, lastChannel)) * params.weightOut);
-  #end
-  #end
+  #include weight_walk
 
   #for o in 0..${TILE}
   #for q in 0..${PIXELS / 4}

@@ -39,15 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
   let shiftX${v} = i32(tap${v} % params.kernelX) * params.dilation - params.paddingX;
   #end
 
-  #if SUBGROUP
-  #for b in 0..${TILE / 8}
-  let gradChannel${b} = min(firstChannel + ${8 * b}u + local % 8u, lastChannel);
-  #end
-  #else
-  #for o in 0..${TILE}
-  let gradChannel${o} = min(firstChannel + ${o}u, lastChannel);
-  #end
-  #end
+  #include gradient_channels
 
   #for o in 0..${TILE}
   #for q in 0..${ACROSS / 4}
@@ -65,15 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
     let rowInside${v} = valid${v} && inRow${v} >= 0 && inRow${v} < i32(params.inHeight);
     let inStart${v} = i32((image * params.inChannels + channel${v}) * inPlane) + inRow${v} * i32(params.inWidth);
     #end
-    #if SUBGROUP
-    #for b in 0..${TILE / 8}
-    let gradStart${b} = (image * params.outChannels + gradChannel${b}) * outPlane + y * params.outWidth;
-    #end
-    #else
-    #for o in 0..${TILE}
-    let gradStart${o} = (image * params.outChannels + gradChannel${o}) * outPlane + y * params.outWidth;
-    #end
-    #end
+    #include gradient_rows
 
     for (var x = 0u; x < params.outWidth; x++) {
       let start = i32(x) * params.stride;

@@ -33,15 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
   let shiftY${v} = i32(filterRow${v} % params.kernelY) - params.paddingY;
   #end
 
-  #if SUBGROUP
-  #for b in 0..${TILE / 8}
-  let gradChannel${b} = min(firstChannel + ${8 * b}u + local % 8u, lastChannel);
-  #end
-  #else
-  #for o in 0..${TILE}
-  let gradChannel${o} = min(firstChannel + ${o}u, lastChannel);
-  #end
-  #end
+  #include gradient_channels
 
   #for o in 0..${TILE}
   #for v in 0..${ACROSS}
@@ -72,15 +64,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
     var in${v}_${t} = select(0.0, input[from${v} + u32(max(${t - STRIDE} - params.paddingX, 0))], inside${v}_${t});
     #end
     #end
-    #if SUBGROUP
-    #for b in 0..${TILE / 8}
-    let gradStart${b} = (image * params.outChannels + gradChannel${b}) * outPlane + y * params.outWidth;
-    #end
-    #else
-    #for o in 0..${TILE}
-    let gradStart${o} = (image * params.outChannels + gradChannel${o}) * outPlane + y * params.outWidth;
-    #end
-    #end
+    #include gradient_rows
 
     for (var x = 0u; x < params.outWidth; x++) {
       #for t in 0..${KERNEL - STRIDE}

@@ -27,23 +27,15 @@
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let firstRow = (group.y * 64u + local) * ${PIXELS}u;
-  let firstColumn = group.x * ${TILE}u;
-  let lastColumn = params.outChannels - 1u;
+  let firstChannel = group.x * ${TILE}u;
+  let lastChannel = params.outChannels - 1u;
   let lastRow = params.images - 1u;
 
   // Lanes past the end repeat the last row and store nothing: all lanes stay active for the broadcasts.
   #for p in 0..${PIXELS}
   var at${p} = (params.inBase + min(firstRow + ${p}u, lastRow) * params.inImage) / 4u;
   #end
-  #if SUBGROUP
-  #for b in 0..${TILE / 8}
-  var weightAt${b} = u32(params.weightBase + i32(min(firstColumn + ${8 * b}u + local % 8u, lastColumn)) * params.weightOut);
-  #end
-  #else
-  #for o in 0..${TILE}
-  var weightAt${o} = u32(params.weightBase + i32(min(firstColumn + ${o}u, lastColumn)) * params.weightOut);
-  #end
-  #end
+  #include weight_walk
 
   #for o in 0..${TILE}
   #for q in 0..${PIXELS / 4}
@@ -88,13 +80,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 
   #for o in 0..${TILE}
-  if (firstColumn + ${o}u <= lastColumn) {
+  if (firstChannel + ${o}u <= lastChannel) {
     #if BIAS
-    let bias${o} = bias[firstColumn + ${o}u];
+    let bias${o} = bias[firstChannel + ${o}u];
     #end
     #for p in 0..${PIXELS}
     if (firstRow + ${p}u <= lastRow) {
-      let to = (firstRow + ${p}u) * params.outChannels + firstColumn + ${o}u;
+      let to = (firstRow + ${p}u) * params.outChannels + firstChannel + ${o}u;
       #if BIAS
       sum${o}_${p >> 2}[${p & 3}] += bias${o};
       #end

@@ -21,8 +21,12 @@ import ckaScore from "../../kernels/cka_score.wgsl" with { type: "text" };
 import convolution from "../../kernels/convolution.wgsl" with { type: "text" };
 import convolutionPointwise from "../../kernels/convolution_pointwise.wgsl" with { type: "text" };
 import convolutionRows from "../../kernels/convolution_rows.wgsl" with { type: "text" };
+import convolutionTiled from "../../kernels/convolution_tiled.wgsl" with { type: "text" };
 import convolutionWeightGradient from "../../kernels/convolution_weight_gradient.wgsl" with { type: "text" };
 import convolutionWeightGradientRows from "../../kernels/convolution_weight_gradient_rows.wgsl" with {
+  type: "text",
+};
+import convolutionWeightGradientTiled from "../../kernels/convolution_weight_gradient_tiled.wgsl" with {
   type: "text",
 };
 import cosineScore from "../../kernels/cosine_score.wgsl" with { type: "text" };
@@ -39,6 +43,8 @@ import includeAugmentStore from "../../kernels/include/augment_store.wgsl" with 
 import includeChannelParts from "../../kernels/include/channel_parts.wgsl" with { type: "text" };
 import includeConvolutionParams from "../../kernels/include/convolution_params.wgsl" with { type: "text" };
 import includeCosine from "../../kernels/include/cosine.wgsl" with { type: "text" };
+import includeGradientChannels from "../../kernels/include/gradient_channels.wgsl" with { type: "text" };
+import includeGradientRows from "../../kernels/include/gradient_rows.wgsl" with { type: "text" };
 import includeGrid from "../../kernels/include/grid.wgsl" with { type: "text" };
 import includePlaneParts from "../../kernels/include/plane_parts.wgsl" with { type: "text" };
 import includePoolParams from "../../kernels/include/pool_params.wgsl" with { type: "text" };
@@ -47,6 +53,8 @@ import includeTileProduct from "../../kernels/include/tile_product.wgsl" with { 
 import includeWeightGradientParams from "../../kernels/include/weight_gradient_params.wgsl" with {
   type: "text",
 };
+import includeWeightRows from "../../kernels/include/weight_rows.wgsl" with { type: "text" };
+import includeWeightWalk from "../../kernels/include/weight_walk.wgsl" with { type: "text" };
 import infoNceFinish from "../../kernels/info_nce_finish.wgsl" with { type: "text" };
 import infoNceGradient from "../../kernels/info_nce_gradient.wgsl" with { type: "text" };
 import infoNcePositiveGradient from "../../kernels/info_nce_positive_gradient.wgsl" with { type: "text" };
@@ -89,8 +97,10 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "convolution": convolution,
   "convolution_pointwise": convolutionPointwise,
   "convolution_rows": convolutionRows,
+  "convolution_tiled": convolutionTiled,
   "convolution_weight_gradient": convolutionWeightGradient,
   "convolution_weight_gradient_rows": convolutionWeightGradientRows,
+  "convolution_weight_gradient_tiled": convolutionWeightGradientTiled,
   "cosine_score": cosineScore,
   "cross_entropy_finish": crossEntropyFinish,
   "cross_entropy_gradient": crossEntropyGradient,
@@ -105,12 +115,16 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "include/channel_parts": includeChannelParts,
   "include/convolution_params": includeConvolutionParams,
   "include/cosine": includeCosine,
+  "include/gradient_channels": includeGradientChannels,
+  "include/gradient_rows": includeGradientRows,
   "include/grid": includeGrid,
   "include/plane_parts": includePlaneParts,
   "include/pool_params": includePoolParams,
   "include/similarity_samples": includeSimilaritySamples,
   "include/tile_product": includeTileProduct,
   "include/weight_gradient_params": includeWeightGradientParams,
+  "include/weight_rows": includeWeightRows,
+  "include/weight_walk": includeWeightWalk,
   "info_nce_finish": infoNceFinish,
   "info_nce_gradient": infoNceGradient,
   "info_nce_positive_gradient": infoNcePositiveGradient,
