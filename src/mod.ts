@@ -274,6 +274,7 @@ export { openEncoder } from "./pretrain/encoder_file.ts";
 export { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "./pretrain/pretrain.ts";
 export { PretrainState } from "./pretrain/state.ts";
 export { recordStep, type StepInput } from "./pretrain/step.ts";
+export type { StepTimes } from "./pretrain/step_times.ts";
 export type { TrainingObserver, TrainingResult } from "./pretrain/trainer.ts";
 export { RunFolder, type StoredConfig } from "./store/run_folder.ts";
 export type { KnnMetrics, MetricsLine, StepMetrics } from "./store/metrics.ts";
