@@ -45,10 +45,10 @@ export function profileText({ kernels, times, idleWait, memory, resident }: Meas
     `steps ${times.wall.toFixed(2)} s: kernels ${part(busy)}, copies, gaps and idle device ${
       part(times.wall - busy)
     }`,
-    `host: recording ${part(times.recording)}, waiting for images ${
-      part(times.images)
-    }, waiting for results ${part(times.device)}`,
-    `${formatCount(times.deviceWaits)} waits for results, each ${
+    `host: recording ${part(times.recording)}, compiling kernels ${
+      part(times.compiling)
+    }, waiting for images ${part(times.images)}, waiting for the device ${part(times.device)}`,
+    `${formatCount(times.deviceWaits)} waits for losses, each ${
       (1000 * idleWait).toFixed(1)
     } ms when the device is idle: ${part(times.deviceWaits * idleWait)}`,
     `device memory: ${formatCount(memory.held)} bytes in ${formatCount(memory.buffers)} buffers, ${

@@ -43,6 +43,7 @@ export class PipelineCache {
   readonly #kernels = new Map<string, Kernel>();
   readonly #pending: Promise<GpuError | undefined>[] = [];
   #nextId = 0;
+  #compileSeconds = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -51,6 +52,11 @@ export class PipelineCache {
   /** Number of pipelines compiled so far. */
   get size(): number {
     return this.#kernels.size;
+  }
+
+  /** Seconds that this thread spent on making pipelines. */
+  get compileSeconds(): number {
+    return this.#compileSeconds;
   }
 
   /** Names and constants of the pipelines compiled so far. */
@@ -63,7 +69,9 @@ export class PipelineCache {
     const key = `${name} ${JSON.stringify(constants)}`;
     const known = this.#kernels.get(key);
     if (known) return known;
+    const start = performance.now();
     const kernel = this.#compile(name, constants);
+    this.#compileSeconds += (performance.now() - start) / 1000;
     this.#kernels.set(key, kernel);
     return kernel;
   }

@@ -67,6 +67,7 @@ export class CommandStream {
   #pass: GPUComputePassEncoder | undefined;
   #bindGroups = new Map<string, GPUBindGroup>();
   #dispatches = 0;
+  #submitSeconds = 0;
   /** Set to measure each dispatch with device timestamps. */
   profiler: Profiler | undefined;
 
@@ -88,6 +89,11 @@ export class CommandStream {
   /** Number of dispatches recorded so far. */
   get dispatches(): number {
     return this.#dispatches;
+  }
+
+  /** Seconds spent on handing work over. Mesa's software driver takes no more before it has done the last. */
+  get submitSeconds(): number {
+    return this.#submitSeconds;
   }
 
   /** Records one launch. A grid with an empty dimension is left out. */
@@ -160,7 +166,10 @@ export class CommandStream {
       this.#device.queue.writeBuffer(this.#arenaBuffer, 0, this.#arena, 0, this.#arenaUsed);
       this.#arenaUsed = 0;
     }
-    this.#device.queue.submit([this.#encoder.finish()]);
+    const commands = this.#encoder.finish();
+    const start = performance.now();
+    this.#device.queue.submit([commands]);
+    this.#submitSeconds += (performance.now() - start) / 1000;
     this.#encoder = undefined;
   }
 

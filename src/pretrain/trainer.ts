@@ -157,6 +157,8 @@ export class Trainer {
     const seconds = stopwatch();
     await views.ready();
     this.#times.images += seconds();
+    const compiled = gpu.pipelines.compileSeconds;
+    const submitted = gpu.stream.submitSeconds;
     const epoch = this.#epoch;
     const batch = this.#batch(state.step);
     const passes = state.space.sandwich(new Random(seed, purpose.architecture, state.step), config.sandwich);
@@ -183,7 +185,11 @@ export class Trainer {
       roles: passes.map((pass: SandwichPass) => pass.role),
     });
     this.#images += batch.length;
-    this.#times.recording += seconds();
+    const compiling = gpu.pipelines.compileSeconds - compiled;
+    this.#times.compiling += compiling;
+    const submitting = gpu.stream.submitSeconds - submitted;
+    this.#times.device += submitting;
+    this.#times.recording += seconds() - compiling - submitting;
   }
 
   /** The keys' batch in another order, and where each image is in it; only where batchnorm groups see a difference. */
