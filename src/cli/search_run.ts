@@ -8,8 +8,7 @@ import type { Encoder } from "../nn/encoder.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { chooseBatch } from "../search/batch_size.ts";
 import { openSearchImages, type SearchImages } from "../search/images.ts";
-import { measureLatency } from "../search/latency.ts";
-import { rankCandidates, type Ranking, withTimes } from "../search/ranking.ts";
+import { rankCandidates, type Ranking } from "../search/ranking.ts";
 import {
   differingSetting,
   digest,
@@ -19,19 +18,20 @@ import {
   saveSearch,
   type SearchSettings,
 } from "../search/saved_search.ts";
-import { searchRounds, searchTree } from "../search/search.ts";
+import { searchRounds, type SearchScores, searchTree } from "../search/search.ts";
 import { similarityMetric } from "../search/similarity/metric.ts";
 import { tableBytes } from "../search/sums.ts";
-import { countWork, remainingBlocks } from "../search/tree.ts";
+import { countWork, remainingBlocks, type TreeWork } from "../search/tree.ts";
 import { formatArchitecture } from "../space/architecture.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
-import { formatCount, formatDuration } from "./format.ts";
+import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { Progress } from "./progress.ts";
 import type { Selection } from "./search_candidates.ts";
 import { type FinishedSearch, writeSearchFiles } from "./search_files.ts";
+import { addTimes } from "./search_latency.ts";
 import { fewestImages, type SearchFlags, similarityOf } from "./search_flags.ts";
 
 /** Where a search reads and writes. */
@@ -46,6 +46,11 @@ export interface SearchPaths {
 export type SearchOutcome =
   | { readonly interrupted: false; readonly search: FinishedSearch }
   | { readonly interrupted: true; readonly images: number; readonly seconds: number };
+
+interface Encoders {
+  readonly student: Encoder;
+  readonly teacher: Encoder;
+}
 
 /** One search. */
 export class SearchRun {
@@ -112,39 +117,70 @@ export class SearchRun {
   async #search(
     gpu: Gpu,
     config: Config,
-    { student, teacher }: { student: Encoder; teacher: Encoder },
+    encoders: Encoders,
     images: SearchImages,
     saved: SavedSearch | undefined,
   ): Promise<SearchOutcome> {
-    const flags = this.#flags;
-    const { tree, space } = this.#selection;
+    const { tree, space, groupSize } = this.#selection;
     const { imageSize } = config.data;
-    if (images.count < flags.images) {
+    if (images.count < this.#flags.images) {
       this.#logger.warn(`${images.source} has only ${images.count} images; all of them are used.`);
     }
-    const batch = this.#chooseBatch(gpu, config, student, images);
+    const batch = this.#chooseBatch(gpu, config, encoders.student, images);
     const settings = await this.#settings(gpu, images, batch);
     if (saved) this.#expectSame(saved.settings, settings);
-    const rounds = searchRounds(images.count, batch, flags.batchnorm).length;
-    const work = countWork(space, imageSize, tree);
-    const total = rounds * work.blocks.tree;
-    const remaining = (rounds - (saved?.round ?? 0)) * work.blocks.tree -
-      (saved ? work.blocks.tree - remainingBlocks(tree, saved.slot) : 0);
-    let done = total - remaining;
     this.#logger.info(
       `${formatCount(tree.candidates.length)} architectures on ${
         formatCount(images.count)
       } images in batches of ` +
         `${batch}, ${gpu.facts.description}`,
     );
+    const work = countWork(space, imageSize, tree);
+    const { scores, seconds } = await this.#score(gpu, encoders, {
+      images,
+      batch,
+      imageSize,
+      work,
+      settings,
+      saved,
+    });
+    if (!scores) return { interrupted: true, images: images.count, seconds };
+    if (this.#flags.profile) await this.#printProfile(gpu, seconds);
+    const names = tree.places.map(({ name }) => name);
+    const ranked = rankCandidates(space, tree.candidates, names, scores, { groupSize, imageSize });
+    const ranking = await this.#measure(encoders.student, images, batch, ranked);
+    const search = await this.#describe(gpu, { images, batch, imageSize, work, seconds, ranking });
+    await writeSearchFiles(this.#paths.out, search);
+    await Deno.remove(this.#savedPath);
+    return { interrupted: false, search };
+  }
+
+  /** The walk over all candidates, with its progress. */
+  async #score(
+    gpu: Gpu,
+    encoders: Encoders,
+    { images, batch, imageSize, work, settings, saved }: {
+      images: SearchImages;
+      batch: number;
+      imageSize: number;
+      work: TreeWork;
+      settings: SearchSettings;
+      saved: SavedSearch | undefined;
+    },
+  ): Promise<{ scores: SearchScores["scores"]; seconds: number }> {
+    const flags = this.#flags;
+    const { tree } = this.#selection;
+    const { tree: blocks } = work.blocks;
+    const rounds = searchRounds(images.count, batch, flags.batchnorm).length;
+    const total = rounds * blocks;
+    let done = saved ? (saved.round + 1) * blocks - remainingBlocks(tree, saved.slot) : 0;
     const progress = new Progress({ logger: this.#logger, label: "search", total, unit: "blocks", done });
     if (flags.profile) gpu.profile();
     const started = performance.now();
     const seconds = () => (saved?.seconds ?? 0) + (performance.now() - started) / 1000;
     const { scores } = await searchTree({
       gpu,
-      student,
-      teacher,
+      ...encoders,
       tree,
       metric: similarityMetric(gpu, similarityOf(flags)),
       mode: flags.batchnorm,
@@ -159,52 +195,51 @@ export class SearchRun {
         saveSearch(this.#savedPath, { settings, ...position, seconds: seconds(), sums }),
     });
     progress.finish();
-    const searchSeconds = seconds();
     if (!scores) {
       this.#logger.info(
         `Stopped at ${Math.floor(100 * done / total)} %. Continue with the same command and --resume.`,
       );
-      return { interrupted: true, images: images.count, seconds: searchSeconds };
     }
-    if (flags.profile) await this.#printProfile(gpu, searchSeconds);
-    const ranking = await this.#measure(
-      student,
-      images,
-      batch,
-      rankCandidates(space, tree.candidates, tree.places.map(({ name }) => name), scores, {
-        groupSize: this.#selection.groupSize,
-        imageSize,
-      }),
-    );
+    return { scores, seconds: seconds() };
+  }
+
+  async #describe(
+    gpu: Gpu,
+    { images, batch, imageSize, work, seconds, ranking }: {
+      images: SearchImages;
+      batch: number;
+      imageSize: number;
+      work: TreeWork;
+      seconds: number;
+      ranking: Ranking;
+    },
+  ): Promise<FinishedSearch> {
+    const { batchnorm, task } = this.#flags;
+    const { tree, groupSize, seed } = this.#selection;
+    const { metric, ...metricSettings } = similarityOf(this.#flags);
     const batches = Math.ceil(images.count / batch);
-    const passes = flags.batchnorm === "recalibrated" ? 2 * batches : batches;
-    const { metric, ...metricSettings } = similarityOf(flags);
-    const search: FinishedSearch = {
+    const passes = batchnorm === "recalibrated" ? 2 * batches : batches;
+    const { blocks, macs } = work;
+    return {
       run: this.#paths.run,
       step: Number((await readSafetensorsHeader(this.#paths.checkpoint)).metadata.step),
       device: gpu.facts.description,
       data: images.source,
       images: images.count,
       batch,
-      batchnorm: flags.batchnorm,
+      batchnorm,
       imageSize,
-      task: flags.task,
+      task,
       metric,
       metricSettings,
       stages: tree.places.map(({ name }) => name),
-      groupSize: this.#selection.groupSize,
-      seed: this.#selection.seed,
-      seconds: Number(searchSeconds.toFixed(2)),
-      blockEvaluations: {
-        done: passes * work.blocks.tree,
-        saved: passes * (work.blocks.alone - work.blocks.tree),
-      },
-      macsPerImage: { done: work.macs.tree, saved: work.macs.alone - work.macs.tree },
+      groupSize,
+      seed,
+      seconds: Number(seconds.toFixed(2)),
+      blockEvaluations: { done: passes * blocks.tree, saved: passes * (blocks.alone - blocks.tree) },
+      macsPerImage: { done: macs.tree, saved: macs.alone - macs.tree },
       ranking,
     };
-    await writeSearchFiles(this.#paths.out, search);
-    await Deno.remove(this.#savedPath);
-    return { interrupted: false, search };
   }
 
   #chooseBatch(gpu: Gpu, config: Config, encoder: Encoder, images: SearchImages): number {
@@ -271,30 +306,16 @@ export class SearchRun {
   async #measure(student: Encoder, images: SearchImages, batch: number, ranking: Ranking): Promise<Ranking> {
     const { measure, measureBest } = this.#flags;
     if (!measure && measureBest === undefined) return ranking;
-    const { space, groupSize } = this.#selection;
-    const places = new Map<number, number>();
-    const chosen = ranking.candidates.filter(({ macs }) => {
-      const group = Math.floor(macs / groupSize);
-      const place = 1 + (places.get(group) ?? 0);
-      places.set(group, place);
-      return place <= (measureBest ?? Infinity);
-    });
     const input = await images.load(0, batch);
-    const progress = new Progress({
+    const request = {
+      best: measureBest ?? Infinity,
+      images: input,
       logger: this.#logger,
-      label: "measure",
-      total: chosen.length,
-      unit: "architectures",
-    });
-    const times = new Map<string, number>();
-    for (const { arch } of chosen) {
-      if (this.#signal.aborted) break;
-      times.set(arch, Number((await measureLatency(student, space.resolve(arch), input)).toPrecision(4)));
-      progress.update(times.size);
-    }
-    progress.finish();
+      signal: this.#signal,
+    };
+    const timed = await addTimes(student, ranking, request);
     input.release();
-    return withTimes(ranking, times);
+    return timed;
   }
 
   async #printProfile(gpu: Gpu, seconds: number): Promise<void> {
@@ -308,7 +329,7 @@ export class SearchRun {
     const { peak } = gpu.pool.use;
     this.#logger.info(formatProfile(times));
     this.#logger.info(
-      `kernels ${formatDuration(busy)} of ${formatDuration(seconds)} wall time; comparing features ` +
+      `kernels ${busy.toFixed(2)} s of ${seconds.toFixed(2)} s wall time; comparing features ` +
         `${(100 * comparing / busy).toFixed(1)} % of the kernels' time; device memory ${
           formatCount(peak)
         } bytes at most`,

@@ -1,52 +1,16 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { executeCommand } from "../../src/cli/command.ts";
-import { Logger } from "../../src/cli/logger.ts";
+import sharp from "sharp";
 import { searchCommand } from "../../src/cli/search.ts";
-import { parseConfig } from "../../src/config/load.ts";
 import { readBestPerGroup } from "../../src/extract/ranking_file.ts";
-import { Gpu } from "../../src/gpu/device.ts";
-import { saveCheckpoint } from "../../src/pretrain/checkpoint.ts";
-import { PretrainState } from "../../src/pretrain/state.ts";
 import { formatArchitecture } from "../../src/space/architecture.ts";
 import { SearchSpace } from "../../src/space/search_space.ts";
-import { RunFolder } from "../../src/store/run_folder.ts";
 import { writeSafetensors } from "../../src/store/safetensors.ts";
 import { basicSpace } from "../extract/encoders.ts";
 import { randomValues } from "../helpers.ts";
-import { withFolder } from "../store/with_folder.ts";
+import { cliTest, createRun, runInProcess } from "./run_command.ts";
 
-const config = parseConfig({
-  space: { ...basicSpace, named: { inner: "8-8.6.16-1.2.1" } },
-  data: { source: "synthetic:40", heldOut: 8, imageSize: 16 },
-  head: { hidden: 8, dimension: 8 },
-  initialisation: { lastBatchnorm: 1 },
-  moco: { queue: 16 },
-  training: { batch: 8, seed: 3 },
-}, "test");
-const space = new SearchSpace(config.space);
-
-/** Makes a run with an untrained checkpoint. */
-async function createRun(path: string): Promise<RunFolder> {
-  const run = await RunFolder.create(path, config, "0.0.0");
-  using gpu = await Gpu.open();
-  const state = new PretrainState(gpu, config);
-  state.initialise();
-  await saveCheckpoint(state, 0, run.lastCheckpointPath);
-  return run;
-}
-
-async function search(...args: string[]) {
-  let out = "", err = "";
-  const logger = new Logger({ write: (text) => void (err += text), isTerminal: false, columns: () => 80 });
-  const status = await executeCommand(searchCommand, args, { logger, print: (text) => void (out += text) });
-  return { status, out, err };
-}
-
-function cliTest(name: string, body: (folder: string) => Promise<void>): void {
-  // The device's timers and callbacks outlive a test by a moment.
-  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: () => withFolder(body) });
-}
-
+const space = new SearchSpace(basicSpace);
+const search = (...args: string[]) => runInProcess(searchCommand, args);
 const small = ["--images", "16", "--batch", "8"];
 
 cliTest("search ranks a whole space and writes its files", async (folder) => {
@@ -182,4 +146,67 @@ cliTest("search refuses what it cannot do, with the reason", async (folder) => {
   await refused(1, "is not a checkpoint", ...at);
   await Deno.remove(run.lastCheckpointPath);
   await refused(1, "last.safetensors", ...at);
+});
+
+/** Runs the command as a process of its own and interrupts it once it reports progress. */
+async function interrupt(...args: string[]): Promise<{ code: number; err: string }> {
+  const process = new Deno.Command("deno", {
+    args: [
+      ...["run", "--no-prompt", "--allow-read", "--allow-write"],
+      ...["--allow-env=SCION_DEBUG,XDG_RUNTIME_DIR,DENO_WEBGPU_BACKEND", "src/cli/search.ts", ...args],
+    ],
+    cwd: new URL("../../", import.meta.url),
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const reader = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  let err = "";
+  let sent = false;
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    err += part.value;
+    if (sent || !err.includes("blocks)")) continue;
+    process.kill("SIGINT");
+    sent = true;
+  }
+  return { code: (await process.status).code, err };
+}
+
+cliTest("an interrupted search says how to go on, and ends with the same ranking", async (folder) => {
+  await createRun(`${folder}/run`);
+  const args = ["--run", `${folder}/run`, "--data", "synthetic:800", "--images", "800", "--batch", "4"];
+  args.push("--arch", "min", "--arch", "inner", "--arch", "max");
+  const out = ["--out", `${folder}/interrupted`];
+  const { code, err } = await interrupt(...args, ...out);
+  assertEquals(code, 130, err);
+  assertStringIncludes(err, "Continue with the same command and --resume");
+
+  const again = await search(...args, ...out);
+  assertEquals(again.status, 2);
+  assertStringIncludes(again.err, "holds an interrupted search. Continue it with --resume");
+  const other = await search(...args, ...out, "--resume", "--metric", "cka");
+  assertEquals(other.status, 2);
+  assertStringIncludes(other.err, 'has another metric ({"metric":"cosine"})');
+
+  const resumed = await search(...args, ...out, "--resume");
+  assertEquals(resumed.status, 0, resumed.err);
+  assertEquals((await search(...args, "--out", `${folder}/whole`)).status, 0);
+  const ranking = async (name: string) =>
+    JSON.parse(await Deno.readTextFile(`${folder}/${name}/ranking.json`)).ranking;
+  assertEquals(await ranking("interrupted"), await ranking("whole"));
+  assertEquals((await search(...args, ...out, "--resume")).status, 2, "nothing is left to continue");
+});
+
+cliTest("images smaller than the network's are enlarged, and it is said", async (folder) => {
+  await createRun(`${folder}/run`);
+  await Deno.mkdir(`${folder}/photos`);
+  for (let index = 0; index < 4; index++) {
+    const background = { r: 60 * index, g: 90, b: 200 - 40 * index };
+    const image = sharp({ create: { width: 10, height: 9, channels: 3, background } });
+    await image.png().toFile(`${folder}/photos/${index}.png`);
+  }
+  const args = ["--run", `${folder}/run`, "--arch", "max", "--data", `folder:${folder}/photos`];
+  const { status, err } = await search(...args);
+  assertEquals(status, 0, err);
+  assertStringIncludes(err, "has images of 10 x 9 pixels; the run's are 16 x 16");
+  assertStringIncludes(err, "has only 4 images; all of them are used");
 });
