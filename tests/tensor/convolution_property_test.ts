@@ -1,7 +1,10 @@
 /** Convolutions of random shapes against plain loops in float64, and the adjoint identity, for each kernel variant. */
 import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { assertClose, gpuTest, randomStreams } from "../helpers.ts";
+import { linear } from "../../src/tensor/ops/linear.ts";
+import { Tape } from "../../src/tensor/tape.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import { assertClose, gpuTest, parameter, randomStreams, randomValues } from "../helpers.ts";
 import { drawPair, fill, type Filled, layer, run } from "./convolution_cases.ts";
 import {
   convolution,
@@ -71,6 +74,54 @@ gpuTest("convolutions of random shapes, in the variants for other devices", asyn
   assertEquals(variants(gpu, "convolution_pointwise", "SUBGROUP"), ["false"]);
   assertEquals(variants(gpu, "convolution_weight_gradient", "SUBGROUP", "WORKGROUP"), ["false 64"]);
 }, { software: false, subgroupLanes: 0 });
+
+/** Few shapes that together reach every kernel, over more than one tile and more than one chunk of the largest tiles. */
+const odd = [
+  layer(1, 1, 3, 5),
+  layer(1, 20, 17, 12),
+  layer(1, 24, 35, 1, { images: 133 }),
+  layer(3, 17, 5, 16),
+  layer(3, 5, 130, 9),
+  layer(3, 17, 35, 7, { stride: 2, images: 3 }),
+  layer(3, 20, 17, 7, { dilation: 2, paddingY: 2, paddingX: 1 }),
+  layer(7, 3, 17, 12, { stride: 2 }),
+];
+
+/** A linear layer with bias, 20 features to 35, of 70 images. */
+async function compareLinear(gpu: Gpu): Promise<void> {
+  const [images, features, outputs] = [70, 20, 35];
+  const [input, weight, bias] = [images * features, outputs * features, outputs].map(randomValues);
+  const output = linear(
+    new Tape(gpu, false),
+    Tensor.from(gpu, input, [images, features]),
+    parameter(gpu, "weight", { data: weight, shape: [outputs, features] }),
+    parameter(gpu, "bias", { data: bias, shape: [outputs] }),
+  );
+  const expected = Float64Array.from({ length: images * outputs }, (_, at) => {
+    const row = Math.floor(at / outputs) * features, column = at % outputs * features;
+    let sum = bias[at % outputs];
+    for (let i = 0; i < features; i++) sum += input[row + i] * weight[column + i];
+    return sum;
+  });
+  assertClose(await output.read(), expected, 1e-5, "linear layer");
+}
+
+for (const assumed of [undefined, { software: false, subgroupLanes: 0 }] as const) {
+  const where = assumed ? "other devices" : "this device";
+  gpuTest(`convolutions in every variant of ${where}`, async (gpu) => {
+    for (let trial = 0; trial === 0 || trial < gpu.tuning.mostVariants; trial++) {
+      gpu.tuning.trial = trial;
+      for (const [index, one] of odd.entries()) await compare(gpu, [one, one], 50 * index);
+      await compareLinear(gpu);
+    }
+    const tiles = assumed ? ["4 4", "4 8", "8 4", "8 8"] : ["8 8"];
+    if (!assumed && !gpu.facts.software) return;
+    const sides = ["false", "true"].flatMap((fastest) => tiles.map((tile) => `${fastest} ${tile}`));
+    assertEquals(variants(gpu, "convolution_tiled", "OUTPUT_FASTEST", "TILE", "PIXELS"), sides);
+    assertEquals(variants(gpu, "convolution_tiled", "BIAS"), ["false", "true"]);
+    assertEquals(variants(gpu, "convolution_weight_gradient_tiled", "TILE", "ACROSS"), tiles);
+  }, assumed);
+}
 
 /** Layers of a network's size, where sums are long and split; too many products for the plain loops. */
 const layers: [name: string, one: ConvolutionCase][] = [

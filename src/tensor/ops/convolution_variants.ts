@@ -5,11 +5,15 @@
 import type { AdapterFacts } from "../../gpu/device.ts";
 import type { KernelVariant } from "../../gpu/tuning.ts";
 import type { ConvolutionParams, ConvolutionShape } from "./convolution_geometry.ts";
+import { tiledConvolutions, tiledWeightGradients, withTiled } from "./convolution_tiles.ts";
 
 /** Positions of a row, or rows of a matrix, that an invocation of the register kernels may own. */
 const blocks = [8, 4];
 
-/** Variants of `convolution`, `convolution_pointwise`, `convolution_rows` and `matrix_product` for one launch. */
+/**
+ * Variants for one launch: of `convolution`, `convolution_pointwise`, `convolution_rows` or `matrix_product`, which keep
+ * to registers, and of `convolution_tiled`.
+ */
 export function convolutionVariants(
   facts: AdapterFacts,
   params: ConvolutionParams,
@@ -66,7 +70,8 @@ export function convolutionVariants(
   const wantedBlock = !subgroup || pixels < 512 ? 4 : 8;
   const rank = ({ kernel, constants }: KernelVariant) =>
     2 * Number(kernel === "convolution") + Number(constants.PIXELS !== wantedBlock);
-  return variants.sort((a, b) => rank(a) - rank(b));
+  variants.sort((a, b) => rank(a) - rank(b));
+  return withTiled(facts, variants, tiledConvolutions(params, bias));
 }
 
 /** Images of one pixel, whose channels can be loaded four at a time. */
@@ -101,7 +106,7 @@ function hasWholeRows(params: ConvolutionParams, block: number): boolean {
     params.inBase % 4 === 0;
 }
 
-/** Variants of the weight gradient's kernels for one launch; the z of their grids is the launch's number of splits. */
+/** Variants of the weight gradient's kernels for one launch; the launch puts its number of splits into their grids' z. */
 export function weightGradientVariants(facts: AdapterFacts, shape: ConvolutionShape): KernelVariant[] {
   const subgroup = facts.subgroupLanes === 8;
   const workgroup = facts.software ? 8 : 64;
@@ -124,5 +129,6 @@ export function weightGradientVariants(facts: AdapterFacts, shape: ConvolutionSh
     const [sums, loads] = windowed ? [kernelX, Math.min(kernelX, stride)] : [1, 1];
     return grid[0] * (tile * across * sums + 8 * (loads * across + tile / 8) + tile);
   };
-  return variants.sort((a, b) => cost(a) - cost(b));
+  variants.sort((a, b) => cost(a) - cost(b));
+  return withTiled(facts, variants, tiledWeightGradients(shape));
 }
