@@ -90,7 +90,7 @@ export async function loadCheckpoint(path: string, state: PretrainState): Promis
   const { data } = await file.readExpected("queue_pointer", "I32", [1]);
   state.queuePointer = data[0];
   state.step = Number(file.metadata.step);
-  // Absent from checkpoints that were written before it existed; those are at the end of an interval or begin a new one.
+  // Older checkpoints have none: the next metrics line is of the steps since the checkpoint.
   if (file.metadata.losses !== undefined) state.losses.restore(JSON.parse(file.metadata.losses));
 }
 

@@ -76,7 +76,7 @@ function embed(
 
 /**
  * The keys of a step: one set at the largest architecture; or, with the naive teacher, one for each pass. Then too only
- * the first pass's keys, which are the largest architecture's, join the queue.
+ * the first pass's keys join the queue: the largest architecture's, unless the sandwich leaves it out.
  */
 class KeyCache {
   readonly #sets: { architecture: Architecture; keys: Tensor }[] = [];
