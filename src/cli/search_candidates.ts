@@ -2,13 +2,14 @@
 import type { Config } from "../config/schema.ts";
 import { type CandidateChoice, chooseCandidates } from "../search/candidates.ts";
 import { choosePlaces, type Place } from "../search/places.ts";
+import type { SimilarityOptions } from "../search/similarity/metric.ts";
 import { buildTree, type PrefixTree } from "../search/tree.ts";
 import { type Architecture, formatArchitecture } from "../space/architecture.ts";
 import { roundGroupSize } from "../space/cost.ts";
 import { SearchSpace } from "../space/search_space.ts";
 import { formatCount, formatRoundQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
-import { filterOf, metricOf, perGroupOf, type SearchFlags } from "./search_flags.ts";
+import { filterOf, metricOf, perGroupOf, type SearchFlags, similarityOf } from "./search_flags.ts";
 
 /** Small groups that are named one by one. */
 const listedGroups = 6;
@@ -17,6 +18,7 @@ const listedGroups = 6;
 export interface Selection {
   readonly space: SearchSpace;
   readonly places: readonly Place[];
+  readonly similarity: SimilarityOptions;
   readonly tree: PrefixTree;
   /** MACs of a group. */
   readonly groupSize: number;
@@ -40,7 +42,14 @@ export function selectCandidates(flags: SearchFlags, config: Config, logger: Log
     choice.candidates.forEach(add);
   }
   flags.arch.forEach((text) => add(space.resolve(text)));
-  return { space, places, tree: buildTree([...chosen.values()], places), groupSize, seed };
+  return {
+    space,
+    places,
+    similarity: similarityOf(flags, space, imageSize),
+    tree: buildTree([...chosen.values()], places),
+    groupSize,
+    seed,
+  };
 }
 
 function describeChoice(

@@ -5,14 +5,15 @@ import { defaultMetric, metrics, tasks } from "../search/places.ts";
 import { batchnormModes } from "../search/runner.ts";
 import { fewestSamples } from "../search/similarity/cka.ts";
 import type { SimilarityOptions } from "../search/similarity/metric.ts";
+import { featureSides } from "../space/cost.ts";
 import type { SearchSpace } from "../space/search_space.ts";
 import { configFlags } from "./config_flags.ts";
 import { type Flags, type FlagValues, parseQuantity } from "./flags.ts";
 
 const ckaSamples = ["images", "positions", "all-positions"] as const;
 const defaultPerGroup = 100;
-/** As many as the last map of a ResNet has at 224 x 224. */
-const defaultPositions = 49;
+/** The fewest positions of a map that are compared by default. */
+const fewestPositions = 16;
 
 export const searchFlags = {
   run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
@@ -52,8 +53,9 @@ export const searchFlags = {
     type: "integer",
     placeholder: "N",
     minimum: 1,
-    default: defaultPositions,
-    description: "Positions of a map that are compared, at most, on a regular grid",
+    description:
+      "Positions of a map that are compared, at most, on a regular grid (default: as many as the last " +
+      `stage's map has, at least ${fewestPositions})`,
   },
   images: { type: "integer", placeholder: "N", minimum: 2, default: 256, description: "Number of images" },
   batch: {
@@ -197,12 +199,14 @@ export function fewestImages(flags: SearchFlags): number {
   return overImages ? fewestSamples.debiased : 2;
 }
 
-/** The metric with its settings. */
-export function similarityOf(flags: SearchFlags): SimilarityOptions {
+/** The metric with its settings, for networks that see images of this size. */
+export function similarityOf(flags: SearchFlags, space: SearchSpace, imageSize: number): SimilarityOptions {
   const metric = metricOf(flags);
+  const positions = flags.positions ?? Math.max(fewestPositions, featureSides(space, imageSize).at(-1)! ** 2);
   if (metric === "cosine") return { metric };
-  if (metric === "affinity") return { metric, positions: flags.positions };
-  return { metric, samples: flags.ckaSamples ?? "images", positions: flags.positions };
+  if (metric === "affinity") return { metric, positions };
+  const samples = flags.ckaSamples ?? "images";
+  return samples === "images" ? { metric, samples } : { metric, samples, positions };
 }
 
 /** Random architectures of each group, or undefined where all or only named ones are ranked. */

@@ -32,7 +32,7 @@ import { Progress } from "./progress.ts";
 import type { Selection } from "./search_candidates.ts";
 import { type FinishedSearch, writeSearchFiles } from "./search_files.ts";
 import { addTimes } from "./search_latency.ts";
-import { fewestImages, type SearchFlags, similarityOf } from "./search_flags.ts";
+import { fewestImages, type SearchFlags } from "./search_flags.ts";
 
 /** Where a search reads and writes. */
 export interface SearchPaths {
@@ -182,7 +182,7 @@ export class SearchRun {
       gpu,
       ...encoders,
       tree,
-      metric: similarityMetric(gpu, similarityOf(flags)),
+      metric: similarityMetric(gpu, this.#selection.similarity),
       mode: flags.batchnorm,
       images: images.count,
       batch,
@@ -216,7 +216,7 @@ export class SearchRun {
   ): Promise<FinishedSearch> {
     const { batchnorm, task } = this.#flags;
     const { tree, groupSize, seed } = this.#selection;
-    const { metric, ...metricSettings } = similarityOf(this.#flags);
+    const { metric, ...metricSettings } = this.#selection.similarity;
     const batches = Math.ceil(images.count / batch);
     const passes = batchnorm === "recalibrated" ? 2 * batches : batches;
     const { blocks, macs } = work;
@@ -244,13 +244,13 @@ export class SearchRun {
 
   #chooseBatch(gpu: Gpu, config: Config, encoder: Encoder, images: SearchImages): number {
     const flags = this.#flags;
-    const { space, places, tree } = this.#selection;
+    const { space, places, similarity, tree } = this.#selection;
     const batch = chooseBatch(
       {
         space,
         imageSize: config.data.imageSize,
         places,
-        similarity: similarityOf(flags),
+        similarity,
         mode: flags.batchnorm,
       },
       {
@@ -285,7 +285,7 @@ export class SearchRun {
       batch: String(batch),
       seed: String(seed),
       task: flags.task,
-      metric: JSON.stringify(similarityOf(flags)),
+      metric: JSON.stringify(this.#selection.similarity),
       stages: tree.places.map(({ name }) => name).join(","),
       batchnorm: flags.batchnorm,
       architectures: `${tree.candidates.length}, ${await digest(
