@@ -70,7 +70,8 @@ export const searchFlags = {
     choices: batchnormModes,
     default: "batch",
     description:
-      "Statistics of batchnorm: those of each batch, or recalibrated on all images (twice the work)",
+      "Statistics of batchnorm: those of each batch, or recalibrated on all images (twice the work, and the maps of all " +
+      "images in memory)",
   },
   all: { type: "boolean", description: "Rank every architecture" },
   perGroup: {

@@ -41,25 +41,27 @@ export function walkMemory(question: MemoryQuestion, batch: number, images: numb
   const { max, definition, expansion } = space;
   const sides = featureSides(space, imageSize);
   const map = (channels: number, side: number) => 4 * batch * channels * side ** 2;
-  const stemSide = definition.stem.kind === "7x7" ? Math.floor((imageSize - 1) / 2) + 1 : imageSize;
+  // Recalibration keeps a map in training and one in evaluation of each batch, and both of a block's output meanwhile.
+  const recalibrated = mode === "recalibrated";
+  const batches = recalibrated ? images / batch : 1;
+  const copies = recalibrated ? 2 * batches : 1;
+
   const input = map(3, imageSize);
+  const stemSide = definition.stem.kind === "7x7" ? strided(imageSize) : imageSize;
   const stem = map(max.stem, stemSide);
-  // Convolved, normalised, and the pooled output where there is a pool.
-  let working = 3 * stem;
-  let largest = Math.max(input, stem);
   let levels = map(max.stem, sides[0]);
+  let largest = Math.max(input, stem);
+  // Convolved, normalised, and the level where there is a pool.
+  let running = 2 * stem + copies * levels;
   const stages = 1 + Math.max(...places.map(({ stage }) => stage));
-  const kept: number[] = [levels];
   for (let stage = 0; stage < stages; stage++) {
-    const width = max.widths[stage];
-    const output = map(width * expansion, sides[stage + 1]);
-    const inner = map(width, sides[stage]);
-    // Within a block: shortcut, inner maps, and the output before and after batchnorm, beside the block's input.
-    const block = 5 * output + 3 * inner;
+    const output = map(max.widths[stage] * expansion, sides[stage + 1]);
+    // A bottleneck's stride comes after its first convolution.
+    const inner = map(max.widths[stage], sides[expansion === 4 ? stage : stage + 1]);
     largest = Math.max(largest, output, inner);
-    working = Math.max(working, block);
-    kept.push(output);
     levels += output;
+    // In a block: the shortcut, two inner maps, the output before and after batchnorm; its input is a level.
+    running = Math.max(running, copies * (levels + (recalibrated ? output : 0)) + 3 * output + 2 * inner);
   }
   let prepared = 0;
   let scoring = 0;
@@ -69,13 +71,14 @@ export function walkMemory(question: MemoryQuestion, batch: number, images: numb
     scoring = Math.max(scoring, bytes.working);
     largest = Math.max(largest, bytes.largest);
   }
-  const recalibrated = mode === "recalibrated";
-  const batches = recalibrated ? images / batch : 1;
-  // A recalibrated level has a map in training and one in evaluation, and its input until all batches are through.
-  const levelBytes = recalibrated ? 2 * (levels + Math.max(...kept)) : levels;
-  const pixels = 2 * input;
-  const total = batches * (input + levelBytes + prepared) + pixels + working + scoring;
+  // The images of a batch are uploaded as pixels before they are normalised.
+  const total = batches * (input + prepared) + 2 * input + Math.max(running, copies * levels + scoring);
   return { total: Math.ceil(classRounding * total), largest };
+}
+
+/** Side of a map after a convolution of stride 2. */
+function strided(side: number): number {
+  return Math.floor((side - 1) / 2) + 1;
 }
 
 /** The teacher's side of a place, and what one comparison needs meanwhile. See affinity.ts and cka.ts. */
