@@ -23,6 +23,7 @@ export const purpose = {
   candidates: 9,
   test: 10,
   calibration: 11,
+  tuning: 12,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

@@ -23,12 +23,32 @@ export function shapeBucket(fixed: string, sizes: readonly number[]): string {
   return `${fixed} ${sizes.map((size) => 2 ** Math.ceil(Math.log2(Math.max(1, size)))).join(" ")}`;
 }
 
+/** What the profiler counts a launch of a variant under during trials: bucket and name. */
+export interface VariantTag {
+  readonly bucket: string;
+  readonly name: string;
+}
+
+const separator = "\n";
+
+/** A tag as one text. */
+function writeTag({ bucket, name }: VariantTag): string {
+  return bucket + separator + name;
+}
+
+/** The tag that {@linkcode Tuning.choose} gave; undefined for any other text. */
+export function readTag(text: string): VariantTag | undefined {
+  const [bucket, name] = text.split(separator);
+  return name === undefined ? undefined : { bucket, name };
+}
+
 /** The choices of one device. */
 export class Tuning {
   #choices: ReadonlyMap<string, string> = new Map();
-  /** While measuring: every launch takes this variant of its list, counted round and round. */
   #trial: number | undefined;
   #mostVariants = 0;
+  readonly #defaults = new Map<string, string>();
+  readonly #dropped = new Set<string>();
 
   /** Names of the chosen variants by bucket. */
   get choices(): ReadonlyMap<string, string> {
@@ -40,14 +60,28 @@ export class Tuning {
     this.#choices = choices;
   }
 
-  /** Makes all launches take variant `trial` of their lists; undefined ends that. */
+  /**
+   * Makes every launch without a choice take variant `trial` of its list, counted round and round; undefined ends that.
+   * Trial 0, the default, begins a round.
+   */
   set trial(trial: number | undefined) {
     this.#trial = trial;
+    if (trial === 0) this.#mostVariants = 0;
   }
 
-  /** Length of the longest list that was chosen from during trials. */
+  /** Length of the longest list that was chosen from in this round of trials. */
   get mostVariants(): number {
     return this.#mostVariants;
+  }
+
+  /** Names of the default variants of the buckets that were met in trials. */
+  get defaults(): ReadonlyMap<string, string> {
+    return this.#defaults;
+  }
+
+  /** Leaves a variant out of further trials. The default of a launch stays. */
+  drop(tag: VariantTag): void {
+    this.#dropped.add(writeTag(tag));
   }
 
   /**
@@ -61,39 +95,19 @@ export class Tuning {
     bucket: () => string,
     variants: readonly KernelVariant[],
   ): { variant: KernelVariant; tag: string | undefined } {
-    if (this.#trial !== undefined) {
-      this.#mostVariants = Math.max(this.#mostVariants, variants.length);
-      const variant = variants[this.#trial % variants.length];
-      return { variant, tag: `${bucket()}\n${variantName(variant)}` };
+    const [standard] = variants;
+    if (this.#trial === undefined && this.#choices.size === 0) return { variant: standard, tag: undefined };
+    const named = bucket();
+    const chosen = this.#choices.get(named);
+    if (this.#trial === undefined || chosen !== undefined) {
+      const found = variants.find((variant) => variantName(variant) === chosen);
+      return { variant: found ?? standard, tag: undefined };
     }
-    if (this.#choices.size === 0) return { variant: variants[0], tag: undefined };
-    const chosen = this.#choices.get(bucket());
-    const found = chosen === undefined
-      ? undefined
-      : variants.find((variant) => variantName(variant) === chosen);
-    return { variant: found ?? variants[0], tag: undefined };
+    if (!this.#defaults.has(named)) this.#defaults.set(named, variantName(standard));
+    const tagOf = (variant: KernelVariant) => writeTag({ bucket: named, name: variantName(variant) });
+    const open = variants.filter((variant) => variant === standard || !this.#dropped.has(tagOf(variant)));
+    this.#mostVariants = Math.max(this.#mostVariants, open.length);
+    const variant = open[this.#trial % open.length];
+    return { variant, tag: tagOf(variant) };
   }
-}
-
-/** Speed of a tagged variant: operations a second over all its launches. */
-export interface TrialTime {
-  readonly tag: string;
-  readonly flops: number;
-  readonly seconds: number;
-}
-
-/** For each bucket the variant with the most operations a second, and how much it gains over the slowest tried. */
-export function bestVariants(times: readonly TrialTime[]): Map<string, { name: string; gain: number }> {
-  const best = new Map<string, { name: string; rate: number; least: number }>();
-  for (const { tag, flops, seconds } of times) {
-    const [bucket, name] = tag.split("\n");
-    const rate = flops / seconds;
-    const known = best.get(bucket);
-    if (!known) best.set(bucket, { name, rate, least: rate });
-    else {
-      known.least = Math.min(known.least, rate);
-      if (rate > known.rate) Object.assign(known, { name, rate });
-    }
-  }
-  return new Map([...best].map(([bucket, { name, rate, least }]) => [bucket, { name, gain: rate / least }]));
 }

@@ -29,11 +29,12 @@ export function launchConvolution(
   splitChannels(params, loopIterations).forEach((part, index) => {
     const partBias = index === 0 ? bias : undefined;
     const { variant, tag } = gpu.tuning.choose(
-      () =>
-        shapeBucket(
-          `convolution ${part.tapsY}x${part.tapsX}/${part.inStride}:${part.outColumn}`,
-          [part.inChannels, part.outChannels, pixels, part.outWidth],
-        ),
+      () => shapeBucket(describeKind(part, partBias !== undefined), [
+        part.inChannels,
+        part.outChannels,
+        pixels,
+        part.outWidth,
+      ]),
       convolutionVariants(gpu.facts, part, partBias !== undefined),
     );
     gpu.stream.dispatch({
@@ -43,6 +44,17 @@ export function launchConvolution(
       work: { flops: 2 * pixels * params.outChannels * part.inChannels * taps, tag },
     });
   });
+}
+
+/** What decides about the variants of a launch beside sizes, e.g. `convolution 3x3/1`. */
+function describeKind(params: ConvolutionParams, bias: boolean): string {
+  const { tapsY, tapsX, inStride, outColumn, weightOut, weightIn } = params;
+  return [
+    `convolution ${tapsY}x${tapsX}/${inStride}`,
+    ...(weightOut < weightIn ? ["transposed"] : []),
+    ...(outColumn > 1 ? ["scattered"] : []),
+    ...(bias ? ["with bias"] : []),
+  ].join(" ");
 }
 
 /** Adds the gradient of the weights to the leading slice of `gradient`, which is stored like the weights. */
@@ -91,7 +103,8 @@ export function launchWeightGradient(
       storedRow: shape.storedInChannels * taps,
     },
     grid: linearGrid(shape.outChannels * depth, 64),
-    work: { bytes: 4 * (partial.length + 2 * shape.outChannels * depth) },
+    // Part of the variant's cost: it decides about the number of splits.
+    work: { bytes: 4 * (partial.length + 2 * shape.outChannels * depth), tag },
   });
   partial.release();
 }

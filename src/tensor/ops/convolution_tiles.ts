@@ -80,21 +80,17 @@ export function tiledWeightGradients(shape: ConvolutionShape): Expected[] {
 
 /**
  * One list of the variants of a launch, the default first. A software driver suspends every lane at a barrier and
- * reaches a fifth of the register kernels' speed: there the largest tile, which has the fewest barriers, is listed last.
+ * reaches a fifth of the register kernels' speed: there only a tile that the launch fills is listed, and last.
  */
 export function withTiled(
   { software }: AdapterFacts,
   registers: readonly KernelVariant[],
   tiled: readonly Expected[],
 ): KernelVariant[] {
-  const possible = tiled.filter(({ variant }) => variant.grid.every((size) => size <= gridLimit));
-  if (software) return [...registers, ...possible.slice(0, 1).map(({ variant }) => variant)];
-  possible.sort((a, b) => b.share - a.share);
-  const better = possible.filter(({ share }) => share > registerReach);
-  const others = possible.slice(better.length);
-  return [
-    ...better.map(({ variant }) => variant),
-    ...registers,
-    ...others.map(({ variant }) => variant),
-  ];
+  const possible = tiled.filter(({ variant }) => variant.grid.every((size) => size <= gridLimit))
+    .sort((a, b) => b.share - a.share);
+  const better = possible.filter(({ share }) => share > registerReach).map(({ variant }) => variant);
+  if (software) return [...registers, ...better.slice(0, 1)];
+  const others = possible.slice(better.length).map(({ variant }) => variant);
+  return [...better, ...registers, ...others];
 }
