@@ -8,6 +8,7 @@ import { explainSilence, inspectVulkan, type VulkanReport } from "../doctor/vulk
 import { GpuError } from "../errors.ts";
 import { adapterRemedy, findAdapter } from "../gpu/adapter.ts";
 import { Gpu } from "../gpu/device.ts";
+import { readTuning } from "../tuning/tuning_file.ts";
 import { version } from "../version.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { formatTable } from "./format.ts";
@@ -26,31 +27,44 @@ interface DoctorReport {
   readonly adapter: AdapterReport | null;
   /** Variants of the convolution kernels that run on this device. */
   readonly kernels: readonly KernelVariant[];
+  /** Variants that a tuning chose, by kind of launch; all others are the defaults. */
+  readonly tuning: DeviceTuning;
   readonly problems: readonly Problem[];
+}
+
+interface DeviceTuning {
+  /** Where they are kept; null without an adapter. */
+  readonly file: string | null;
+  readonly choices: Readonly<Record<string, string>>;
+  /** Why a file that is there is not used. */
+  readonly fault?: string;
 }
 
 /** Opens the adapter and tries the kernels; what goes wrong is added to the problems. */
 async function inspectGpu(
   vulkan: VulkanReport | undefined,
   problems: Problem[],
-): Promise<Pick<DoctorReport, "usable" | "adapter" | "kernels">> {
+): Promise<Pick<DoctorReport, "usable" | "adapter" | "kernels" | "tuning">> {
   const found = await findAdapter();
   if (typeof found === "string") {
     problems.push({ what: found, mend: adapterRemedy });
     if (vulkan) problems.push(explainSilence(vulkan));
-    return { usable: false, adapter: null, kernels: [] };
+    return { usable: false, adapter: null, kernels: [], tuning: { file: null, choices: {} } };
   }
   using gpu = await Gpu.open();
   const adapter = describeAdapter(found, gpu);
+  const { path, choices, fault } = await readTuning(gpu);
+  const tuning = { file: path, choices: Object.fromEntries(choices), ...(fault ? { fault } : {}) };
+  gpu.tuning.use(choices);
   try {
-    return { usable: true, adapter, kernels: await tryKernels(gpu) };
+    return { usable: true, adapter, kernels: await tryKernels(gpu), tuning };
   } catch (error) {
     if (!(error instanceof GpuError)) throw error;
     problems.push({
       what: `the adapter does not run the kernels: ${error.message}`,
       mend: `Update its driver. ${adapterRemedy}`,
     });
-    return { usable: false, adapter, kernels: [] };
+    return { usable: false, adapter, kernels: [], tuning };
   }
 }
 
@@ -64,13 +78,24 @@ function describeSubgroups({ least, most, lanes }: AdapterReport["subgroups"]): 
   return least === most ? `${least} lanes, not usable` : `${least} to ${most} lanes, not fixed: not used`;
 }
 
+/** One line a kind of launch, or that the defaults are used. */
+function describeTuning({ file, choices, fault }: DeviceTuning): string[] {
+  if (fault !== undefined) return [fault];
+  const chosen = Object.entries(choices);
+  if (chosen.length === 0) {
+    return ['none: the default kernel variants are used; "deno task tune" measures them'];
+  }
+  const rows = chosen.map(([bucket, name]) => [bucket, name]);
+  return [`${chosen.length} kinds of launches in ${file}`, ...formatTable(rows, "ll").split("\n")];
+}
+
 /** Lines below each other, the first behind a label. */
 function labelled(label: string, lines: readonly string[]): [string, string][] {
   return lines.map((line, at) => [at === 0 ? label : "", line]);
 }
 
 function formatReport(report: DoctorReport): string {
-  const { scion, system, deno, images, vulkan, adapter, kernels, problems } = report;
+  const { scion, system, deno, images, vulkan, adapter, kernels, tuning, problems } = report;
   const rows: [string, string][] = [
     ["Scion", `${scion} on ${system}`],
     ["Deno", `${deno.version} (pinned: ${deno.pinned})`],
@@ -93,6 +118,7 @@ function formatReport(report: DoctorReport): string {
       ...labelled("features", wrap(adapter.features.join(" "), 80)),
       ...labelled("limits", Object.entries(adapter.limits).map(([name, value]) => `${name} ${value}`)),
       ...labelled("kernels", kernels.map(describeVariant)),
+      ...labelled("tuning", describeTuning(tuning)),
     );
   }
   const found = problems.map(({ what, mend }) => `Problem: ${what}.\n  ${mend}`);

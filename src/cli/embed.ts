@@ -6,12 +6,13 @@ import { UsageError } from "../errors.ts";
 import { featureDimension, writeFeatures } from "../extract/embed.ts";
 import type { Calibration } from "../extract/model.ts";
 import { type Network, openModelNetwork, openRunNetwork } from "../extract/network.ts";
-import { Gpu } from "../gpu/device.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { formatArchitecture } from "../space/architecture.ts";
 import { SearchSpace } from "../space/search_space.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
+import { openDevice } from "./device.ts";
 import type { FlagValues } from "./flags.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
@@ -154,7 +155,7 @@ export const embedCommand = defineCommand({
     checkFlags(flags);
     const plan = flags.run === undefined ? planModel(flags.model!, flags) : await planRun(flags.run, flags);
     await makeOutputFolder(dirname(flags.out));
-    using gpu = await Gpu.open();
+    using gpu = await openDevice(logger);
     const signal = onInterrupt("Stopping; no file is written.");
     // Calibration and the features may meet the same broken image, and word the reason after its path differently.
     const told = new Set<string>();

@@ -6,13 +6,13 @@ import { openCalibration } from "../extract/calibration.ts";
 import { extractSubnet } from "../extract/extract.ts";
 import { type Calibration, modelCosts, type PlainModel } from "../extract/model.ts";
 import { writeModel } from "../extract/model_file.ts";
-import { Gpu } from "../gpu/device.ts";
 import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { type Architecture, formatArchitecture } from "../space/architecture.ts";
 import { SearchSpace } from "../space/search_space.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
+import { openDevice } from "./device.ts";
 import type { FlagValues } from "./flags.ts";
 import { formatQuantity, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
@@ -177,7 +177,7 @@ export const extractCommand = defineCommand({
     const checkpoint = (await RunFolder.open(flags.run)).lastCheckpointPath;
     const { space } = await readCheckpointConfig(checkpoint);
     const targets = await chooseTargets(flags, kind, new SearchSpace(space));
-    using gpu = await Gpu.open();
+    using gpu = await openDevice(logger);
     const { config, encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
       source: flags.data,

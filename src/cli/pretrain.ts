@@ -4,7 +4,7 @@ import { loadConfig, parseConfig } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
-import { Gpu } from "../gpu/device.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { renderPretrainReport } from "../report/pretrain_report.ts";
 import { formatArchitecture } from "../space/architecture.ts";
@@ -15,10 +15,12 @@ import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
+import { openDevice } from "./device.ts";
 import { formatCount, formatDuration, formatQuantity, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { Progress } from "./progress.ts";
+import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
   readonly run: string;
@@ -67,6 +69,12 @@ const flags = {
   profile: {
     type: "boolean",
     description: "Measure every kernel and print a table at the end; slows the run down",
+  },
+  tune: {
+    ...secondsFlag,
+    description:
+      "Measure kernel variants so long before the first step, those that an earlier tuning did not; a " +
+      "tuned device rounds sums differently",
   },
   set: configFlags.set,
 } as const;
@@ -212,6 +220,12 @@ export const pretrainCommand = defineCommand({
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
   ],
   async run({ flags, logger, onInterrupt }): Promise<PretrainSummary> {
+    if (flags.resume && flags.tune !== undefined) {
+      throw new UsageError(
+        "--tune is given with --resume, but a run keeps its kernel variants to the end, or its parts would round " +
+          "sums differently. Leave --tune out.",
+      );
+    }
     const configPath = flags.config ?? defaultConfig;
     const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
@@ -227,10 +241,13 @@ export const pretrainCommand = defineCommand({
       );
     }
     const overrides = config ? [] : await resumeOverrides(path, flags, logger);
-    using gpu = await Gpu.open();
+    using gpu = await openDevice(logger);
     logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
-    if (flags.profile) gpu.profile();
     const signal = onInterrupt("Stopping after this step.");
+    if (config && flags.tune !== undefined) {
+      logger.info(describeTuning(await tuneDevice(gpu, config, flags.tune, logger, signal)));
+    }
+    if (flags.profile) gpu.profile();
     const hooks = hooksFor(logger, signal);
     const outcome = config
       ? await startRun(gpu, path, config, hooks)

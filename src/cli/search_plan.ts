@@ -1,12 +1,13 @@
 /** `deno task search --dry-run`: how much work a search is, and how long it would take on this adapter. */
 import type { Config } from "../config/schema.ts";
 import { GpuError } from "../errors.ts";
-import { Gpu } from "../gpu/device.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { Encoder } from "../nn/encoder.ts";
 import { measureRate } from "../search/rate.ts";
 import { countWork, type PrefixTree, type TreeWork } from "../search/tree.ts";
 import { macs } from "../space/cost.ts";
 import { SearchSpace } from "../space/search_space.ts";
+import { openDevice } from "./device.ts";
 import { formatCount, formatDuration, formatQuantity, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
@@ -58,7 +59,7 @@ async function probe(
 ): Promise<number | undefined> {
   let gpu: Gpu;
   try {
-    gpu = await Gpu.open();
+    gpu = await openDevice(logger);
   } catch (error) {
     if (!(error instanceof GpuError)) throw error;
     logger.warn(`there is no adapter to measure a rate on, so that no time is estimated: ${error.message}`);

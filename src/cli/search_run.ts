@@ -2,7 +2,7 @@
 import { join } from "@std/path";
 import type { Config } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
-import { Gpu } from "../gpu/device.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { formatProfile, kernelSeconds } from "../gpu/profiler.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
@@ -25,6 +25,7 @@ import { countWork, remainingBlocks, type TreeWork } from "../search/tree.ts";
 import { formatArchitecture } from "../space/architecture.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
+import { openDevice } from "./device.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
@@ -78,7 +79,7 @@ export class SearchRun {
     const { checkpoint, out } = this.#paths;
     await makeOutputFolder(out);
     const saved = await this.#findSaved();
-    using gpu = await Gpu.open();
+    using gpu = await openDevice(this.#logger);
     const { config, encoder: student } = await openEncoder(gpu, checkpoint, "encoder_q");
     const { encoder: teacher } = await openEncoder(gpu, checkpoint, "encoder_k");
     gpu.pool.budget = this.#flags.memory ?? Infinity;

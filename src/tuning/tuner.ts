@@ -49,8 +49,8 @@ export async function tune(task: TuningTask): Promise<TuningOutcome> {
   const { gpu, config } = task;
   if (!gpu.facts.timestamps) {
     throw new GpuError(
-      "this adapter takes no timestamps (feature 'timestamp-query'), so kernel variants cannot be measured; the " +
-        "defaults are used.",
+      "this adapter takes no timestamps (feature 'timestamp-query'), so kernel variants cannot be measured. Everything " +
+        "else works without: the defaults are used.",
     );
   }
   const clock = new Clock(task);
