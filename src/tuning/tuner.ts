@@ -39,6 +39,8 @@ export interface TuningOutcome {
 
 /** Steps of each kind that the comparison at the end takes. */
 const comparedSteps = 3;
+/** All its steps, with the one that warms up. */
+const comparisonSteps = 2 * comparedSteps + 1;
 
 /**
  * Measures the variants of all buckets that the device's tuning has no choice for, and adds the choices to it.
@@ -76,6 +78,7 @@ export async function tune(task: TuningTask): Promise<TuningOutcome> {
 class Clock {
   readonly #start = performance.now();
   #longestStep = 0;
+  #shortestStep = Infinity;
 
   constructor(readonly task: TuningTask) {}
 
@@ -83,15 +86,20 @@ class Clock {
     return (performance.now() - this.#start) / 1000;
   }
 
-  /** Whether `steps` more are expected to fit. */
-  allows(steps: number): boolean {
-    return this.elapsed + steps * this.#longestStep <= this.task.seconds;
+  /**
+   * Whether more steps are expected to fit: trials, which may take as long as the longest did, and steps with good
+   * choices, which take as long as the shortest.
+   */
+  allows(trials: number, goodSteps: number): boolean {
+    const good = goodSteps === 0 ? 0 : goodSteps * this.#shortestStep;
+    return this.elapsed + trials * this.#longestStep + good <= this.task.seconds;
   }
 
   /** Runs a step and returns its seconds. */
   async run(step: TrainingStep, round: number): Promise<number> {
     const seconds = await step.run(round);
     this.#longestStep = Math.max(seconds, this.#longestStep);
+    this.#shortestStep = Math.min(seconds, this.#shortestStep);
     this.task.onStep?.(this.elapsed);
     this.task.signal?.throwIfAborted();
     return seconds;
@@ -108,9 +116,9 @@ async function measureRounds(gpu: Gpu, step: TrainingStep, clock: Clock): Promis
   const { tuning, stream } = gpu;
   const profiler = gpu.profile();
   const rounds: TrialTime[][] = [];
-  const runRound = async (round: number, reserved: number): Promise<TrialTime[] | undefined> => {
+  const runRound = async (round: number, compiling: boolean): Promise<TrialTime[] | undefined> => {
     for (let trial = 0; trial === 0 || trial < tuning.mostVariants; trial++) {
-      if (!clock.allows(reserved)) return undefined;
+      if (!clock.allows(compiling ? 0 : 1, compiling ? 0 : comparisonSteps)) return undefined;
       tuning.trial = trial;
       await clock.run(step, round);
     }
@@ -120,11 +128,11 @@ async function measureRounds(gpu: Gpu, step: TrainingStep, clock: Clock): Promis
     });
   };
   try {
-    let times = await runRound(0, 0);
+    let times = await runRound(0, true);
     clock.forget();
     // As long as there is something to compare, and until a default that stays is known well.
     while (times && tuning.mostVariants > (rounds.length < leastRounds ? 0 : 1)) {
-      times = await runRound(rounds.length, 1 + 2 * comparedSteps);
+      times = await runRound(rounds.length, false);
       if (!times) break;
       rounds.push(times);
       for (const tag of hopelessVariants(times)) tuning.drop(tag);
@@ -149,7 +157,7 @@ async function compareSteps(
   const before: number[] = [], after: number[] = [];
   tuning.use(found);
   await clock.run(step, 0);
-  for (let turn = 0; turn < comparedSteps && clock.allows(2); turn++) {
+  for (let turn = 0; turn < comparedSteps && clock.allows(0, 2); turn++) {
     for (const [choices, seconds] of [[known, before], [found, after]] as const) {
       tuning.use(choices);
       seconds.push(await clock.run(step, turn));
