@@ -29,12 +29,13 @@ export function launchConvolution(
   splitChannels(params, loopIterations).forEach((part, index) => {
     const partBias = index === 0 ? bias : undefined;
     const { variant, tag } = gpu.tuning.choose(
-      () => shapeBucket(describeKind(part, partBias !== undefined), [
-        part.inChannels,
-        part.outChannels,
-        pixels,
-        part.outWidth,
-      ]),
+      () =>
+        shapeBucket(describeKind(part, partBias !== undefined), [
+          part.inChannels,
+          part.outChannels,
+          pixels,
+          part.outWidth,
+        ]),
       convolutionVariants(gpu.facts, part, partBias !== undefined),
     );
     gpu.stream.dispatch({
