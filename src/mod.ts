@@ -294,7 +294,7 @@ export type { CkaEstimator, CkaSamples } from "./search/similarity/cka.ts";
 export { ScoreTable, type TableFormat } from "./search/similarity/score_table.ts";
 
 // Subnets cut out.
-export type { CalibrationRequest } from "./extract/calibration.ts";
+export type { ImageRequest } from "./data/chosen_images.ts";
 export type { PlainWeights } from "./extract/cut.ts";
 export { writeFeatures } from "./extract/embed.ts";
 export { type CalibrationImages, extractSubnet } from "./extract/extract.ts";

@@ -7,7 +7,8 @@ import { formatProfile, kernelSeconds } from "../gpu/profiler.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { chooseBatch } from "../search/batch_size.ts";
-import { openSearchImages, type SearchImages } from "../search/images.ts";
+import type { ChosenImages } from "../data/chosen_images.ts";
+import { openSearchImages } from "../search/images.ts";
 import { rankCandidates, type Ranking } from "../search/ranking.ts";
 import {
   differingSetting,
@@ -86,9 +87,8 @@ export class SearchRun {
     const images = await openSearchImages(gpu, config, {
       source: this.#flags.data,
       images: this.#flags.images,
-      seed: this.#selection.seed,
       onWarning: (message) => this.#logger.warn(message),
-    });
+    }, this.#selection.seed);
     try {
       return await this.#search(gpu, config, { student, teacher }, images, saved);
     } finally {
@@ -119,7 +119,7 @@ export class SearchRun {
     gpu: Gpu,
     config: Config,
     encoders: Encoders,
-    images: SearchImages,
+    images: ChosenImages,
     saved: SavedSearch | undefined,
   ): Promise<SearchOutcome> {
     const { tree, space, groupSize } = this.#selection;
@@ -161,7 +161,7 @@ export class SearchRun {
     gpu: Gpu,
     encoders: Encoders,
     { images, batch, imageSize, work, settings, saved }: {
-      images: SearchImages;
+      images: ChosenImages;
       batch: number;
       imageSize: number;
       work: TreeWork;
@@ -207,7 +207,7 @@ export class SearchRun {
   async #describe(
     gpu: Gpu,
     { images, batch, imageSize, work, seconds, ranking }: {
-      images: SearchImages;
+      images: ChosenImages;
       batch: number;
       imageSize: number;
       work: TreeWork;
@@ -243,7 +243,7 @@ export class SearchRun {
     };
   }
 
-  #chooseBatch(gpu: Gpu, config: Config, encoder: Encoder, images: SearchImages): number {
+  #chooseBatch(gpu: Gpu, config: Config, encoder: Encoder, images: ChosenImages): number {
     const flags = this.#flags;
     const { space, places, similarity, tree } = this.#selection;
     const batch = chooseBatch(
@@ -274,7 +274,7 @@ export class SearchRun {
   }
 
   /** All that decides about scores, so that a search is only continued as it began. */
-  async #settings(gpu: Gpu, images: SearchImages, batch: number): Promise<SearchSettings> {
+  async #settings(gpu: Gpu, images: ChosenImages, batch: number): Promise<SearchSettings> {
     const flags = this.#flags;
     const { tree, seed } = this.#selection;
     return {
@@ -304,7 +304,7 @@ export class SearchRun {
     );
   }
 
-  async #measure(student: Encoder, images: SearchImages, batch: number, ranking: Ranking): Promise<Ranking> {
+  async #measure(student: Encoder, images: ChosenImages, batch: number, ranking: Ranking): Promise<Ranking> {
     const { measure, measureBest } = this.#flags;
     if (!measure && measureBest === undefined) return ranking;
     const input = await images.load(0, batch);

@@ -6,7 +6,8 @@ import type { Encoder } from "../nn/encoder.ts";
 import type { Statistics } from "../nn/weights.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import type { Architecture } from "../space/architecture.ts";
-import { type CalibrationRequest, openCalibration } from "./calibration.ts";
+import type { ImageRequest } from "../data/chosen_images.ts";
+import { openCalibration } from "./calibration.ts";
 import type { Calibration, ModelInput } from "./model.ts";
 import { openModel } from "./model_file.ts";
 
@@ -44,7 +45,7 @@ export async function openRunNetwork(
   checkpoint: string,
   config: Config,
   architecture: Architecture,
-  request: CalibrationRequest | undefined,
+  request: ImageRequest | undefined,
   onProgress: (done: number, total: number) => void,
 ): Promise<Network> {
   const { imageSize, mean, std } = config.data;

@@ -1,6 +1,6 @@
 /** How many images a batch has: what was asked for, or what the device memory and the metric allow. */
 import { DataError, UsageError } from "../errors.ts";
-import { batchBounds } from "./images.ts";
+import { batchBounds } from "../data/chosen_images.ts";
 import { fittingBatch, type MemoryQuestion, walkMemory } from "./memory.ts";
 
 /** What a batch must keep to. */

@@ -3,7 +3,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import { partMacs } from "../space/cost.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { batchBounds } from "./images.ts";
+import { batchBounds } from "../data/chosen_images.ts";
 import { Pace } from "./pace.ts";
 import { type BatchnormMode, NetworkRunner } from "./runner.ts";
 import type { SimilarityMetric } from "./similarity/metric.ts";

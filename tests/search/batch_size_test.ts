@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DataError, UsageError } from "../../src/errors.ts";
 import { chooseBatch } from "../../src/search/batch_size.ts";
-import { batchBounds } from "../../src/search/images.ts";
+import { batchBounds } from "../../src/data/chosen_images.ts";
 import { walkMemory } from "../../src/search/memory.ts";
 import { choosePlaces } from "../../src/search/places.ts";
 import { searchRounds } from "../../src/search/search.ts";

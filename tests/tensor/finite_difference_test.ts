@@ -59,21 +59,19 @@ async function checkSlope(
 /**
  * Checks each variable's gradient along itself, which takes every element in, and, on request, at the steepest and at two
  * random elements.
+ *
+ * @param options.noise what rounding of the loss may add to a slope
  */
 async function checkGradients(
   what: string,
   variables: Variable[],
   loss: () => Promise<number>,
-  { elements = true, tolerance = 0.01 } = {},
+  { elements = true, tolerance = 0.01, noise = 0 } = {},
 ): Promise<void> {
   const random = new Random(77, purpose.test);
-  const lengthOf = (gradient: Float32Array) =>
-    Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0));
-  // The loss is rounded to 24 bits, and a kink in it is as large for a variable that hardly matters as for another.
-  const noise = 1e-3 * Math.max(...variables.map(({ gradient }) => lengthOf(gradient)));
   for (const { name, tensor, gradient } of variables) {
     const variable = { tensor, values: await tensor.read() };
-    const length = lengthOf(gradient);
+    const length = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0));
     assert(length > 0, `${what}: the gradient of ${name} is zero`);
     const along = gradient.map((value) => value / length);
     const expected = { slope: length, within: tolerance * length + noise };
@@ -315,12 +313,19 @@ for (const kind of ["basic", "bottleneck"] as const) {
         const values = await gradient!.read();
         if (values.some((number) => number !== 0)) variables.push({ name, tensor: value, gradient: values });
       }
-      await checkGradients(`${kind} encoder`, variables, async () => {
+      const evaluate = async () => {
         const inference = new Tape(gpu, false);
         loss(embed(inference)).release();
         inference.release();
         return (await losses.read())[0];
-      }, { elements: false, tolerance: 0.05 });
+      };
+      // Three units in the loss's last place, over steps of 1e-3 to both sides: up to a sixth of the smallest gradient.
+      const noise = 3 * 2 ** -23 * await evaluate() / 2e-3;
+      await checkGradients(`${kind} encoder`, variables, evaluate, {
+        elements: false,
+        tolerance: 0.05,
+        noise,
+      });
     }
   });
 }
