@@ -30,8 +30,41 @@ export class GpuError extends ScionError {
   readonly exitCode = 1;
 }
 
+/** A sum that one launch cannot add up and that cannot be cut into several; see `gpu/limits.ts`. */
+export class LoopLimitError extends GpuError {
+  /**
+   * @param kernel file name below `kernels/`
+   * @param turns what the loops of one invocation would make together
+   * @param limit the most that they may make
+   * @param sizes the launch's sizes, of which the large ones must shrink
+   */
+  constructor(
+    readonly kernel: string,
+    readonly turns: number,
+    readonly limit: number,
+    readonly sizes: Readonly<Record<string, number>>,
+  ) {
+    const large = Object.entries(sizes).filter(([, size]) => size > 1 && Number.isInteger(size))
+      .sort(([, a], [, b]) => b - a).slice(0, 6).map(([name, size]) => `${name} ${size}`);
+    super(
+      `kernels/${kernel}.wgsl would loop ${turns} times in one invocation; at most ${limit}, because a software driver ends ` +
+        `longer loops without a word. Make the largest of its sizes smaller: ${large.join(", ")}`,
+    );
+  }
+}
+
 /** Tensors whose shapes do not fit the operation; always a fault of the calling code. */
 export class ShapeError extends ScionError {
+  readonly exitCode = 1;
+}
+
+/** A gradient that is asked for where there is no way to it; always a fault of the calling code. */
+export class GradientError extends ScionError {
+  readonly exitCode = 1;
+}
+
+/** Something used after it was released, or released twice; always a fault of the calling code. */
+export class LifetimeError extends ScionError {
   readonly exitCode = 1;
 }
 

@@ -18,7 +18,6 @@
  * import {
  *   Arena,
  *   convolution,
- *   crossEntropy,
  *   globalAveragePool,
  *   Gpu,
  *   linear,
@@ -26,6 +25,7 @@
  *   Random,
  *   relu,
  *   sgdStep,
+ *   softmaxCrossEntropy,
  *   Tape,
  *   Tensor,
  *   Weights,
@@ -57,7 +57,7 @@
  * const losses = Tensor.zeros(gpu, [40]);
  * for (let step = 0; step < 40; step++) {
  *   const width = step % 2 === 0 ? 16 : 4; // the first so many channels
- *   const tape = new Tape(gpu, true);
+ *   using tape = new Tape(gpu, true);
  *   const maps = relu(
  *     tape,
  *     convolution(tape, images, weights.parameter("convolution.weight"), { outChannels: width, padding: 1 }),
@@ -69,7 +69,9 @@
  *     weights.parameter("linear.bias"),
  *   );
  *   weights.gradients!.clear();
- *   tape.backward([logits, crossEntropy(gpu, logits, labels, { tensor: losses, index: step })]);
+ *   const loss = softmaxCrossEntropy(tape, logits, labels);
+ *   gpu.stream.copy(loss, losses.slice(step, []));
+ *   tape.backward(loss);
  *   weights.values.chunks.forEach((value, chunk) =>
  *     sgdStep(gpu, value, weights.gradients!.chunks[chunk], momentum.chunks[chunk], {
  *       learningRate: 0.3,
@@ -177,13 +179,7 @@
  * const losses = Tensor.zeros(gpu, [2]);
  * const [queryImages, keyImages] = await views.views(state.step, [batch, batch]);
  * const { learningRate } = optimizer;
- * recordStep(state, {
- *   queryImages,
- *   keyImages,
- *   architectures,
- *   learningRate,
- *   losses: { tensor: losses, index: 0 },
- * });
+ * recordStep(state, { queryImages, keyImages, architectures, learningRate, losses });
  * console.log("losses of the largest and the smallest:", await losses.read());
  * assert((await losses.read()).every((loss) => loss > 0 && loss < 20));
  *
@@ -217,18 +213,21 @@ export type { KernelConstants, KernelInterface, ParameterField, StorageBinding }
 
 // Tensors and differentiation.
 export { elements, type Shape, Tensor } from "./tensor/tensor.ts";
-export { type GradientTarget, Tape } from "./tensor/tape.ts";
+export type { GradientTarget } from "./tensor/gradient_target.ts";
+export { type GradientStart, type Recording, Tape } from "./tensor/tape.ts";
 export type { Parameter } from "./tensor/parameter.ts";
 
 // Operations.
 export { batchnorm, type BatchnormOptions, type RunningStatistics } from "./tensor/ops/batchnorm.ts";
 export { convolution, type ConvolutionOptions } from "./tensor/ops/convolution.ts";
-export { add, relu } from "./tensor/ops/elementwise.ts";
+export { add, average, relu, scale } from "./tensor/ops/elementwise.ts";
+export { gatherRows } from "./tensor/ops/gather_rows.ts";
 export { l2Normalise } from "./tensor/ops/l2_normalise.ts";
-export { linear } from "./tensor/ops/linear.ts";
+export { linear, type LinearOptions } from "./tensor/ops/linear.ts";
+export { matmul, type MatmulOptions } from "./tensor/ops/matmul.ts";
 export { globalAveragePool, maxPool } from "./tensor/ops/pool.ts";
-export { crossEntropy, infoNce, type LossSlot } from "./tensor/ops/softmax.ts";
-export { emaStep, enqueue, gatherRows, type SgdSettings, sgdStep } from "./tensor/ops/update.ts";
+export { infoNce, softmaxCrossEntropy } from "./tensor/ops/softmax.ts";
+export { emaStep, enqueue, type SgdSettings, sgdStep } from "./tensor/ops/update.ts";
 
 // Elastic layers and networks.
 export { Arena, ArenaLayout, type Placement } from "./nn/arena.ts";
@@ -308,6 +307,9 @@ export {
   ConfigurationError,
   DataError,
   GpuError,
+  GradientError,
+  LifetimeError,
+  LoopLimitError,
   ScionError,
   ShapeError,
   TrainingError,

@@ -45,20 +45,26 @@ export interface GoldenCase {
   has(name: string): boolean;
 }
 
-/** All golden cases of one operation. */
+/** All golden cases of one operation, of ordinary and of other numbers. */
 export async function goldenCases(operation: string): Promise<GoldenCase[]> {
-  const path = new URL("golden/operations.safetensors", import.meta.url).pathname;
-  const { tensors, metadata } = await readSafetensors(path);
-  const cases: Omit<GoldenCase, "get" | "has">[] = JSON.parse(metadata.cases);
-  return cases.filter((one) => one.operation === operation).map((one) => ({
-    ...one,
-    has: (name) => tensors.has(`${one.name}.${name}`),
-    get(name) {
-      const tensor = tensors.get(`${one.name}.${name}`);
-      if (!tensor) throw new Error(`no golden tensor ${one.name}.${name}`);
-      return { data: tensor.data as Float32Array<ArrayBuffer>, shape: tensor.shape };
-    },
-  }));
+  const found: GoldenCase[] = [];
+  for (const file of ["operations", "products", "nonfinite"]) {
+    const path = new URL(`golden/${file}.safetensors`, import.meta.url).pathname;
+    const { tensors, metadata } = await readSafetensors(path);
+    const cases: Omit<GoldenCase, "get" | "has">[] = JSON.parse(metadata.cases);
+    for (const one of cases.filter((one) => one.operation === operation)) {
+      found.push({
+        ...one,
+        has: (name) => tensors.has(`${one.name}.${name}`),
+        get(name) {
+          const tensor = tensors.get(`${one.name}.${name}`);
+          if (!tensor) throw new Error(`no golden tensor ${one.name}.${name}`);
+          return { data: tensor.data as Float32Array<ArrayBuffer>, shape: tensor.shape };
+        },
+      });
+    }
+  }
+  return found;
 }
 
 /** max |actual - expected| / max |expected|, as the golden tolerances are meant; NaN counts as infinite. */
@@ -83,6 +89,23 @@ export function assertClose(
 ): void {
   const error = relativeError(actual, expected);
   assert(error <= tolerance, `${what}: relative error ${error.toExponential(2)} above ${tolerance}`);
+}
+
+/** Fails unless NaN and infinities are where they are expected, and only there, and the rest is within the tolerance. */
+export function assertSame(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what: string,
+): void {
+  const found = Array.from(actual);
+  const wanted = Array.from(expected);
+  const at = wanted.findIndex((value, index) =>
+    !Number.isFinite(value + found[index]) && !Object.is(value, found[index])
+  );
+  assert(at < 0, `${what}: ${found[at]} at ${at} in place of ${wanted[at]}`);
+  const finite = (values: number[]) => values.filter((_, index) => Number.isFinite(wanted[index]));
+  assertClose(finite(found), finite(wanted), tolerance, what);
 }
 
 /** Values in [-1, 1), the same for the same seed. */
@@ -125,18 +148,32 @@ export async function forwardBackward(
   gradOutput: Float32Array<ArrayBuffer>,
   operation: (tape: Tape) => Tensor,
 ): Promise<{ output: Float32Array; gradients: Float32Array[] }> {
-  const tape = new Tape(gpu, true);
+  using tape = new Tape(gpu, true);
   for (const input of inputs) tape.watch(input);
   const result = operation(tape);
   const output = await result.read();
-  tape.backward([result, Tensor.from(gpu, gradOutput, result.shape)]);
+  using start = Tensor.from(gpu, gradOutput, result.shape);
+  tape.backward([result, start]);
   const gradients: Float32Array[] = [];
   for (const input of inputs) {
-    const gradient = tape.take(input);
+    using gradient = tape.take(input);
     if (!gradient) throw new Error("an input without gradient");
     gradients.push(await gradient.read());
-    gradient.release();
   }
-  tape.release();
   return { output, gradients };
+}
+
+/** Runs a loss of one input, and its gradient. */
+export async function lossAndGradient(
+  gpu: Gpu,
+  input: Tensor,
+  operation: (tape: Tape) => Tensor,
+): Promise<{ loss: Float32Array; gradient: Float32Array }> {
+  using tape = new Tape(gpu, true);
+  tape.watch(input);
+  const loss = operation(tape);
+  const value = await loss.read();
+  tape.backward(loss);
+  using gradient = tape.take(input)!;
+  return { loss: value, gradient: await gradient.read() };
 }

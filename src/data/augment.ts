@@ -5,6 +5,7 @@
  */
 import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { loop, mostLoopTurns } from "../gpu/limits.ts";
 import { type BufferRange, linearGrid } from "../gpu/stream.ts";
 import type { KernelConstants } from "../gpu/wgsl.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -39,23 +40,39 @@ const operationCodes: Record<JitterStep["operation"], number> = {
 
 /** Pixels that an invocation computes; measured on the software driver. */
 const strip = 8;
-/**
- * Mesa's software driver ends an invocation's loops without a word after 65 535 iterations in all. So many pixels go
- * into a strip only when an image is some forty times as large as the output in both directions.
- */
-const mostIterations = 60000;
+/** Turns of the loop over the operations of a sample's colour jitter. */
+const jitterTurns = loop(4);
 /** Most gray sums that one invocation adds up. */
 const longestSum = 128;
 /** Most bytes of one intermediate buffer; larger batches are done in slabs. */
 const defaultScratchBytes = 2 ** 28;
 
-function checkShrinking({ crop }: SampleParameters, { height, width }: AugmentTarget): void {
-  const taps = (inputs: number, outputs: number) => 2 * Math.max(1, inputs / outputs) + 2;
-  if (strip * taps(crop.height, height) * taps(crop.width, width) <= mostIterations) return;
-  throw new DataError(
-    `an image part of ${crop.width}x${crop.height} pixels is too large to be resized to ${width}x${height} in one go; ` +
-      `shrink the images first, or use a larger image size`,
+/** Turns of the loops of augment_crop. Samples that share a launch may share a vector of lanes, which takes the longer way. */
+function cropTurns(samples: readonly PlacedSample[], { height, width }: AugmentTarget): number {
+  const taps = (inputs: (sample: PlacedSample) => number, outputs: number) =>
+    2 * Math.max(1, samples.reduce((most, sample) => Math.max(most, inputs(sample)), 0) / outputs) + 2;
+  const rows = taps(({ parameters }) => parameters.crop.height, height);
+  const columns = taps(({ parameters }) => parameters.crop.width, width);
+  return strip * loop(Math.ceil(rows), loop(Math.ceil(columns))) + jitterTurns;
+}
+
+/** Refuses what no launch of augment_crop can do; images must be some forty times as large as the output for that. */
+function checkShrinking(samples: readonly PlacedSample[], target: AugmentTarget): void {
+  if (cropTurns(samples, target) <= mostLoopTurns) return;
+  const { crop } = samples.map(({ parameters }) => parameters).reduce((largest, parameters) =>
+    parameters.crop.width * parameters.crop.height > largest.crop.width * largest.crop.height
+      ? parameters
+      : largest
   );
+  throw new DataError(
+    `an image part of ${crop.width}x${crop.height} pixels is too large to be resized to ${target.width}x${target.height} ` +
+      `in one go; shrink the images first, or use a larger image size`,
+  );
+}
+
+/** Of the blur, in pixels of the output. */
+function radiusOf({ sigma }: SampleParameters): number {
+  return Math.ceil(3 * sigma);
 }
 
 /** The table of `struct AugmentSample` (kernels/include/augment_params.wgsl). */
@@ -71,7 +88,7 @@ function encodeSamples(samples: readonly PlacedSample[]): Uint32Array<ArrayBuffe
     words[at + 3] = crop.width;
     words[at + 4] = flip ? 1 : 0;
     words[at + 5] = grayscale ? 1 : 0;
-    words[at + 6] = Math.ceil(3 * sigma);
+    words[at + 6] = radiusOf(parameters);
     floats[at + 7] = sigma > 0 ? -0.5 / (sigma * sigma) : 0;
     jitter.forEach(({ operation, amount }, slot) => {
       words[at + 8 + slot] = operationCodes[operation];
@@ -99,6 +116,7 @@ class Launcher {
     rows: Rows,
     buffers: Record<string, BufferRange | undefined>,
     invocations: number,
+    turns: number,
   ): void {
     const { height, width, mean, std } = this.target;
     this.gpu.stream.dispatch({
@@ -117,6 +135,7 @@ class Launcher {
         scaleBlue: 1 / std[2],
       },
       grid: linearGrid(rows.samples * invocations, 64),
+      turns,
       work: { bytes: (kernel === "augment_crop" ? 16 : 24) * rows.samples * height * width },
     });
   }
@@ -132,6 +151,7 @@ class Launcher {
         buffers: { input, output },
         params: { samples, count: inputs, parts, scale: parts === 1 ? scale : 1 },
         grid: [Math.ceil(samples * parts / 64), 1, 1],
+        turns: loop(Math.ceil(inputs / parts)),
         work: { bytes: input.byteLength + output.byteLength },
       });
       return output;
@@ -164,11 +184,13 @@ export function augment(
 ): Tensor[] {
   const { height, width } = target;
   const samples = views.flat();
-  for (const { parameters } of samples) checkShrinking(parameters, target);
+  checkShrinking(samples, target);
   const has = (needs: (parameters: SampleParameters) => boolean) =>
     samples.some((sample) => needs(sample.parameters));
   const contrast = has(({ jitter }) => jitter.some(({ operation }) => operation === "contrast"));
   const blur = has(({ sigma }) => sigma > 0);
+
+  const blurTurns = loop(samples.reduce((most, { parameters }) => Math.max(most, radiusOf(parameters)), 0));
 
   const table = Tensor.create(gpu, [samples.length, sampleWords]);
   table.write(encodeSamples(samples));
@@ -187,12 +209,13 @@ export function augment(
       constants: KernelConstants,
       buffers: Record<string, Tensor | BufferRange | undefined>,
       invocations: number,
+      turns: number,
       last: boolean,
     ): Tensor | undefined => {
       const all = { ...constants, NORMALISE: last };
       if (!last) {
         const output = Tensor.create(gpu, [count, 3, height, width]);
-        launcher.launch(kernel, all, rows, { ...buffers, output }, invocations);
+        launcher.launch(kernel, all, rows, { ...buffers, output }, invocations, turns);
         return output;
       }
       let start = 0;
@@ -206,6 +229,7 @@ export function augment(
             { samples: to - from, firstSample: from, firstInput: from - first, firstOutput: from - start },
             { ...buffers, output },
             invocations,
+            turns,
           );
         }
         start += output.shape[0];
@@ -218,6 +242,7 @@ export function augment(
       { GRAY_SUMS: contrast },
       { images, graySums },
       columnStrips,
+      cropTurns(samples, target),
       !contrast && !blur,
     );
     const replace = (next: Tensor | undefined) => {
@@ -226,13 +251,15 @@ export function augment(
     };
     if (graySums) {
       const meanGray = launcher.grayMeans(graySums);
-      replace(run("augment_colour", {}, { input: current, meanGray }, columnStrips, !blur));
+      replace(run("augment_colour", {}, { input: current, meanGray }, columnStrips, jitterTurns, !blur));
       meanGray.release();
       graySums.release();
     }
     if (blur) {
-      replace(run("augment_blur", { HORIZONTAL: true }, { input: current }, 3 * rowStrips, false));
-      replace(run("augment_blur", { HORIZONTAL: false }, { input: current }, 3 * columnStrips, true));
+      replace(run("augment_blur", { HORIZONTAL: true }, { input: current }, 3 * rowStrips, blurTurns, false));
+      replace(
+        run("augment_blur", { HORIZONTAL: false }, { input: current }, 3 * columnStrips, blurTurns, true),
+      );
     }
   }
   table.release();

@@ -1,6 +1,7 @@
 /** Views of ready-made network inputs: every view is the image as it is. */
 import type { Gpu } from "../gpu/device.ts";
-import { gatherRows } from "../tensor/ops/update.ts";
+import { gatherRows } from "../tensor/ops/gather_rows.ts";
+import { Tape } from "../tensor/tape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { defaultResidentBytes } from "./gpu_images.ts";
 import type { TensorSource } from "./source.ts";
@@ -10,7 +11,7 @@ import type { EvaluationBatch, ViewMaker } from "./views.ts";
 export class TensorViews implements ViewMaker {
   readonly #gpu: Gpu;
   readonly #source: TensorSource;
-  /** The whole set as rows, when it is on the device. */
+  /** The whole set, when it is on the device. */
   readonly #whole: Tensor | undefined;
 
   /** @param residentBytes most bytes of device memory for the whole set; 0 always uploads the batches */
@@ -19,7 +20,7 @@ export class TensorViews implements ViewMaker {
     this.#source = source;
     if (source.images.byteLength <= Math.min(residentBytes, gpu.pool.limit)) {
       const images = source.images as Float32Array<ArrayBuffer>;
-      this.#whole = Tensor.from(gpu, images, [source.length, this.#columns]);
+      this.#whole = Tensor.from(gpu, images, this.#shape(source.length));
     }
   }
 
@@ -70,12 +71,12 @@ export class TensorViews implements ViewMaker {
   }
 
   #gather(whole: Tensor, lists: readonly Uint32Array[]): Tensor[] {
+    const tape = new Tape(this.#gpu, false);
     const tables = lists.map((list) => Tensor.from(this.#gpu, new Uint32Array(list)));
     return tables.map((table) => {
-      const rows = gatherRows(this.#gpu, whole, table);
+      const images = tape.keep(gatherRows(tape, whole, table));
       table.release();
-      // The same memory, and the duty to release it, under the images' shape.
-      return new Tensor(this.#gpu, rows.storage, rows.byteOffset, this.#shape(table.length), true);
+      return images;
     });
   }
 }

@@ -83,12 +83,13 @@ async function runTrial(gpu: Gpu, trial: Trial): Promise<void> {
   const result = convolution(tape, input, weight, { stride, padding: (kernel - 1) / 2 });
   const output = await result.read();
   const seedValues = values(result.shape, 3);
-  tape.backward([result, Tensor.from(gpu, seedValues, result.shape)]);
+  const seed = Tensor.from(gpu, seedValues, result.shape);
+  tape.backward([result, seed]);
   const inputGradient = tape.take(input)!;
   const [ofInput, ofWeight] = (await gpu.read(inputGradient, weight.gradient)).map((bytes) =>
     new Float32Array(bytes)
   );
-  for (const tensor of [input, weight.value, weight.gradient, inputGradient]) tensor.release();
+  for (const tensor of [input, seed, weight.value, weight.gradient, inputGradient]) tensor.release();
 
   const scale = Math.sqrt(shape[1]) * kernel;
   for (let sample = 0; sample < samples; sample++) {

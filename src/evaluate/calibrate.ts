@@ -22,9 +22,9 @@ export async function recalibrate(
   const statistics = new Statistics(gpu, encoder.shapes);
   statistics.reset();
   let seen = 0;
-  for await (const images of batches) {
+  for await (using images of batches) {
     seen += images.shape[0];
-    const tape = new Tape(gpu, false);
+    using tape = new Tape(gpu, false);
     const pass = encoder.pass({
       tape,
       training: true,
@@ -33,8 +33,6 @@ export async function recalibrate(
       statistics,
     });
     encoder.features(pass, images, architecture);
-    tape.release();
-    images.release();
     await gpu.finish();
   }
   return statistics;

@@ -23,10 +23,9 @@ export async function collectRows(
 ): Promise<FeatureMatrix> {
   const parts: Float32Array<ArrayBuffer>[] = [];
   let rows = 0;
-  for await (const images of batches) {
+  for await (using images of batches) {
     rows += images.shape[0];
     parts.push(await toRows(images));
-    images.release();
   }
   const values = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
   let offset = 0;
@@ -51,11 +50,9 @@ export async function extractFeatures(
   statistics: Statistics = encoder.statistics,
 ): Promise<FeatureMatrix> {
   return await collectRows(batches, async (images) => {
-    const tape = new Tape(encoder.weights.gpu, false);
+    using tape = new Tape(encoder.weights.gpu, false);
     const pass = encoder.pass({ tape, training: false, batchnormGroups: 1, statistics });
     const { pooled } = encoder.features(pass, images, architecture);
-    const rows = await (kind === "pooled" ? pooled : encoder.project(pass, pooled)).read();
-    tape.release();
-    return rows;
+    return await (kind === "pooled" ? pooled : encoder.project(pass, pooled)).read();
   });
 }

@@ -3,10 +3,8 @@
  * exp(cosine similarity / temperature).
  */
 import type { Gpu } from "../gpu/device.ts";
-import { forwardParams } from "../tensor/ops/convolution_geometry.ts";
-import { launchConvolution } from "../tensor/ops/convolution_launch.ts";
 import { l2Normalise } from "../tensor/ops/l2_normalise.ts";
-import { productShape } from "../tensor/ops/linear.ts";
+import { matmul } from "../tensor/ops/matmul.ts";
 import { Tape } from "../tensor/tape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { FeatureMatrix } from "./features.ts";
@@ -35,15 +33,13 @@ export async function knnAccuracy(
   settings: KnnSettings,
 ): Promise<number> {
   const { dimension } = bank;
-  const tape = new Tape(gpu, false);
+  using tape = new Tape(gpu, false);
   const unitRows = ({ values }: LabelledFeatures, first: number, rows: number): Tensor => {
-    const tensor = Tensor.from(gpu, values.slice(first * dimension, (first + rows) * dimension), [
+    using tensor = Tensor.from(gpu, values.slice(first * dimension, (first + rows) * dimension), [
       rows,
       dimension,
     ]);
-    const unit = l2Normalise(tape, tensor);
-    tensor.release();
-    return unit;
+    return l2Normalise(tape, tensor);
   };
   const bankRows = Math.min(mostBankRows, Math.floor(gpu.pool.limit / (4 * dimension)));
   const bankParts: { first: number; rows: number; unit: Tensor }[] = [];
@@ -62,9 +58,7 @@ export async function knnAccuracy(
     const rows = Math.min(queryRows, queries.rows - first);
     const unit = unitRows(queries, first, rows);
     for (const part of bankParts) {
-      const similarities = tape.create([rows, part.rows]);
-      const shape = productShape(rows, dimension, part.rows, dimension);
-      launchConvolution(gpu, unit, part.unit, similarities, forwardParams(shape));
+      const similarities = matmul(tape, unit, part.unit, { transposeB: true });
       const found = await similarities.read();
       tape.discard(similarities);
       for (let row = 0; row < rows; row++) {
@@ -78,7 +72,6 @@ export async function knnAccuracy(
       neighbours[row].clear();
     }
   }
-  tape.release();
   return right / queries.rows;
 }
 

@@ -1,8 +1,8 @@
 /** The text of every kernel file. Imported, not read at run time: so a bundle carries them and no permission is asked. */
+import add from "../../kernels/add.wgsl" with { type: "text" };
 import affinityPack from "../../kernels/affinity_pack.wgsl" with { type: "text" };
 import affinityProducts from "../../kernels/affinity_products.wgsl" with { type: "text" };
 import affinityRows from "../../kernels/affinity_rows.wgsl" with { type: "text" };
-import affinityScore from "../../kernels/affinity_score.wgsl" with { type: "text" };
 import augmentBlur from "../../kernels/augment_blur.wgsl" with { type: "text" };
 import augmentColour from "../../kernels/augment_colour.wgsl" with { type: "text" };
 import augmentCrop from "../../kernels/augment_crop.wgsl" with { type: "text" };
@@ -33,7 +33,9 @@ import cosineScore from "../../kernels/cosine_score.wgsl" with { type: "text" };
 import crossEntropyFinish from "../../kernels/cross_entropy_finish.wgsl" with { type: "text" };
 import crossEntropyGradient from "../../kernels/cross_entropy_gradient.wgsl" with { type: "text" };
 import ema from "../../kernels/ema.wgsl" with { type: "text" };
+import fill from "../../kernels/fill.wgsl" with { type: "text" };
 import gatherRows from "../../kernels/gather_rows.wgsl" with { type: "text" };
+import gatherRowsGradient from "../../kernels/gather_rows_gradient.wgsl" with { type: "text" };
 import globalAveragePool from "../../kernels/global_average_pool.wgsl" with { type: "text" };
 import globalAveragePoolGradient from "../../kernels/global_average_pool_gradient.wgsl" with { type: "text" };
 import gramCompare from "../../kernels/gram_compare.wgsl" with { type: "text" };
@@ -43,11 +45,17 @@ import includeAugmentStore from "../../kernels/include/augment_store.wgsl" with 
 import includeChannelParts from "../../kernels/include/channel_parts.wgsl" with { type: "text" };
 import includeConvolutionParams from "../../kernels/include/convolution_params.wgsl" with { type: "text" };
 import includeCosine from "../../kernels/include/cosine.wgsl" with { type: "text" };
+import includeExponential from "../../kernels/include/exponential.wgsl" with { type: "text" };
 import includeGradientChannels from "../../kernels/include/gradient_channels.wgsl" with { type: "text" };
 import includeGradientRows from "../../kernels/include/gradient_rows.wgsl" with { type: "text" };
 import includeGrid from "../../kernels/include/grid.wgsl" with { type: "text" };
+import includeNorm from "../../kernels/include/norm.wgsl" with { type: "text" };
+import includeNotANumber from "../../kernels/include/not_a_number.wgsl" with { type: "text" };
+import includeOrder from "../../kernels/include/order.wgsl" with { type: "text" };
 import includePlaneParts from "../../kernels/include/plane_parts.wgsl" with { type: "text" };
 import includePoolParams from "../../kernels/include/pool_params.wgsl" with { type: "text" };
+import includeRectifier from "../../kernels/include/rectifier.wgsl" with { type: "text" };
+import includeRowSoftmax from "../../kernels/include/row_softmax.wgsl" with { type: "text" };
 import includeSimilaritySamples from "../../kernels/include/similarity_samples.wgsl" with { type: "text" };
 import includeTileProduct from "../../kernels/include/tile_product.wgsl" with { type: "text" };
 import includeWeightGradientParams from "../../kernels/include/weight_gradient_params.wgsl" with {
@@ -63,22 +71,24 @@ import l2NormaliseGradient from "../../kernels/l2_normalise_gradient.wgsl" with 
 import matrixProduct from "../../kernels/matrix_product.wgsl" with { type: "text" };
 import maxPool from "../../kernels/max_pool.wgsl" with { type: "text" };
 import maxPoolGradient from "../../kernels/max_pool_gradient.wgsl" with { type: "text" };
+import maxPoolPlaces from "../../kernels/max_pool_places.wgsl" with { type: "text" };
 import mean from "../../kernels/mean.wgsl" with { type: "text" };
 import queueWrite from "../../kernels/queue_write.wgsl" with { type: "text" };
 import relu from "../../kernels/relu.wgsl" with { type: "text" };
 import reluGradient from "../../kernels/relu_gradient.wgsl" with { type: "text" };
-import scaledSum from "../../kernels/scaled_sum.wgsl" with { type: "text" };
+import rowProducts from "../../kernels/row_products.wgsl" with { type: "text" };
+import scale from "../../kernels/scale.wgsl" with { type: "text" };
 import sgd from "../../kernels/sgd.wgsl" with { type: "text" };
 import softmaxParts from "../../kernels/softmax_parts.wgsl" with { type: "text" };
 import sumPartials from "../../kernels/sum_partials.wgsl" with { type: "text" };
-import sumRows from "../../kernels/sum_rows.wgsl" with { type: "text" };
+import channelSums from "../../kernels/channel_sums.wgsl" with { type: "text" };
 
 /** Source by the file's name below `kernels/`, without ending. */
 export const kernelSources: Readonly<Record<string, string>> = {
+  "add": add,
   "affinity_pack": affinityPack,
   "affinity_products": affinityProducts,
   "affinity_rows": affinityRows,
-  "affinity_score": affinityScore,
   "augment_blur": augmentBlur,
   "augment_colour": augmentColour,
   "augment_crop": augmentCrop,
@@ -105,7 +115,9 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "cross_entropy_finish": crossEntropyFinish,
   "cross_entropy_gradient": crossEntropyGradient,
   "ema": ema,
+  "fill": fill,
   "gather_rows": gatherRows,
+  "gather_rows_gradient": gatherRowsGradient,
   "global_average_pool": globalAveragePool,
   "global_average_pool_gradient": globalAveragePoolGradient,
   "gram_compare": gramCompare,
@@ -115,11 +127,17 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "include/channel_parts": includeChannelParts,
   "include/convolution_params": includeConvolutionParams,
   "include/cosine": includeCosine,
+  "include/exponential": includeExponential,
   "include/gradient_channels": includeGradientChannels,
   "include/gradient_rows": includeGradientRows,
   "include/grid": includeGrid,
+  "include/norm": includeNorm,
+  "include/not_a_number": includeNotANumber,
+  "include/order": includeOrder,
   "include/plane_parts": includePlaneParts,
   "include/pool_params": includePoolParams,
+  "include/rectifier": includeRectifier,
+  "include/row_softmax": includeRowSoftmax,
   "include/similarity_samples": includeSimilaritySamples,
   "include/tile_product": includeTileProduct,
   "include/weight_gradient_params": includeWeightGradientParams,
@@ -133,13 +151,15 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "matrix_product": matrixProduct,
   "max_pool": maxPool,
   "max_pool_gradient": maxPoolGradient,
+  "max_pool_places": maxPoolPlaces,
   "mean": mean,
   "queue_write": queueWrite,
   "relu": relu,
   "relu_gradient": reluGradient,
-  "scaled_sum": scaledSum,
+  "row_products": rowProducts,
+  "scale": scale,
   "sgd": sgd,
   "softmax_parts": softmaxParts,
   "sum_partials": sumPartials,
-  "sum_rows": sumRows,
+  "channel_sums": channelSums,
 };

@@ -4,8 +4,9 @@
  * Dispatches that follow each other share one compute pass. Their parameters collect in one uniform arena that is
  * uploaded with the submit; a bind group is made once for each set of buffers and then found again.
  */
-import { GpuError } from "../errors.ts";
+import { GpuError, LoopLimitError } from "../errors.ts";
 import type { PooledBuffer } from "./buffers.ts";
+import { cutRounds, type CuttableLoop, loop, mostLoopTurns, type Rounds } from "./limits.ts";
 import type { Kernel, PipelineCache } from "./pipelines.ts";
 import type { KernelConstants } from "./wgsl.ts";
 import type { Profiler } from "./profiler.ts";
@@ -38,11 +39,18 @@ export interface Dispatch {
   params: Record<string, number>;
   /** Number of workgroups. */
   grid: readonly [number, number, number];
+  /**
+   * The most turns that one invocation makes in all its loops together, see {@linkcode loop}; 0 without a loop. Where the
+   * kernel takes `firstRound` and `endRound`, its outermost loop: the stream cuts that into launches.
+   */
+  turns: number | CuttableLoop;
   work?: Work;
 }
 
 const arenaBytes = 1 << 18;
 const bindGroupLimit = 16384;
+/** Where bindings may begin on every device; some allow less. */
+const bindingAlignment = 256;
 
 /** Workgroups for `count` invocations in rows of at most 65 535; kernels find their number with `include/grid`. */
 export function linearGrid(count: number, workgroupSize: number): [number, number, number] {
@@ -50,6 +58,28 @@ export function linearGrid(count: number, workgroupSize: number): [number, numbe
   if (groups <= 65535) return [groups, 1, 1];
   const rows = Math.ceil(groups / 65535);
   return [Math.ceil(groups / rows), rows, 1];
+}
+
+/** One launch for each part of its outermost loop. */
+function launchesOf(call: Dispatch): Dispatch[] {
+  const { kernel, params, turns, work } = call;
+  if (typeof turns === "number") {
+    if (turns > mostLoopTurns) throw new LoopLimitError(kernel, turns, mostLoopTurns, params);
+    return [call];
+  }
+  const { rounds, each } = turns;
+  const part = ({ first, end }: Rounds): Dispatch => {
+    const share = (amount?: number) =>
+      amount === undefined ? undefined : amount * (end - first) / Math.max(1, rounds);
+    return {
+      ...call,
+      params: { ...params, firstRound: first, endRound: end },
+      ...(work && { work: { ...work, flops: share(work.flops), bytes: share(work.bytes) } }),
+    };
+  };
+  const parts = cutRounds(turns);
+  if (parts.length === 0) throw new LoopLimitError(kernel, loop(rounds, each - 1), mostLoopTurns, params);
+  return parts.map(part);
 }
 
 /** Records and submits device work. */
@@ -96,7 +126,10 @@ export class CommandStream {
     return this.#submitSeconds;
   }
 
-  /** Records one launch. A grid with an empty dimension is left out. */
+  /**
+   * Records one launch, or as many as its loop takes. A grid with an empty dimension is left out.
+   * @throws LoopLimitError where the loops of an invocation are too long and cannot be cut
+   */
   dispatch(call: Dispatch): void {
     if (call.grid.some((size) => size === 0)) return;
     if (call.grid.some((size) => size > 65535)) {
@@ -104,7 +137,14 @@ export class CommandStream {
         `${call.kernel}: a grid of ${call.grid.join(" x ")} workgroups; at most 65535 a dimension`,
       );
     }
+    for (const part of launchesOf(call)) this.#launch(part);
+  }
+
+  #launch(call: Dispatch): void {
     const kernel = this.#pipelines.get(call.kernel, call.constants);
+    if (typeof call.turns !== "number" && !kernel.fields.some(({ name }) => name === "endRound")) {
+      throw new GpuError(`kernels/${kernel.name}.wgsl: its loop cannot be cut: no parameter 'endRound'`);
+    }
     const offset = this.#writeParams(kernel, call.params);
     const bindGroup = this.#bindGroup(kernel, call.buffers);
     const pass = this.#openPass(call, kernel);
@@ -234,6 +274,12 @@ export class CommandStream {
     const ranges = kernel.bindings.map(({ name }) => {
       const range = buffers[name];
       if (!range) throw new GpuError(`kernels/${kernel.name}.wgsl: buffer '${name}' is not given`);
+      if (range.byteOffset % bindingAlignment !== 0) {
+        throw new GpuError(
+          `kernels/${kernel.name}.wgsl: buffer '${name}' begins at byte ${range.byteOffset} of its memory; kernels are bound ` +
+            `at multiples of ${bindingAlignment} alone`,
+        );
+      }
       return range;
     });
     for (const range of ranges) {

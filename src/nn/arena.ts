@@ -81,4 +81,8 @@ export class Arena {
   release(): void {
     for (const chunk of this.chunks) chunk.release();
   }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
 }

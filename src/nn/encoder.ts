@@ -123,6 +123,10 @@ export class Encoder {
     this.weights.release();
     this.statistics.release();
   }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
 }
 
 function fillNormal(values: Float32Array, deviation: number, random: Random): void {

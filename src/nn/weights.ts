@@ -44,6 +44,10 @@ export class Statistics {
   release(): void {
     this.arena.release();
   }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
 }
 
 /** The parameters of one encoder at full width. */
@@ -80,5 +84,9 @@ export class Weights {
   release(): void {
     this.values.release();
     this.gradients?.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 }

@@ -6,7 +6,6 @@ import { TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { SandwichPass } from "../space/search_space.ts";
 import type { StepMetrics } from "../store/metrics.ts";
-import type { LossSlot } from "../tensor/ops/softmax.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { LossSums } from "./loss_sums.ts";
 
@@ -46,9 +45,9 @@ export class LossLog {
     this.#losses = Tensor.zeros(gpu, [capacity * passes]);
   }
 
-  /** Where the next step puts its losses. */
-  get slot(): LossSlot {
-    return { tensor: this.#losses, index: this.#pending.length * this.passes };
+  /** Where the next step puts its losses, [passes]. */
+  get slot(): Tensor {
+    return this.#losses.slice(this.#pending.length * this.passes, [this.passes]);
   }
 
   /** Notes a recorded step. */
@@ -129,5 +128,9 @@ export class LossLog {
   /** Gives the memory back. */
   release(): void {
     this.#losses.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 }

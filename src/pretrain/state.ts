@@ -54,6 +54,10 @@ export class PretrainState {
     this.momentum.release();
     this.queue.release();
   }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
 }
 
 function randomDirections(rows: number, dimension: number, seed: number): Float32Array<ArrayBuffer> {

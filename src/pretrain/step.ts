@@ -12,10 +12,11 @@
 import type { Encoder } from "../nn/encoder.ts";
 import type { Architecture } from "../space/architecture.ts";
 import { l2Normalise } from "../tensor/ops/l2_normalise.ts";
-import { infoNce, type LossSlot } from "../tensor/ops/softmax.ts";
-import { emaStep, enqueue, gatherRows, sgdStep } from "../tensor/ops/update.ts";
+import { infoNce } from "../tensor/ops/softmax.ts";
+import { gatherRows } from "../tensor/ops/gather_rows.ts";
+import { emaStep, enqueue, sgdStep } from "../tensor/ops/update.ts";
 import { Tape } from "../tensor/tape.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { PretrainState } from "./state.ts";
 
 /** What one step is given. */
@@ -29,24 +30,24 @@ export interface StepInput {
   /** The passes' architectures, in order. */
   architectures: readonly Architecture[];
   learningRate: number;
-  /** Receives each pass's loss, from `index` on. */
-  losses: LossSlot;
+  /** Receives each pass's loss, [passes]. */
+  losses: Tensor;
 }
 
 /** Records a whole step and advances the state's counters. */
 export function recordStep(state: PretrainState, input: StepInput): void {
   const { gpu, config, queryEncoder, momentumEncoder } = state;
   const { optimizer, moco } = config;
-  const keysAt = new KeyCache(state, input);
+  using keysAt = new KeyCache(state, input);
   queryEncoder.weights.gradients?.clear();
 
   input.architectures.forEach((architecture, index) => {
     const keys = keysAt.for(moco.teacher === "largest" ? state.space.max : architecture);
-    const tape = new Tape(gpu, true);
+    using tape = new Tape(gpu, true);
     const query = embed(queryEncoder, tape, input.queryImages, architecture, moco.batchnormGroups);
-    const loss = { tensor: input.losses.tensor, index: input.losses.index + index };
-    tape.backward([query, infoNce(gpu, query, keys, state.queue, moco.temperature, loss)]);
-    tape.release();
+    const loss = infoNce(tape, query, keys, state.queue, moco.temperature);
+    gpu.stream.copy(loss, input.losses.slice(index, []));
+    tape.backward(loss);
   });
 
   const { values, gradients } = queryEncoder.weights;
@@ -59,7 +60,6 @@ export function recordStep(state: PretrainState, input: StepInput): void {
     emaStep(gpu, value, momentumEncoder.weights.values.chunks[chunk], moco.momentum);
   });
   state.queuePointer = enqueue(gpu, keysAt.first(), state.queue, state.queuePointer);
-  keysAt.release();
   state.step++;
 }
 
@@ -87,7 +87,7 @@ class KeyCache {
     const known = this.#sets.find((set) => set.architecture === architecture);
     if (known) return known.keys;
     const { gpu, momentumEncoder, config } = this.state;
-    const tape = new Tape(gpu, false);
+    using tape = new Tape(gpu, false);
     const embedded = embed(
       momentumEncoder,
       tape,
@@ -95,13 +95,8 @@ class KeyCache {
       architecture,
       config.moco.batchnormGroups,
     );
-    let keys: Tensor;
-    if (this.input.keyPositions) keys = gatherRows(gpu, embedded, this.input.keyPositions);
-    else {
-      keys = Tensor.create(gpu, embedded.shape);
-      gpu.stream.copy(embedded, keys);
-    }
-    tape.release();
+    const { keyPositions } = this.input;
+    const keys = tape.keep(keyPositions ? gatherRows(tape, embedded, keyPositions) : embedded);
     this.#sets.push({ architecture, keys });
     return keys;
   }
@@ -112,5 +107,9 @@ class KeyCache {
 
   release(): void {
     for (const { keys } of this.#sets) keys.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 }

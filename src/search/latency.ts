@@ -23,9 +23,8 @@ export async function measureLatency(
   const run = async (passes: number): Promise<number> => {
     const started = performance.now();
     for (let pass = 0; pass < passes; pass++) {
-      const tape = new Tape(gpu, false);
+      using tape = new Tape(gpu, false);
       encoder.features(encoder.pass({ tape, training: false, batchnormGroups: 1 }), images, architecture);
-      tape.release();
       gpu.stream.submit();
     }
     await gpu.finish();

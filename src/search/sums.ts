@@ -68,4 +68,8 @@ export class ScoreSums {
   release(): void {
     this.table.release();
   }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
 }

@@ -1,5 +1,5 @@
 /** Tensors: a shape over a range of GPU memory, contiguous and row-major (images: NCHW). */
-import { ShapeError } from "../errors.ts";
+import { LifetimeError, ShapeError } from "../errors.ts";
 import type { PooledBuffer } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { BufferRange } from "../gpu/stream.ts";
@@ -13,24 +13,32 @@ export function elements(shape: Shape): number {
 }
 
 /**
- * A contiguous array of 32-bit values on the device. A tensor either owns its buffer ({@linkcode Tensor.create}) and
- * gives it back with {@linkcode release}, or is a view into memory that somebody else owns.
+ * A contiguous array of 32-bit values on the device. A tensor either owns its memory ({@linkcode Tensor.create}), or is
+ * a view of another tensor. Whatever touches the memory of a tensor that was released, or of a view of one, throws
+ * {@linkcode LifetimeError}.
  */
 export class Tensor implements BufferRange {
+  readonly #buffer: PooledBuffer;
   #released = false;
 
-  /** Most code wants {@linkcode Tensor.create} or {@linkcode Tensor.from}. */
-  constructor(
+  /**
+   * @param base what this is a view of; undefined for the owner of the memory
+   * @param detached no gradient flows from this view to its base
+   */
+  private constructor(
     readonly gpu: Gpu,
-    readonly storage: PooledBuffer,
+    buffer: PooledBuffer,
     readonly byteOffset: number,
     readonly shape: Shape,
-    readonly owner: boolean,
-  ) {}
+    readonly base?: Tensor,
+    readonly detached = false,
+  ) {
+    this.#buffer = buffer;
+  }
 
   /** A tensor with undefined contents. */
   static create(gpu: Gpu, shape: Shape): Tensor {
-    return new Tensor(gpu, gpu.pool.acquire(Math.max(4 * elements(shape), 4)), 0, shape, true);
+    return new Tensor(gpu, gpu.pool.acquire(Math.max(4 * elements(shape), 4)), 0, shape);
   }
 
   /** A tensor of zeros. */
@@ -49,6 +57,17 @@ export class Tensor implements BufferRange {
     const tensor = Tensor.create(gpu, shape);
     tensor.write(values);
     return tensor;
+  }
+
+  /** The owner of the memory: the tensor itself, or what it is a view of in the end. */
+  get root(): Tensor {
+    return this.base?.root ?? this;
+  }
+
+  /** The memory. Throws {@linkcode LifetimeError} when it was given back. */
+  get storage(): PooledBuffer {
+    this.#expectAlive();
+    return this.#buffer;
   }
 
   /** Number of elements. */
@@ -75,32 +94,59 @@ export class Tensor implements BufferRange {
     return new Float32Array(bytes);
   }
 
-  /** The same memory under another shape of as many elements. The view does not own the memory. */
+  /**
+   * The same memory under another shape of as many elements. Gradients of the view are gradients of what it shows. The
+   * view does not own the memory.
+   */
   view(shape: Shape): Tensor {
     if (elements(shape) !== this.length) {
       throw new ShapeError(
         `a view of shape [${shape.join(", ")}] on a tensor of shape [${this.shape.join(", ")}]`,
       );
     }
-    return new Tensor(this.gpu, this.storage, this.byteOffset, shape, false);
+    return this.#part(0, shape);
   }
 
-  /** Elements `start` to `start + elements(shape)` as a tensor of their own. The view does not own the memory. */
+  /**
+   * Elements `start` to `start + elements(shape)` as a tensor of their own, a view. Kernels can be bound to it where
+   * `start` is a multiple of 64; copies and reading take any.
+   */
   slice(start: number, shape: Shape): Tensor {
-    if (start < 0 || start + elements(shape) > this.length) {
+    if (!Number.isInteger(start) || start < 0 || start + elements(shape) > this.length) {
       throw new ShapeError(`elements ${start} to ${start + elements(shape)} of a tensor with ${this.length}`);
     }
-    return new Tensor(this.gpu, this.storage, this.byteOffset + 4 * start, shape, false);
+    return this.#part(start, shape);
   }
 
-  /** Gives the memory back to the pool. Nothing may be recorded on this tensor afterwards. */
+  /** The same values as a constant: a view through which no gradient flows. */
+  detach(): Tensor {
+    return this.#part(0, this.shape, true);
+  }
+
+  /**
+   * Gives the memory back to the pool; of a view, ends the view alone. Throws {@linkcode LifetimeError} the second time.
+   */
   release(): void {
-    if (!this.owner) return;
     if (this.#released) {
-      throw new ShapeError(`a tensor of shape [${this.shape.join(", ")}] was released twice`);
+      throw new LifetimeError(`a tensor of shape [${this.shape.join(", ")}] was released twice`);
     }
     this.#released = true;
-    this.gpu.pool.release(this.storage);
+    if (!this.base) this.gpu.pool.release(this.#buffer);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  #part(start: number, shape: Shape, detached = false): Tensor {
+    return new Tensor(this.gpu, this.storage, this.byteOffset + 4 * start, shape, this, detached);
+  }
+
+  #expectAlive(): void {
+    if (this.#released) {
+      throw new LifetimeError(`a tensor of shape [${this.shape.join(", ")}] was used after its release`);
+    }
+    if (this.base) this.base.#expectAlive();
   }
 }
 

@@ -45,7 +45,7 @@ export class TrainingStep {
       keyImages: this.#images[1],
       architectures: passes.map(({ architecture }) => architecture),
       learningRate: 0,
-      losses: { tensor: this.#losses, index: 0 },
+      losses: this.#losses,
     });
     await gpu.finish();
     return (performance.now() - start) / 1000;
@@ -55,5 +55,9 @@ export class TrainingStep {
   release(): void {
     this.#state.release();
     for (const tensor of [...this.#images, this.#losses]) tensor.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 }

@@ -40,7 +40,7 @@ for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck"
         keyImages: images,
         architectures: passes,
         learningRate: learningRate(config.optimizer, step, 1, config.training.epochs),
-        losses: { tensor: losses, index: 0 },
+        losses,
       });
       const found = (await losses.read()).subarray(0, passes.length);
       assertClose(

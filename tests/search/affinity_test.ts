@@ -210,7 +210,7 @@ gpuTest("memory and pipelines do not grow with the number of candidates", async 
     const pipelines = gpu.pipelines.size;
     const before = gpu.stream.dispatches;
     for (let slot = 0; slot < 50; slot++) prepared.accumulate(maps, table, slot);
-    assertEquals(gpu.stream.dispatches - before, 150);
+    assertEquals(gpu.stream.dispatches - before, 5 * 50);
     assertEquals(gpu.pool.use.held, held);
     assertEquals(gpu.pipelines.size, pipelines);
     const { used } = gpu.pool.use;
@@ -219,4 +219,18 @@ gpuTest("memory and pipelines do not grow with the number of candidates", async 
     assert(gpu.pool.use.used < used);
   }
   await gpu.finish();
+});
+
+gpuTest("affinity: maps as long as a line, whose places would overflow 32 bits", async (gpu) => {
+  const width = 70_000;
+  const line = (sign: number): Maps => ({
+    shape: [1, 1, 1, width],
+    values: Float32Array.from({ length: width }, (_, at) => at < width / 2 ? 1 : sign),
+  });
+  const metric = new AffinityMetric(gpu);
+  const scores = await similarities(gpu, metric, [line(1)], [[line(1)], [line(-1)]]);
+  // Half of the positions turned around: rows of +1 and -1 against rows of +1.
+  assertClose(scores, [1, 0], 1e-5, "affinity");
+  const some = new AffinityMetric(gpu, 40_000);
+  assertThrows(() => some.prepareTeacher(Tensor.zeros(gpu, [1, 1, 1, width])), ShapeError, "40000 of 70000");
 });

@@ -87,10 +87,12 @@ export interface Filled {
   gradWeightInitial: Float32Array<ArrayBuffer>;
   gradOutput: Float32Array<ArrayBuffer>;
   parameter: Parameter;
+  /** Absent for a convolution without bias. */
+  bias?: { values: Float32Array<ArrayBuffer>; gradInitial: Float32Array<ArrayBuffer>; parameter: Parameter };
 }
 
 /** Random weights, initial weight gradients and output gradients for a convolution. */
-export function fill(gpu: Gpu, one: ConvolutionCase, seed: number): Filled {
+export function fill(gpu: Gpu, one: ConvolutionCase, seed: number, biased = false): Filled {
   const shape: Shape = [one.storedOut, one.storedIn, one.kernelY, one.kernelX];
   const length = shape.reduce((product, size) => product * size, 1);
   const [outHeight, outWidth] = convolutionOutput(one);
@@ -102,16 +104,27 @@ export function fill(gpu: Gpu, one: ConvolutionCase, seed: number): Filled {
     gradWeightInitial,
     gradOutput: randomValues(one.images * one.outChannels * outHeight * outWidth, seed + 2),
     parameter: parameter(gpu, "weight", { data: weight, shape }, gradWeightInitial),
+    ...(biased ? { bias: fillBias(gpu, one.storedOut, seed + 3) } : {}),
+  };
+}
+
+function fillBias(gpu: Gpu, channels: number, seed: number): Required<Filled>["bias"] {
+  const [values, gradInitial] = [seed, seed + 1].map((one) => randomValues(channels, one));
+  return {
+    values,
+    gradInitial,
+    parameter: parameter(gpu, "bias", { data: values, shape: [channels] }, gradInitial),
   };
 }
 
 /** Records one convolution on a tape. */
-export function record(tape: Tape, input: Tensor, { one, parameter: weight }: Filled): Tensor {
+export function record(tape: Tape, input: Tensor, { one, parameter: weight, bias }: Filled): Tensor {
   return runOperation(tape, input, weight, {
     outChannels: one.outChannels,
     stride: one.stride,
     padding: [one.paddingY, one.paddingX],
     dilation: one.dilation,
+    bias: bias?.parameter,
   });
 }
 
@@ -121,6 +134,8 @@ export interface Results {
   outputs: Float32Array[];
   gradInput: Float32Array;
   gradWeights: Float32Array[];
+  /** Of those convolutions that have a bias, in order. */
+  gradBiases: Float32Array[];
 }
 
 /** Runs convolutions of one random input forwards and backwards; the input's gradients add up on the device. */
@@ -141,15 +156,19 @@ export async function run(gpu: Gpu, filled: Filled[], seed: number): Promise<Res
   tape.backward(...outputs.map((output, index): [Tensor, Tensor] => [output, gradOutputs[index]]));
   const gradInput = tape.take(input)!;
   const gradWeights = filled.map(({ parameter }) => parameter.gradient!);
-  const read = await gpu.read(input, gradInput, ...kept, ...gradWeights);
+  const biases = filled.flatMap(({ bias }) => bias ? [bias.parameter] : []);
+  const gradBiases = biases.map(({ gradient }) => gradient!);
+  const read = await gpu.read(input, gradInput, ...kept, ...gradWeights, ...gradBiases);
   const values = read.map((bytes) => new Float32Array(bytes));
   tape.release();
-  const weights = filled.map(({ parameter }) => parameter.value);
-  for (const tensor of [input, gradInput, ...kept, ...gradWeights, ...weights]) tensor.release();
+  const parameters = [...filled.map(({ parameter }) => parameter), ...biases].map(({ value }) => value);
+  const gradients = [gradInput, ...gradWeights, ...gradBiases];
+  for (const tensor of [input, ...kept, ...gradients, ...parameters, ...gradOutputs]) tensor.release();
   return {
     input: values[0],
     gradInput: values[1],
     outputs: values.slice(2, 2 + filled.length),
-    gradWeights: values.slice(2 + filled.length),
+    gradWeights: values.slice(2 + filled.length, 2 + 2 * filled.length),
+    gradBiases: values.slice(2 + 2 * filled.length),
   };
 }

@@ -16,14 +16,23 @@ import {
 } from "./reference.ts";
 import { variants } from "./variants.ts";
 
-/** Runs a pair of convolutions on one input; checks outputs, gradients, and what must stay as it was. */
+/** Runs a pair of convolutions on one input, the second with a bias; checks outputs, gradients, and what must stay as it was. */
 async function compare(gpu: Gpu, pair: ConvolutionCase[], seed: number): Promise<void> {
-  const filled = pair.map((one, index) => fill(gpu, one, seed + 10 * index + 1));
-  const { input, outputs, gradInput, gradWeights } = await run(gpu, filled, seed);
+  const filled = pair.map((one, index) => fill(gpu, one, seed + 10 * index + 1, index === 1));
+  const { input, outputs, gradInput, gradWeights, gradBiases } = await run(gpu, filled, seed);
   const expectedGradInput = new Float64Array(input.length);
-  filled.forEach(({ one, weight, gradWeightInitial, gradOutput }, index) => {
+  filled.forEach(({ one, weight, gradWeightInitial, gradOutput, bias }, index) => {
     const what = JSON.stringify(one);
-    assertClose(outputs[index], convolution(one, input, weight), 1e-5, `output of ${what}`);
+    const plane = outputs[index].length / one.images / one.outChannels;
+    const channel = (at: number) => Math.floor(at / plane) % one.outChannels;
+    const output = convolution(one, input, weight).map((sum, at) => sum + (bias?.values[channel(at)] ?? 0));
+    assertClose(outputs[index], output, 1e-5, `output of ${what}`);
+    if (bias) {
+      const gradBias = Float64Array.from(bias.gradInitial);
+      gradOutput.forEach((value, at) => gradBias[channel(at)] += value);
+      assertClose(gradBiases[0], gradBias, 1e-5, `bias gradient of ${what}`);
+      assertEquals(gradBiases[0].subarray(one.outChannels), bias.gradInitial.subarray(one.outChannels));
+    }
     convolutionInputGradient(one, gradOutput, weight).forEach((value, at) => expectedGradInput[at] += value);
     const gradient = convolutionWeightGradient(one, input, gradOutput);
     const expected = gradient.map((value, at) => value + gradWeightInitial[at]);
@@ -48,7 +57,7 @@ gpuTest("convolutions of random shapes", async (gpu) => {
   for (const [index, random] of randomStreams(1, 40).entries()) {
     await compare(gpu, drawPair(random), 1000 * index);
   }
-  for (const [index, one] of usual.entries()) await compare(gpu, [one], index);
+  for (const [index, one] of usual.entries()) await compare(gpu, [one, one], index);
   if (gpu.facts.subgroupLanes !== 8) return;
   const tiles = ["16 4", "16 8", "8 4", "8 8"];
   for (const kernel of ["convolution", "convolution_pointwise", "convolution_rows"]) {
@@ -68,7 +77,7 @@ gpuTest("convolutions of random shapes, in the variants for other devices", asyn
   for (const [index, random] of randomStreams(2, 40).entries()) {
     await compare(gpu, drawPair(random), 1000 * index);
   }
-  for (const [index, one] of usual.entries()) await compare(gpu, [one], index);
+  for (const [index, one] of usual.entries()) await compare(gpu, [one, one], index);
   assertEquals(variants(gpu, "convolution_rows", "SUBGROUP"), ["false"]);
   assertEquals(variants(gpu, "convolution", "SUBGROUP"), ["false"]);
   assertEquals(variants(gpu, "convolution_pointwise", "SUBGROUP"), ["false"]);

@@ -9,11 +9,12 @@ import { purpose, Random } from "../../src/random.ts";
 import { SearchSpace } from "../../src/space/search_space.ts";
 import { batchnorm } from "../../src/tensor/ops/batchnorm.ts";
 import { convolution } from "../../src/tensor/ops/convolution.ts";
-import { add, relu } from "../../src/tensor/ops/elementwise.ts";
+import { add, average, relu, scale } from "../../src/tensor/ops/elementwise.ts";
 import { l2Normalise } from "../../src/tensor/ops/l2_normalise.ts";
 import { linear } from "../../src/tensor/ops/linear.ts";
+import { matmul } from "../../src/tensor/ops/matmul.ts";
 import { globalAveragePool, maxPool } from "../../src/tensor/ops/pool.ts";
-import { crossEntropy, infoNce } from "../../src/tensor/ops/softmax.ts";
+import { infoNce, softmaxCrossEntropy } from "../../src/tensor/ops/softmax.ts";
 import type { Parameter } from "../../src/tensor/parameter.ts";
 import { Tape } from "../../src/tensor/tape.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
@@ -196,30 +197,29 @@ gpuTest("gradients of batchnorm", async (gpu) => {
 });
 
 gpuTest("gradients of the losses", async (gpu) => {
-  const losses = Tensor.zeros(gpu, [1]);
-  const slot = { tensor: losses, index: 0 };
   const [query, keys, queue] = [[5, 8], [5, 8], [30, 8]].map((shape, index) =>
     randomTensor(gpu, shape, index + 1)
   );
-  const contrast = () => infoNce(gpu, query, keys, queue, 0.5, slot);
-  await checkGradients(
-    "infoNce",
-    [{ name: "query", tensor: query, gradient: await contrast().read() }],
-    async () => {
-      contrast().release();
-      return (await losses.read())[0];
-    },
-  );
+  const contrast = (tape: Tape) => infoNce(tape, query, keys, queue, 0.5);
+  await checkOperation(gpu, "infoNce", { inputs: { query } }, contrast, Float32Array.of(1));
   const logits = randomTensor(gpu, [6, 10], 4);
   const labels = Tensor.from(gpu, Uint32Array.of(0, 3, 9, 9, 1, 4));
-  const entropy = () => crossEntropy(gpu, logits, labels, slot);
-  await checkGradients(
-    "crossEntropy",
-    [{ name: "logits", tensor: logits, gradient: await entropy().read() }],
-    async () => {
-      entropy().release();
-      return (await losses.read())[0];
-    },
+  const entropy = (tape: Tape) => softmaxCrossEntropy(tape, logits, labels);
+  await checkOperation(gpu, "softmaxCrossEntropy", { inputs: { logits } }, entropy, Float32Array.of(1));
+  const similarities = (tape: Tape) => matmul(tape, query, keys, { transposeB: true });
+  const terms = (tape: Tape) =>
+    add(
+      tape,
+      scale(tape, average(tape, [contrast(tape), entropy(tape)]), 0.7),
+      softmaxCrossEntropy(tape, similarities(tape), own),
+    );
+  const own = Tensor.from(gpu, Uint32Array.of(0, 1, 2, 3, 4));
+  await checkOperation(
+    gpu,
+    "a loss of three terms",
+    { inputs: { query, logits } },
+    terms,
+    Float32Array.of(-2),
   );
 });
 
@@ -290,19 +290,17 @@ for (const kind of ["basic", "bottleneck"] as const) {
       .map((value, at) => value + 2 * colours[Math.floor(at / size / size)]);
     const images = Tensor.from(gpu, pixels, [12, 3, size, size]);
     const queue = randomTensor(gpu, [20, 8], 9);
-    const losses = Tensor.zeros(gpu, [1]);
     for (const architecture of kind === "basic" ? [space.max, space.min] : [space.max]) {
       const embed = (tape: Tape) => {
         const pass = encoder.pass({ tape, training: true, batchnormGroups: 1 });
         return l2Normalise(tape, encoder.project(pass, encoder.features(pass, images, architecture).pooled));
       };
       const keys = Tensor.from(gpu, await disturbed(encoder, embed), [12, 8]);
-      const loss = (query: Tensor) => infoNce(gpu, query, keys, queue, 0.2, { tensor: losses, index: 0 });
+      const loss = (tape: Tape) => infoNce(tape, embed(tape), keys, queue, 0.2);
       encoder.weights.gradients!.clear();
       const tape = new Tape(gpu, true);
       tape.watch(images);
-      const query = embed(tape);
-      tape.backward([query, loss(query)]);
+      tape.backward(loss(tape));
       const variables: Variable[] = [{
         name: "images",
         tensor: images,
@@ -314,10 +312,8 @@ for (const kind of ["basic", "bottleneck"] as const) {
         if (values.some((number) => number !== 0)) variables.push({ name, tensor: value, gradient: values });
       }
       const evaluate = async () => {
-        const inference = new Tape(gpu, false);
-        loss(embed(inference)).release();
-        inference.release();
-        return (await losses.read())[0];
+        using inference = new Tape(gpu, false);
+        return (await loss(inference).read())[0];
       };
       // Three units in the loss's last place, over steps of 1e-3 to both sides: up to a sixth of the smallest gradient.
       const noise = 3 * 2 ** -23 * await evaluate() / 2e-3;

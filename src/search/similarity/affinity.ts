@@ -14,18 +14,15 @@
  * stage are computed the same way.
  */
 import type { Gpu } from "../../gpu/device.ts";
+import { loop } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
+import { owned } from "../../tensor/owned.ts";
 import { expectShape, type Shape, Tensor } from "../../tensor/tensor.ts";
-import { compareGrams, gramMatrices, releaseRowSums, type RowSums, workgroupSize } from "./gram.ts";
-import type { PreparedTeacher, SimilarityMetric } from "./metric.ts";
-import {
-  checkPositions,
-  packSamples,
-  padded,
-  type PositionGrid,
-  positionGrid,
-  releaseSamples,
-} from "./samples.ts";
+import { addCosines } from "./cosine_sums.ts";
+import { compareGrams, gramMatrices, workgroupSize } from "./gram.ts";
+import type { SimilarityMetric } from "./metric.ts";
+import { type PreparedTeacher, preparedTeacher } from "./teacher.ts";
+import { checkPositions, packSamples, padded, type PositionGrid, positionGrid } from "./samples.ts";
 import type { ScoreTable } from "./score_table.ts";
 
 /** Bytes of the teacher's affinities that are kept for one stage and image batch. */
@@ -62,26 +59,17 @@ export class AffinityMetric implements SimilarityMetric {
     const { gpu } = this;
     const { shape } = features;
     const [images] = shape;
-    const own = packSamples(gpu, features, grid, images, "raw");
+    using own = packSamples(gpu, features, grid, images, "raw");
     const gram = gramMatrices(gpu, own);
-    const sums = compareGrams(gpu, own, gram);
-    const square = addParts(gpu, sums.square);
-    releaseRowSums(sums);
-    releaseSamples(own);
-    return {
-      accumulate: (candidate, table, slot) => {
-        this.#check(shape, candidate.shape, table, slot);
-        const packed = packSamples(gpu, candidate, grid, images, "raw");
-        const sums = compareGrams(gpu, packed, gram);
-        this.#addScore(sums, square, packed.samples, table, slot);
-        releaseRowSums(sums);
-        releaseSamples(packed);
-      },
-      release: () => {
-        gram.release();
-        square.release();
-      },
+    const { cross, square } = compareGrams(gpu, own, gram);
+    cross.release();
+    const accumulate = (candidate: Tensor, table: ScoreTable, slot: number) => {
+      this.#check(shape, candidate.shape, table, slot);
+      using packed = packSamples(gpu, candidate, grid, images, "raw");
+      using sums = compareGrams(gpu, packed, gram);
+      addCosines(gpu, { ...sums, teacherSquare: square }, images, packed.samples, table, slot);
     };
+    return preparedTeacher(accumulate, gram, square);
   }
 
   #overChannels(features: Tensor, grid: PositionGrid): PreparedTeacher {
@@ -89,24 +77,17 @@ export class AffinityMetric implements SimilarityMetric {
     const { shape } = features;
     const [images] = shape;
     const own = packSamples(gpu, features, grid, images, "unit").features;
-    const square = rowProducts(gpu, own, own);
-    return {
-      accumulate: (candidate, table, slot) => {
-        this.#check(shape, candidate.shape, table, slot);
-        const packed = packSamples(gpu, candidate, grid, images, "unit");
-        const sums = {
-          cross: rowProducts(gpu, own, packed.features),
-          square: rowProducts(gpu, packed.features, packed.features),
-        };
-        this.#addScore(sums, square, packed.samples, table, slot);
-        releaseRowSums(sums);
-        releaseSamples(packed);
-      },
-      release: () => {
-        own.release();
-        square.release();
-      },
+    const square = affinityProducts(gpu, own, own);
+    const accumulate = (candidate: Tensor, table: ScoreTable, slot: number) => {
+      this.#check(shape, candidate.shape, table, slot);
+      using packed = packSamples(gpu, candidate, grid, images, "unit");
+      using sums = owned({
+        cross: affinityProducts(gpu, own, packed.features),
+        square: affinityProducts(gpu, packed.features, packed.features),
+      });
+      addCosines(gpu, { ...sums, teacherSquare: square }, images, packed.samples, table, slot);
     };
+    return preparedTeacher(accumulate, own, square);
   }
 
   #check(teacher: Shape, candidate: Shape, table: ScoreTable, slot: number): void {
@@ -115,64 +96,41 @@ export class AffinityMetric implements SimilarityMetric {
     expectShape("affinity", "the candidate's features", candidate, [images, -1, height, width]);
   }
 
-  #addScore(sums: RowSums, teacherSquare: Tensor, samples: number, table: ScoreTable, slot: number): void {
-    const [parts, groups, paddedSamples] = sums.cross.shape;
-    this.gpu.stream.dispatch({
-      kernel: "affinity_score",
-      buffers: { ...sums, teacherSquare, table: table.values },
-      params: { groups, samples, paddedSamples, parts, slot },
-      grid: [1, 1, 1],
-      work: { bytes: 2 * sums.cross.byteLength },
-    });
-  }
-
   /** Mean from (sum of cosines, number of rows). */
   score([sum, count]: readonly number[]): number {
     return sum / count;
   }
 }
 
-/** Sum over the first dimension of [parts, groups, samples]. */
-function addParts(gpu: Gpu, partial: Tensor): Tensor {
-  const [splits, rows, columns] = partial.shape;
-  const gradient = Tensor.zeros(gpu, [rows, columns]);
-  gpu.stream.dispatch({
-    kernel: "sum_partials",
-    buffers: { partial, gradient },
-    params: { splits, rows, columns, storedRow: columns },
-    grid: linearGrid(rows * columns, 64),
-  });
-  return gradient;
-}
-
 /**
  * <a_i, b_i> for all rows of the self-affinities of two packed maps, over products of their channels.
  * @param teacher [groups, channels, samples]
  * @param candidate [groups, other channels, samples]
- * @returns [1, groups, samples]; the caller owns it
+ * @returns [groups, samples]; the caller owns it
  */
-function rowProducts(gpu: Gpu, teacher: Tensor, candidate: Tensor): Tensor {
+function affinityProducts(gpu: Gpu, teacher: Tensor, candidate: Tensor): Tensor {
   const [groups, channels, samples] = teacher.shape;
   const depth = candidate.shape[1];
   const workgroup = workgroupSize(gpu);
-  const products = Tensor.create(gpu, [groups, depth, channels]);
+  using products = Tensor.create(gpu, [groups, depth, channels]);
   gpu.stream.dispatch({
     kernel: "affinity_products",
     constants: { WORKGROUP: workgroup },
     buffers: { left: candidate, right: teacher, products },
     params: { groups, leftChannels: depth, rightChannels: channels, samples },
     grid: linearGrid(products.length / 64, workgroup),
+    turns: { rounds: samples / 4, each: 1 },
     work: { flops: 2 * products.length * samples },
   });
-  const rows = Tensor.create(gpu, [1, groups, samples]);
+  const rows = Tensor.create(gpu, [groups, samples]);
   gpu.stream.dispatch({
     kernel: "affinity_rows",
     constants: { WORKGROUP: workgroup, LEFT: "products" },
     buffers: { products, features: candidate, weights: teacher, rows },
     params: { groups, channels, depth, samples },
     grid: linearGrid(groups * samples / 8, workgroup),
+    turns: { rounds: channels / 8, each: 1 + loop(depth) },
     work: { flops: 2 * products.length * samples },
   });
-  products.release();
   return rows;
 }

@@ -10,18 +10,19 @@
  */
 import { ConfigurationError, ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import { loop } from "../../gpu/limits.ts";
 import { Tape } from "../../tensor/tape.ts";
 import { globalAveragePool } from "../../tensor/ops/pool.ts";
 import { expectShape, type Shape, Tensor } from "../../tensor/tensor.ts";
-import { compareGrams, gramMatrices, releaseRowSums, type RowSums } from "./gram.ts";
-import type { PreparedTeacher, SimilarityMetric } from "./metric.ts";
+import { compareGrams, gramMatrices, type RowSums } from "./gram.ts";
+import type { SimilarityMetric } from "./metric.ts";
+import { type PreparedTeacher, preparedTeacher } from "./teacher.ts";
 import {
   checkPositions,
   type PackedSamples,
   packSamples,
   type PositionGrid,
   positionGrid,
-  releaseSamples,
 } from "./samples.ts";
 import { type ScoreTable, slotValues } from "./score_table.ts";
 
@@ -63,34 +64,25 @@ export class CkaMetric implements SimilarityMetric {
     const { shape } = features;
     const { grid, groups, samples } = this.#layout(shape);
     const pack = (features: Tensor) => this.#pack(features, grid, groups);
-    const own = pack(features);
+    using own = pack(features);
     const gram = gramMatrices(gpu, own);
     const diagonal = Tensor.create(gpu, [groups, own.features.shape[2]]);
-    const sums = compareGrams(gpu, own, gram, diagonal);
+    using sums = compareGrams(gpu, own, gram, diagonal);
     const teacher = Tensor.create(gpu, [slotValues]);
     this.#launchScore(samples, sums, { diagonal, table: teacher }, 0);
-    releaseRowSums(sums);
-    releaseSamples(own);
-    return {
-      accumulate: (candidate, table, slot) => {
-        this.#check(shape, candidate.shape, table, slot);
-        const packed = pack(candidate);
-        const candidateDiagonal = Tensor.create(gpu, diagonal.shape);
-        const sums = compareGrams(gpu, packed, gram, candidateDiagonal);
-        this.#launchScore(samples, sums, {
-          diagonal: candidateDiagonal,
-          table: table.values,
-          teacherDiagonal: diagonal,
-          teacher,
-        }, slot);
-        candidateDiagonal.release();
-        releaseRowSums(sums);
-        releaseSamples(packed);
-      },
-      release: () => {
-        for (const tensor of [gram, diagonal, teacher]) tensor.release();
-      },
+    const accumulate = (candidate: Tensor, table: ScoreTable, slot: number) => {
+      this.#check(shape, candidate.shape, table, slot);
+      using packed = pack(candidate);
+      using candidateDiagonal = Tensor.create(gpu, diagonal.shape);
+      using sums = compareGrams(gpu, packed, gram, candidateDiagonal);
+      this.#launchScore(samples, sums, {
+        diagonal: candidateDiagonal,
+        table: table.values,
+        teacherDiagonal: diagonal,
+        teacher,
+      }, slot);
     };
+    return preparedTeacher(accumulate, gram, diagonal, teacher);
   }
 
   #layout(shape: Shape): { grid: PositionGrid; groups: number; samples: number } {
@@ -132,11 +124,9 @@ export class CkaMetric implements SimilarityMetric {
         "centred",
       );
     }
-    const tape = new Tape(this.gpu, false);
+    using tape = new Tape(this.gpu, false);
     const pooled = globalAveragePool(tape, features);
-    const packed = packSamples(this.gpu, pooled.view([images, channels, 1, 1]), grid, groups, "centred");
-    tape.release();
-    return packed;
+    return packSamples(this.gpu, pooled.view([images, channels, 1, 1]), grid, groups, "centred");
   }
 
   #check(teacher: Shape, candidate: Shape, table: ScoreTable, slot: number): void {
@@ -146,7 +136,7 @@ export class CkaMetric implements SimilarityMetric {
   }
 
   #launchScore(samples: number, sums: RowSums, buffers: Record<string, Tensor>, slot: number): void {
-    const [blocks, groups, paddedSamples] = sums.cross.shape;
+    const [groups, paddedSamples] = sums.cross.shape;
     const n = samples;
     const debiased = this.estimator === "debiased";
     this.gpu.stream.dispatch({
@@ -154,16 +144,15 @@ export class CkaMetric implements SimilarityMetric {
       constants: { TEACHER: buffers.teacher === undefined },
       buffers: { ...sums, ...buffers },
       params: {
-        groups,
         samples,
         paddedSamples,
-        blocks,
         scale: debiased ? 1 / (n * (n - 3)) : 1 / (n - 1) ** 2,
         totals: debiased ? 1 / ((n - 1) * (n - 2)) : 0,
         diagonals: debiased ? -2 / (n - 2) : 1,
         slot,
       },
       grid: [1, 1, 1],
+      turns: { rounds: groups, each: 1 + loop(samples) + loop(Math.ceil(samples / 16)) },
       work: { bytes: 2 * sums.cross.byteLength },
     });
   }

@@ -1,8 +1,11 @@
 /** Cosine of vectors: the published measure for classification, on the projections. */
 import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import { rowProducts } from "../../tensor/ops/row_products.ts";
 import { expectShape, Tensor } from "../../tensor/tensor.ts";
-import type { PreparedTeacher, SimilarityMetric } from "./metric.ts";
+import { addCosines } from "./cosine_sums.ts";
+import type { SimilarityMetric } from "./metric.ts";
+import { type PreparedTeacher, preparedTeacher } from "./teacher.ts";
 import type { ScoreTable } from "./score_table.ts";
 
 /**
@@ -20,13 +23,21 @@ export class CosineMetric implements SimilarityMetric {
     const { gpu } = this;
     const teacher = Tensor.create(gpu, features.shape);
     gpu.stream.copy(features, teacher);
-    return {
-      accumulate: (candidate, table, slot) => this.#accumulate(teacher, candidate, table, slot),
-      release: () => teacher.release(),
-    };
+    const teacherSquare = rowProducts(gpu, teacher, teacher);
+    return preparedTeacher(
+      (candidate, table, slot) => this.#accumulate(teacher, teacherSquare, candidate, table, slot),
+      teacher,
+      teacherSquare,
+    );
   }
 
-  #accumulate(teacher: Tensor, candidate: Tensor, table: ScoreTable, slot: number): void {
+  #accumulate(
+    teacher: Tensor,
+    teacherSquare: Tensor,
+    candidate: Tensor,
+    table: ScoreTable,
+    slot: number,
+  ): void {
     table.check(this, slot);
     const [rows, columns] = teacher.shape;
     if (candidate.shape[1] !== columns) {
@@ -38,13 +49,9 @@ export class CosineMetric implements SimilarityMetric {
       );
     }
     expectShape("cosine", "the candidate's features", candidate.shape, teacher.shape);
-    this.gpu.stream.dispatch({
-      kernel: "cosine_score",
-      buffers: { teacher, candidate, table: table.values },
-      params: { rows, columns, slot },
-      grid: [1, 1, 1],
-      work: { bytes: 2 * teacher.byteLength },
-    });
+    using cross = rowProducts(this.gpu, teacher, candidate);
+    using square = rowProducts(this.gpu, candidate, candidate);
+    addCosines(this.gpu, { cross, square, teacherSquare }, 1, rows, table, slot);
   }
 
   /** Mean from (sum of cosines, number of images). */

@@ -1,6 +1,8 @@
 /** Launching gram_compare: Gram matrices of samples, the teacher's kept, candidates' only compared. */
 import type { Gpu } from "../../gpu/device.ts";
+import { loop } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
+import { owned } from "../../tensor/owned.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { PackedSamples } from "./samples.ts";
 
@@ -21,6 +23,7 @@ function launch(gpu: Gpu, packed: PackedSamples, store: boolean, buffers: Record
     buffers: { features, lengths, ...buffers },
     params: { groups, channels, samples, parts: lengths?.shape[0] ?? 0 },
     grid: linearGrid(invocations, workgroup),
+    turns: loop(channels) + (lengths ? 4 * loop(lengths.shape[0]) : 0),
     work: { flops: 2 * 64 * invocations * channels },
   });
 }
@@ -36,18 +39,12 @@ export function gramMatrices(gpu: Gpu, packed: PackedSamples): Tensor {
   return gram;
 }
 
-/** Sums over the rows of two Gram matrices, in parts to be added: [parts, groups, padded samples]. */
-export interface RowSums {
+/** Sums over the rows of two Gram matrices, [groups, padded samples]. */
+export interface RowSums extends Disposable {
   /** Of the products of corresponding elements. */
   readonly cross: Tensor;
   /** Of the squares of the candidate's elements. */
   readonly square: Tensor;
-}
-
-/** Gives row sums back. */
-export function releaseRowSums({ cross, square }: RowSums): void {
-  cross.release();
-  square.release();
 }
 
 /**
@@ -57,7 +54,22 @@ export function releaseRowSums({ cross, square }: RowSums): void {
 export function compareGrams(gpu: Gpu, packed: PackedSamples, gram: Tensor, diagonal?: Tensor): RowSums {
   const [groups, , samples] = packed.features.shape;
   const shape = [samples / 8, groups, samples];
-  const sums = { cross: Tensor.create(gpu, shape), square: Tensor.create(gpu, shape) };
-  launch(gpu, packed, false, { gram, ...sums, ...(diagonal ? { diagonal } : {}) });
+  using parts = owned({ cross: Tensor.create(gpu, shape), square: Tensor.create(gpu, shape) });
+  launch(gpu, packed, false, { gram, ...parts, ...(diagonal ? { diagonal } : {}) });
+  return owned({ cross: addBlocks(gpu, parts.cross), square: addBlocks(gpu, parts.square) });
+}
+
+/** Sum over the first dimension of [blocks, groups, samples]. */
+function addBlocks(gpu: Gpu, partial: Tensor): Tensor {
+  const [blocks, rows, columns] = partial.shape;
+  const sums = Tensor.create(gpu, [rows, columns]);
+  gpu.stream.dispatch({
+    kernel: "sum_partials",
+    buffers: { partial, sums },
+    params: { rows, columns, storedRow: columns, accumulate: 0 },
+    grid: linearGrid(rows * columns, 64),
+    turns: { rounds: blocks, each: 1 },
+    work: { bytes: partial.byteLength + sums.byteLength },
+  });
   return sums;
 }

@@ -8,19 +8,10 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { AffinityMetric } from "./affinity.ts";
 import { type CkaEstimator, CkaMetric, type CkaSamples } from "./cka.ts";
 import { CosineMetric } from "./cosine.ts";
-import type { ScoreTable, TableFormat } from "./score_table.ts";
+import type { TableFormat } from "./score_table.ts";
+import type { PreparedTeacher } from "./teacher.ts";
 
-/** The teacher's side of a comparison: its own copy of what it needs, so the teacher's features may be released. */
-export interface PreparedTeacher {
-  /**
-   * Records the comparison of a candidate on the same images; its result is added to a slot of the table.
-   * @param candidate features of the teacher's shape, though with any number of channels where the metric allows it
-   * @param table made for the same metric
-   */
-  accumulate(candidate: Tensor, table: ScoreTable, slot: number): void;
-  /** Gives the memory back. */
-  release(): void;
-}
+export type { PreparedTeacher };
 
 /** A measure of similarity. 1 is the score of identical features, and no features score higher. */
 export interface SimilarityMetric extends TableFormat {

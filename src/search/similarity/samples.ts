@@ -1,7 +1,9 @@
 /** Samples of feature maps: which positions are compared, and how they are laid out for the products over them. */
-import { ConfigurationError } from "../../errors.ts";
+import { ConfigurationError, ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import { loop } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
+import { owned } from "../../tensor/owned.ts";
 import { type Shape, Tensor } from "../../tensor/tensor.ts";
 
 /** A regular grid of positions in a map; see kernels/include/similarity_samples.wgsl. */
@@ -34,7 +36,7 @@ export function padded(count: number): number {
 }
 
 /** Packed samples on the device. */
-export interface PackedSamples {
+export interface PackedSamples extends Disposable {
   /** [groups, padded(channels), padded(samples)], zeros in the padding. */
   readonly features: Tensor;
   /** For unscaled samples the sums of their squares in parts, [parts, groups, padded(samples)]. */
@@ -42,12 +44,6 @@ export interface PackedSamples {
   readonly groups: number;
   /** Samples of a group, without padding. */
   readonly samples: number;
-}
-
-/** Gives packed samples back. */
-export function releaseSamples(packed: PackedSamples): void {
-  packed.features.release();
-  packed.lengths?.release();
 }
 
 /**
@@ -63,6 +59,7 @@ const channelsPerPart = 64;
  * Records the packing of feature maps.
  * @param maps [N, C, H, W]
  * @param groups the images of a group are consecutive; a divisor of N
+ * @throws ShapeError for a grid so long, in so long a map, that its places overflow
  */
 export function packSamples(
   gpu: Gpu,
@@ -73,12 +70,21 @@ export function packSamples(
 ): PackedSamples {
   const [images, channels, height, width] = maps.shape;
   const positions = grid.rows * grid.columns;
+  for (const [cells, size] of [[grid.rows, height], [grid.columns, width]]) {
+    if (cells !== size && 2 * cells * size >= 2 ** 32) {
+      throw new ShapeError(
+        `${cells} of ${size} positions along a side of a feature map of ${height}x${width} cannot be found in 32 bits; ` +
+          `take fewer positions, or all`,
+      );
+    }
+  }
   const samples = images / groups * positions;
   const shape: Shape = [groups, padded(channels), padded(samples)];
   const features = Tensor.create(gpu, shape);
   const perPart = packing === "raw" ? channelsPerPart : shape[1];
   const parts = Math.ceil(shape[1] / perPart);
   const lengths = packing === "raw" ? Tensor.create(gpu, [parts, groups, shape[2]]) : undefined;
+  const centred = loop(images / groups, loop(grid.rows, loop(grid.columns))) + loop(samples) + loop(shape[2]);
   gpu.stream.dispatch({
     kernel: packing === "centred" ? "cka_centre" : "affinity_pack",
     constants: packing === "centred" ? {} : { NORMALISE: packing === "unit" },
@@ -97,7 +103,8 @@ export function packSamples(
       channelsPerPart: perPart,
     },
     grid: linearGrid(groups * (packing === "centred" ? shape[1] : parts * shape[2]), 64),
+    turns: packing === "centred" ? centred : 3 * loop(perPart),
     work: { bytes: 4 * groups * samples * channels + features.byteLength },
   });
-  return { features, lengths, groups, samples };
+  return owned({ features, lengths, groups, samples });
 }

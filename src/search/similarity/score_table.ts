@@ -85,4 +85,8 @@ export class ScoreTable {
   release(): void {
     this.#values.release();
   }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
 }

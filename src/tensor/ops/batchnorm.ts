@@ -4,10 +4,13 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import { loop } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
+import { addGradient } from "../gradient_target.ts";
 import type { Parameter } from "../parameter.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, Tensor } from "../tensor.ts";
+import { type ChannelParts, channelParts, finishTurns, partBlock } from "./batchnorm_parts.ts";
 
 /** Running mean and variance at full width; each use reads and updates the leading slice. */
 export interface RunningStatistics {
@@ -26,30 +29,12 @@ export interface BatchnormOptions {
   groups?: number;
   /** Added before ReLU; of the input's shape. */
   residual?: Tensor;
-  /** Apply max(x, 0). Default false. */
+  /** Apply ReLU: max(x, 0), and NaN of NaN. Default false. */
   relu?: boolean;
   /** Weight of the new statistics in the running ones. Default 0.1. */
   momentum?: number;
   /** Default {@linkcode batchnormEpsilon}. */
   epsilon?: number;
-}
-
-/** How the sums over a channel are split; see kernels/include/channel_parts.wgsl. */
-interface ChannelParts {
-  /** The buffers are read as vec4. */
-  vector: boolean;
-  lanes: number;
-  imageParts: number;
-  planeElements: number;
-}
-
-function channelParts(gpu: Gpu, images: number, channels: number, plane: number): ChannelParts {
-  const vector = plane % 4 === 0;
-  const planeElements = vector ? plane / 4 : plane;
-  const lanes = planeElements >= 64 && !gpu.facts.software ? 64 : planeElements >= 8 ? 8 : 1;
-  const wanted = gpu.facts.software ? 256 : 65536;
-  const imageParts = Math.max(1, Math.min(images, Math.ceil(wanted / (channels * lanes)), 64));
-  return { vector, lanes, imageParts, planeElements };
 }
 
 /** Invocations that share a plane in an elementwise pass: about eight elements each. */
@@ -66,6 +51,7 @@ function planeLanes(gpu: Gpu, planeElements: number): number {
  * @param bias stored [>= C]
  * @param running stored [>= C]; read in evaluation mode, updated in training mode
  * @returns a tensor of the input's shape
+ * @throws ShapeError in training mode where a group has one value a channel, which has no variance
  */
 export function batchnorm(
   tape: Tape,
@@ -91,14 +77,23 @@ export function batchnorm(
   const { gpu } = tape;
   const sets = training ? groups : 1;
   const images = batch / sets;
-  const parts = channelParts(gpu, images, channels, plane);
+  if (training && images * plane === 1) {
+    throw new ShapeError(
+      `batchnorm ${weight.name}: ${batch} image${batch === 1 ? "" : "s"} in ${groups} group${
+        groups === 1 ? "" : "s"
+      }, ` +
+        `${height}x${width} positions each, leave one value a channel, which has no variance; training takes at least 2. ` +
+        `Take a larger batch, fewer batchnorm groups, or larger images.`,
+    );
+  }
+  const parts = channelParts(gpu.facts, sets, images, channels, plane);
   const affine = Tensor.create(gpu, [sets, channels, 4]);
   if (training) {
-    launchStatistics(gpu, input, weight, bias, running, affine, {
+    launchStatistics(gpu, input, weight, bias, running, affine, parts, {
       groups,
       images,
       channels,
-      plane,
+      count: images * plane,
       epsilon,
       momentum,
     });
@@ -114,17 +109,19 @@ export function batchnorm(
       },
       params: { channels, epsilon },
       grid: [Math.ceil(channels / 64), 1, 1],
+      turns: 0,
       work: { bytes: 16 * channels + affine.byteLength },
     });
   }
 
   const output = tape.create(input.shape);
-  const lanes = planeLanes(gpu, parts.planeElements);
+  const lanes = planeLanes(gpu, parts.params.planeElements);
   const planeGrid = linearGrid(batch * channels * lanes, 64);
+  const planeTurns = loop(Math.ceil(parts.params.planeElements / lanes));
   const planeParams = {
     images: batch,
     channels,
-    planeElements: parts.planeElements,
+    planeElements: parts.params.planeElements,
     groupImages: images,
     lanes,
   };
@@ -135,69 +132,87 @@ export function batchnorm(
     buffers: { input, affine, output, residual },
     params: { ...planeParams, accumulate: 0, accumulateResidual: 0 },
     grid: planeGrid,
+    turns: planeTurns,
     work: { bytes: (residual ? 3 : 2) * input.byteLength },
   });
 
-  tape.record(output, (gradOutput) => {
-    const partial = Tensor.create(gpu, [sets, channels, parts.imageParts * parts.lanes, 2]);
+  const backward = (gradOutput: Tensor) => {
+    using partial = Tensor.create(gpu, [sets, channels, parts.parts, 2]);
     gpu.stream.dispatch({
       kernel: "batchnorm_gradient_sums",
       constants: { VECTOR: parts.vector, RELU: relu },
       buffers: { input, gradOutput, affine, partial, output },
-      params: {
-        images,
-        groups: sets,
-        channels,
-        planeElements: parts.planeElements,
-        imageParts: parts.imageParts,
-        lanes: parts.lanes,
-      },
+      params: { images, groups: sets, channels, ...parts.params },
       grid: linearGrid(partial.length / 2, 64),
+      turns: parts.turns,
       work: { bytes: (relu ? 3 : 2) * input.byteLength },
     });
-    if (!weight.gradient || !bias.gradient) {
-      throw new ShapeError(`batchnorm ${weight.name}: its parameters have no gradient`);
-    }
-    const backward = Tensor.create(gpu, [sets, channels, 4]);
+    using backward = Tensor.create(gpu, [sets, channels, 4]);
+    // Takes what the kernel computes for a frozen parameter.
+    using unused = Tensor.create(gpu, [channels]);
     gpu.stream.dispatch({
       kernel: "batchnorm_gradient_finish",
-      buffers: { partial, affine, gradWeight: weight.gradient, gradBias: bias.gradient, backward },
+      constants: { BLOCK: partBlock },
+      buffers: {
+        partial,
+        affine,
+        gradWeight: tape.gradientOf(weight)?.tensor ?? unused,
+        gradBias: tape.gradientOf(bias)?.tensor ?? unused,
+        backward,
+      },
       params: {
         groups: sets,
         channels,
-        parts: parts.imageParts * parts.lanes,
+        parts: parts.parts,
         count: images * plane,
         training: training ? 1 : 0,
       },
       grid: [Math.ceil(channels / 64), 1, 1],
+      turns: finishTurns(sets, parts.parts),
       work: { bytes: partial.byteLength + affine.byteLength + backward.byteLength + 16 * channels },
     });
-    partial.release();
     const target = tape.gradientOf(input);
     const residualTarget = residual && tape.gradientOf(residual);
+    if (!target && !residualTarget) return;
     const gradInput = target?.tensor ?? Tensor.create(gpu, input.shape);
+    // A kernel cannot write to one memory through two bindings: where input and residual are one tensor, or parts of one,
+    // the residual's gradient goes there afterwards.
+    const apart = target && residualTarget?.tensor.storage === target.tensor.storage
+      ? Tensor.create(gpu, input.shape)
+      : undefined;
     gpu.stream.dispatch({
       kernel: "batchnorm_gradient_apply",
-      constants: { ...applyConstants, RESIDUAL: residualTarget !== undefined },
+      constants: { ...applyConstants, RESIDUAL: residualTarget !== undefined, TRAINING: training },
       buffers: {
         input,
         gradOutput,
         backward,
         gradInput,
         output,
-        gradResidual: residualTarget?.tensor,
+        gradResidual: apart ?? residualTarget?.tensor,
       },
       params: {
         ...planeParams,
         accumulate: target?.accumulate ? 1 : 0,
-        accumulateResidual: residualTarget?.accumulate ? 1 : 0,
+        accumulateResidual: !apart && residualTarget?.accumulate ? 1 : 0,
       },
       grid: planeGrid,
+      turns: planeTurns,
       work: { bytes: ((relu ? 4 : 3) + (residualTarget ? 1 : 0)) * input.byteLength },
     });
     if (!target) gradInput.release();
-    backward.release();
-  }, [affine]);
+    if (apart) {
+      addGradient(residualTarget!, apart);
+      apart.release();
+    }
+  };
+  tape.record({
+    operation: `batchnorm ${weight.name}`,
+    result: output,
+    inputs: [input, weight, bias, residual],
+    saved: [affine],
+    backward,
+  });
   return output;
 }
 
@@ -208,40 +223,41 @@ function launchStatistics(
   bias: Parameter,
   running: RunningStatistics,
   affine: Tensor,
+  { vector, parts, turns, params }: ChannelParts,
   sizes: {
     groups: number;
     images: number;
     channels: number;
-    plane: number;
+    count: number;
     epsilon: number;
     momentum: number;
   },
 ): void {
-  const { groups, images, channels, plane } = sizes;
-  const { vector, lanes, imageParts, planeElements } = channelParts(gpu, images, channels, plane);
-  const partial = Tensor.create(gpu, [groups, channels, imageParts * lanes, 2]);
+  const { groups, images, channels } = sizes;
+  using partial = Tensor.create(gpu, [groups, channels, parts, 4]);
   gpu.stream.dispatch({
     kernel: "batchnorm_statistics",
     constants: { VECTOR: vector },
     buffers: { input, partial },
-    params: { images, groups, channels, planeElements, imageParts, lanes },
-    grid: linearGrid(partial.length / 2, 64),
+    params: { images, groups, channels, ...params },
+    grid: linearGrid(partial.length / 4, 64),
+    turns,
     work: { bytes: input.byteLength },
   });
   gpu.stream.dispatch({
     kernel: "batchnorm_finish",
+    constants: { BLOCK: partBlock },
     buffers: {
       partial,
-      input,
       weight: weight.value,
       bias: bias.value,
       runningMean: running.mean,
       runningVar: running.variance,
       affine,
     },
-    params: { ...sizes, parts: imageParts * lanes },
+    params: { ...sizes, parts },
     grid: [Math.ceil(channels / 64), 1, 1],
+    turns: finishTurns(groups, parts),
     work: { bytes: partial.byteLength + affine.byteLength + 24 * channels },
   });
-  partial.release();
 }

@@ -3,6 +3,7 @@ import { ShapeError } from "../../errors.ts";
 import type { Parameter } from "../parameter.ts";
 import type { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
+import { launchBiasGradient } from "./bias.ts";
 import {
   type ConvolutionShape,
   forwardParams,
@@ -19,10 +20,12 @@ export interface ConvolutionOptions {
   /** Zeros around the input, one number or [rows, columns]. */
   padding?: number | readonly [number, number];
   dilation?: number;
+  /** Stored [>= outChannels]; added to each channel. */
+  bias?: Parameter;
 }
 
 /**
- * Cross-correlation without bias, as `torch.nn.functional.conv2d`.
+ * Cross-correlation, as `torch.nn.functional.conv2d`.
  *
  * @param input [N, C, H, W]; its C active channels are the first C input channels of the weight
  * @param weight stored [O, I, kernelY, kernelX] with O >= outChannels and I >= C
@@ -35,16 +38,26 @@ export function convolution(
   options: ConvolutionOptions = {},
 ): Tensor {
   const shape = convolutionShape(input, weight, options);
+  const { bias } = options;
   const { gpu } = tape;
   const output = tape.create([shape.images, shape.outChannels, shape.outHeight, shape.outWidth]);
-  launchConvolution(gpu, input, weight.value, output, forwardParams(shape));
-  tape.record(output, (gradOutput) => {
-    if (weight.gradient) launchWeightGradient(gpu, input, gradOutput, weight.gradient, shape);
+  launchConvolution(gpu, input, weight.value, output, forwardParams(shape), bias?.value);
+  const backward = (gradOutput: Tensor) => {
+    const weightTarget = tape.gradientOf(weight);
+    if (weightTarget) launchWeightGradient(gpu, input, gradOutput, weightTarget.tensor, shape);
+    const biasTarget = bias && tape.gradientOf(bias);
+    if (biasTarget) launchBiasGradient(gpu, gradOutput, biasTarget.tensor);
     const target = tape.gradientOf(input);
     if (!target) return;
     for (const params of inputGradientParams(shape, target.accumulate)) {
       launchConvolution(gpu, gradOutput, weight.value, target.tensor, params);
     }
+  };
+  tape.record({
+    operation: `convolution ${weight.name}`,
+    result: output,
+    inputs: [input, weight, bias],
+    backward,
   });
   return output;
 }
@@ -58,6 +71,11 @@ function convolutionShape(input: Tensor, weight: Parameter, options: Convolution
     throw new ShapeError(
       `convolution ${weight.name}: ${inChannels} -> ${outChannels} channels do not fit the stored ` +
         `[${weight.value.shape.join(", ")}]`,
+    );
+  }
+  if (options.bias && outChannels > options.bias.value.length) {
+    throw new ShapeError(
+      `convolution ${options.bias.name}: ${outChannels} channels; the bias has ${options.bias.value.length}`,
     );
   }
   const outHeight = outputSize(inHeight, kernelY, stride, paddingY, dilation);

@@ -1,5 +1,6 @@
 /** Where a convolution and its gradients read and write: the numbers behind kernels/include/convolution_params.wgsl. */
 import { ShapeError } from "../../errors.ts";
+import { loop, mostLoopTurns, mostRounds } from "../../gpu/limits.ts";
 
 /** Shapes of one convolution; channels are the active ones, `stored…` those of the weight tensor. */
 export interface ConvolutionShape {
@@ -182,23 +183,37 @@ export function inputGradientParams(shape: ConvolutionShape, accumulate: boolean
   return launches;
 }
 
+/** Turns of the loops of a launch, at most: what variants walk several channels at a time take fewer. */
+export function convolutionTurns({ tapsY, tapsX, inChannels }: ConvolutionParams): number {
+  return loop(tapsY, loop(tapsX, loop(inChannels)));
+}
+
 /**
- * The same work in launches that each sum over so few input channels that no invocation makes more than `iterations`
- * turns of a loop; the second and later ones add to the output.
+ * The same work in launches that each sum over so few input channels, and of filters with very many taps over so few of
+ * their rows, that no loop becomes too long; the second and later ones add to the output.
  */
-export function splitChannels(params: ConvolutionParams, iterations: number): ConvolutionParams[] {
-  const { inChannels, tapsY, tapsX, inHeight, inWidth, weightIn } = params;
-  const turns = Math.max(1, tapsY * tapsX);
-  const most = Math.max(1, Math.floor(iterations / turns) - 1);
+export function splitSums(params: ConvolutionParams): ConvolutionParams[] {
+  const { inChannels, tapsY, tapsX, inHeight, inWidth } = params;
+  const mostRows = Math.max(1, Math.min(tapsY, mostRounds(1 + loop(tapsX, loop(1)))));
+  let most = inChannels;
+  if (loop(mostRows, loop(tapsX, loop(most))) > mostLoopTurns) {
+    most = Math.max(1, Math.floor((Math.floor((mostLoopTurns - 1) / mostRows) - 2) / tapsX) - 2);
+    // Parts of four channels, which the fast kernels load at once.
+    if (most > 4) most -= most % 4;
+  }
   const launches: ConvolutionParams[] = [];
-  for (let first = 0; first < inChannels; first += most) {
-    launches.push({
-      ...params,
-      inChannels: Math.min(most, inChannels - first),
-      inBase: params.inBase + first * inHeight * inWidth,
-      weightBase: params.weightBase + first * weightIn,
-      accumulate: first === 0 ? params.accumulate : 1,
-    });
+  for (let firstRow = 0; firstRow < Math.max(1, tapsY); firstRow += mostRows) {
+    for (let first = 0; first < inChannels; first += most) {
+      launches.push({
+        ...params,
+        tapsY: Math.min(mostRows, tapsY - firstRow),
+        inChannels: Math.min(most, inChannels - first),
+        inOffsetY: params.inOffsetY + firstRow * params.inStepY,
+        inBase: params.inBase + first * inHeight * inWidth,
+        weightBase: params.weightBase + firstRow * params.weightTapY + first * params.weightIn,
+        accumulate: launches.length === 0 ? params.accumulate : 1,
+      });
+    }
   }
   return launches;
 }

@@ -1,16 +1,16 @@
 /** Launching the convolution kernels. */
 import type { Gpu } from "../../gpu/device.ts";
+import { loop, mostLoopTurns, mostRounds } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import { shapeBucket } from "../../gpu/tuning.ts";
 import { Tensor } from "../tensor.ts";
-import { type ConvolutionParams, type ConvolutionShape, splitChannels } from "./convolution_geometry.ts";
+import {
+  type ConvolutionParams,
+  type ConvolutionShape,
+  convolutionTurns,
+  splitSums,
+} from "./convolution_geometry.ts";
 import { convolutionVariants, weightGradientVariants } from "./convolution_variants.ts";
-
-/**
- * Turns of all its loops that an invocation may make: Mesa's software driver silently ends a loop after 65 535. It is kept
- * on every device, so that all add up in the same order; only a gradient through a very long queue is ever split.
- */
-const loopIterations = 60_000;
 
 /**
  * Launches a convolution with the variant that the device's tuning takes.
@@ -25,8 +25,7 @@ export function launchConvolution(
   bias?: Tensor,
 ): void {
   const pixels = params.images * params.outHeight * params.outWidth;
-  const taps = params.tapsY * params.tapsX;
-  splitChannels(params, loopIterations).forEach((part, index) => {
+  splitSums(params).forEach((part, index) => {
     const partBias = index === 0 ? bias : undefined;
     const { variant, tag } = gpu.tuning.choose(
       () =>
@@ -42,7 +41,11 @@ export function launchConvolution(
       ...variant,
       buffers: { input, weight, output, bias: partBias },
       params: part,
-      work: { flops: 2 * pixels * params.outChannels * part.inChannels * taps, tag },
+      turns: convolutionTurns(part),
+      work: {
+        flops: 2 * pixels * params.outChannels * part.inChannels * part.tapsY * part.tapsX,
+        tag,
+      },
     });
   });
 }
@@ -86,28 +89,29 @@ export function launchWeightGradient(
   const [groupsX, groupsY] = variant.grid;
   const splits = weightGradientSplits(gpu, groupsX * groupsY, rows, shape.outWidth);
   const rowsPerSplit = Math.ceil(rows / splits);
-  const partial = Tensor.create(gpu, [Math.ceil(rows / rowsPerSplit), shape.outChannels, depth]);
+  using partial = Tensor.create(gpu, [Math.ceil(rows / rowsPerSplit), shape.outChannels, depth]);
   gpu.stream.dispatch({
     ...variant,
     buffers: { input, gradOutput, partial },
     params: { ...shape, rowsPerSplit },
     grid: [groupsX, groupsY, partial.shape[0]],
+    turns: loop(rowsPerSplit, loop(shape.outWidth)),
     work: { flops: 2 * rows * shape.outWidth * shape.outChannels * depth, tag },
   });
   gpu.stream.dispatch({
     kernel: "sum_partials",
-    buffers: { partial, gradient },
+    buffers: { partial, sums: gradient },
     params: {
-      splits: partial.shape[0],
       rows: shape.outChannels,
       columns: depth,
       storedRow: shape.storedInChannels * taps,
+      accumulate: 1,
     },
     grid: linearGrid(shape.outChannels * depth, 64),
+    turns: { rounds: partial.shape[0], each: 1 },
     // Part of the variant's cost: it decides about the number of splits.
     work: { bytes: 4 * (partial.length + 2 * shape.outChannels * depth), tag },
   });
-  partial.release();
 }
 
 /** A 1x1 convolution with stride 1 sees each plane as one long row, which spares the kernel the turns of many short ones. */
@@ -115,7 +119,7 @@ function asRows(shape: ConvolutionShape): ConvolutionShape {
   const { kernelY, kernelX, stride, paddingY, paddingX, inHeight, inWidth } = shape;
   if (kernelY * kernelX !== 1 || stride !== 1 || paddingY !== 0 || paddingX !== 0) return shape;
   const positions = inHeight * inWidth;
-  if (positions > loopIterations / 4) return shape;
+  if (positions > mostLoopTurns / 4) return shape;
   return { ...shape, inHeight: 1, inWidth: positions, outHeight: 1, outWidth: positions };
 }
 
@@ -126,6 +130,6 @@ function asRows(shape: ConvolutionShape): ConvolutionShape {
 function weightGradientSplits(gpu: Gpu, groups: number, rows: number, width: number): number {
   const wantedGroups = gpu.facts.software ? 16 : 1024;
   const splits = Math.ceil(wantedGroups / groups);
-  const least = Math.ceil(rows / Math.max(1, Math.floor(loopIterations / (width + 1))));
+  const least = Math.ceil(rows / Math.max(1, mostRounds(1 + loop(width))));
   return Math.max(least, Math.min(splits, Math.floor(rows * width / 64), rows, 1024));
 }

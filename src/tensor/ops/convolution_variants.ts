@@ -25,17 +25,17 @@ export function convolutionVariants(
   const tiles = subgroup ? (params.outChannels > 8 ? [16, 8] : [8]) : [8, 4];
   for (const tile of tiles) {
     for (const block of blocks) {
-      const constants = { TILE: tile, PIXELS: block, SUBGROUP: subgroup };
+      const constants = { TILE: tile, PIXELS: block, SUBGROUP: subgroup, BIAS: bias };
       const grid = [Math.ceil(params.outChannels / tile), Math.ceil(pixels / block / 64), 1] as const;
       if (isProduct(params)) {
         const weightVector = params.weightIn === 1 && params.weightOut % 4 === 0 &&
           params.weightBase % 4 === 0;
         variants.push({
           kernel: "matrix_product",
-          constants: { ...constants, WEIGHT_VECTOR: weightVector, BIAS: bias },
+          constants: { ...constants, WEIGHT_VECTOR: weightVector },
           grid,
         });
-      } else if (!bias && isPlaneProduct(params)) {
+      } else if (isPlaneProduct(params)) {
         const depth = params.inChannels % 4 === 0 ? 4 : 1;
         const weightVector = depth === 4 && hasWeightRows(params);
         variants.push({
@@ -43,7 +43,7 @@ export function convolutionVariants(
           constants: { ...constants, DEPTH: depth, WEIGHT_VECTOR: weightVector },
           grid,
         });
-      } else if (!bias && hasWholeRows(params, block)) {
+      } else if (hasWholeRows(params, block)) {
         const scatter = params.outColumn !== 1 || params.outRow !== params.outWidth || params.outBase !== 0;
         variants.push({
           kernel: "convolution_rows",
@@ -57,11 +57,7 @@ export function convolutionVariants(
           grid,
         });
       } else {
-        variants.push({
-          kernel: "convolution",
-          constants: { ...constants, BIAS: bias },
-          grid,
-        });
+        variants.push({ kernel: "convolution", constants, grid });
       }
     }
   }

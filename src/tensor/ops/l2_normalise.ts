@@ -1,42 +1,40 @@
 /** Rows scaled to length one. */
-import { ShapeError } from "../../errors.ts";
+import { linearGrid } from "../../gpu/stream.ts";
 import type { Tape } from "../tape.ts";
-import { Tensor } from "../tensor.ts";
-
-/** Most columns of a row: an invocation walks a row twice, and Mesa's software driver ends loops after 65 535 turns. */
-const mostColumns = 32_000;
+import type { Tensor } from "../tensor.ts";
+import { rowProducts } from "./row_products.ts";
 
 /**
  * output[r] = input[r] / max(|input[r]|, epsilon), as `torch.nn.functional.normalize`. The gradient is that of the
  * first case; a row shorter than epsilon has no direction.
- * @param input [N, D], D up to 32 000
- * @throws ShapeError for longer rows
+ * @param input [N, D]
  */
 export function l2Normalise(tape: Tape, input: Tensor, epsilon = 1e-12): Tensor {
   const { gpu } = tape;
   const [rows, columns] = input.shape;
-  if (columns > mostColumns) {
-    throw new ShapeError(`l2Normalise: rows of ${columns}; at most ${mostColumns} columns`);
-  }
   const output = tape.create(input.shape);
-  const norms = Tensor.create(gpu, [rows]);
+  const squares = rowProducts(gpu, input, input);
   gpu.stream.dispatch({
     kernel: "l2_normalise",
-    buffers: { input, output, norms },
+    buffers: { input, squares, output },
     params: { rows, columns, epsilon },
-    grid: [Math.ceil(rows / 64), 1, 1],
+    grid: linearGrid(input.length, 64),
+    turns: 0,
     work: { bytes: 2 * input.byteLength },
   });
-  tape.record(output, (gradOutput) => {
+  const backward = (gradOutput: Tensor) => {
     const target = tape.gradientOf(input);
     if (!target) return;
+    using products = rowProducts(gpu, output, gradOutput);
     gpu.stream.dispatch({
       kernel: "l2_normalise_gradient",
-      buffers: { output, gradOutput, norms, gradInput: target.tensor },
-      params: { rows, columns, accumulate: target.accumulate ? 1 : 0 },
-      grid: [Math.ceil(rows / 64), 1, 1],
+      buffers: { output, gradOutput, squares, products, gradInput: target.tensor },
+      params: { rows, columns, epsilon, accumulate: target.accumulate ? 1 : 0 },
+      grid: linearGrid(input.length, 64),
+      turns: 0,
       work: { bytes: 3 * input.byteLength },
     });
-  }, [norms]);
+  };
+  tape.record({ operation: "l2Normalise", result: output, inputs: [input], saved: [squares], backward });
   return output;
 }

@@ -1,70 +1,85 @@
-/** A linear layer over the leading input features of a stored weight. */
+/** A linear layer over the leading features of a stored weight. */
 import { ShapeError } from "../../errors.ts";
 import type { Parameter } from "../parameter.ts";
 import type { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { type ConvolutionShape, forwardParams, inputGradientParams } from "./convolution_geometry.ts";
-import { launchConvolution, launchWeightGradient } from "./convolution_launch.ts";
+import { launchBiasGradient } from "./bias.ts";
+import { launchWeightGradient } from "./convolution_launch.ts";
+import { launchProduct, matrixOf, transposed } from "./matmul.ts";
 
-/** A matrix product [rows, inner] x [outer, inner]^T as a 1x1 convolution over images of one pixel. */
-export function productShape(
-  rows: number,
-  inner: number,
-  outer: number,
-  storedInner: number,
-): ConvolutionShape {
-  return {
-    images: rows,
-    inChannels: inner,
-    inHeight: 1,
-    inWidth: 1,
-    outChannels: outer,
-    outHeight: 1,
-    outWidth: 1,
-    storedInChannels: storedInner,
-    kernelY: 1,
-    kernelX: 1,
-    stride: 1,
-    paddingY: 0,
-    paddingX: 0,
-    dilation: 1,
-  };
+/** What a linear layer does with its weight. */
+export interface LinearOptions {
+  /** Active outputs: the first so many rows of the stored weight. Default: all. */
+  readonly outFeatures?: number;
 }
 
 /**
- * output = input weight^T + bias, as `torch.nn.functional.linear`.
+ * output = input weight^T (+ bias), as `torch.nn.functional.linear`.
  *
  * @param input [N, F]; its F features are the first F columns of the weight
- * @param weight stored [O, >= F]
- * @param bias [O]
- * @returns [N, O]
+ * @param weight stored [>= outFeatures, >= F]
+ * @param bias stored [>= outFeatures]; undefined for none
+ * @returns [N, outFeatures]
  */
-export function linear(tape: Tape, input: Tensor, weight: Parameter, bias: Parameter): Tensor {
+export function linear(
+  tape: Tape,
+  input: Tensor,
+  weight: Parameter,
+  bias?: Parameter,
+  options: LinearOptions = {},
+): Tensor {
   const [rows, features] = input.shape;
-  const [outputs, stored] = weight.value.shape;
-  if (features > stored) {
-    throw new ShapeError(`linear ${weight.name}: ${features} features; the stored weight has ${stored}`);
+  const [storedOut, stored] = weight.value.shape;
+  const { outFeatures = storedOut } = options;
+  if (input.shape.length !== 2 || features > stored || outFeatures > storedOut) {
+    throw new ShapeError(
+      `linear ${weight.name}: [${input.shape.join(", ")}] -> ${outFeatures} features do not fit the stored ` +
+        `[${weight.value.shape.join(", ")}]`,
+    );
+  }
+  if (bias && outFeatures > bias.value.length) {
+    throw new ShapeError(`linear ${bias.name}: ${outFeatures} features; the bias has ${bias.value.length}`);
   }
   const { gpu } = tape;
-  const shape = productShape(rows, features, outputs, stored);
-  const output = tape.create([rows, outputs]);
-  launchConvolution(gpu, input, weight.value, output, forwardParams(shape), bias.value);
-  tape.record(output, (gradOutput) => {
-    if (weight.gradient) launchWeightGradient(gpu, input, gradOutput, weight.gradient, shape);
-    if (bias.gradient) {
-      gpu.stream.dispatch({
-        kernel: "sum_rows",
-        buffers: { input: gradOutput, sums: bias.gradient },
-        params: { rows, columns: outputs },
-        grid: [Math.ceil(outputs / 64), 1, 1],
-        work: { bytes: gradOutput.byteLength + 8 * outputs },
+  const stores = matrixOf(weight.value, outFeatures, features, stored);
+  const output = tape.create([rows, outFeatures]);
+  launchProduct(
+    gpu,
+    matrixOf(input, rows, features),
+    transposed(stores),
+    { tensor: output, accumulate: false },
+    { bias: bias?.value },
+  );
+  const backward = (gradOutput: Tensor) => {
+    const weightTarget = tape.gradientOf(weight);
+    if (weightTarget) {
+      launchWeightGradient(gpu, input, gradOutput, weightTarget.tensor, {
+        images: rows,
+        inChannels: features,
+        inHeight: 1,
+        inWidth: 1,
+        outChannels: outFeatures,
+        outHeight: 1,
+        outWidth: 1,
+        storedInChannels: stored,
+        kernelY: 1,
+        kernelX: 1,
+        stride: 1,
+        paddingY: 0,
+        paddingX: 0,
+        dilation: 1,
       });
     }
+    const biasTarget = bias && tape.gradientOf(bias);
+    if (biasTarget) launchBiasGradient(gpu, gradOutput, biasTarget.tensor);
     const target = tape.gradientOf(input);
-    if (!target) return;
-    for (const params of inputGradientParams(shape, target.accumulate)) {
-      launchConvolution(gpu, gradOutput, weight.value, target.tensor, params);
-    }
+    if (target) launchProduct(gpu, matrixOf(gradOutput, rows, outFeatures), stores, target);
+  };
+  tape.record({
+    operation: `linear ${weight.name}`,
+    result: output,
+    inputs: [input, weight, bias],
+    backward,
   });
   return output;
 }

@@ -1,7 +1,8 @@
 /** Max-pooling and global average pooling. */
+import { blockedSum, loop, sumBlock } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import type { Tape } from "../tape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 import { outputSize } from "./convolution_geometry.ts";
 
 /**
@@ -25,25 +26,40 @@ export function maxPool(tape: Tape, input: Tensor, window: number, stride: numbe
     padding,
     accumulate: 0,
   };
+  const windowTurns = { rounds: window, each: 1 + loop(Math.min(window, inWidth)) };
+  // Windows that cover an input, along one axis.
+  const covering = Math.ceil(window / stride);
   const output = tape.create([images, channels, outHeight, outWidth]);
   stream.dispatch({
     kernel: "max_pool",
     buffers: { input, output },
     params,
     grid: linearGrid(output.length, 64),
+    turns: windowTurns,
     work: { bytes: input.byteLength + output.byteLength },
   });
-  tape.record(output, (gradOutput) => {
+  const backward = (gradOutput: Tensor) => {
     const target = tape.gradientOf(input);
     if (!target) return;
+    using places = Tensor.create(tape.gpu, output.shape);
+    stream.dispatch({
+      kernel: "max_pool_places",
+      buffers: { input, places },
+      params,
+      grid: linearGrid(output.length, 64),
+      turns: windowTurns,
+      work: { bytes: input.byteLength + output.byteLength },
+    });
     stream.dispatch({
       kernel: "max_pool_gradient",
-      buffers: { input, gradOutput, gradInput: target.tensor },
+      buffers: { places, gradOutput, gradInput: target.tensor },
       params: { ...params, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(input.length, 64),
-      work: { bytes: 2 * input.byteLength + output.byteLength },
+      turns: { rounds: Math.min(covering, outHeight), each: 1 + loop(Math.min(covering, outWidth)) },
+      work: { bytes: input.byteLength + 2 * output.byteLength },
     });
-  });
+  };
+  tape.record({ operation: "maxPool", result: output, inputs: [input], backward });
   return output;
 }
 
@@ -59,12 +75,14 @@ export function globalAveragePool(tape: Tape, input: Tensor): Tensor {
   const output = tape.create([images, channels]);
   stream.dispatch({
     kernel: "global_average_pool",
+    constants: { BLOCK: sumBlock },
     buffers: { input, output },
     params,
     grid: linearGrid(params.rows, 64),
+    turns: blockedSum(params.plane),
     work: { bytes: input.byteLength + output.byteLength },
   });
-  tape.record(output, (gradOutput) => {
+  const backward = (gradOutput: Tensor) => {
     const target = tape.gradientOf(input);
     if (!target) return;
     stream.dispatch({
@@ -72,8 +90,10 @@ export function globalAveragePool(tape: Tape, input: Tensor): Tensor {
       buffers: { gradOutput, gradInput: target.tensor },
       params: { ...params, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(input.length, 64),
+      turns: 0,
       work: { bytes: input.byteLength + output.byteLength },
     });
-  });
+  };
+  tape.record({ operation: "globalAveragePool", result: output, inputs: [input], backward });
   return output;
 }

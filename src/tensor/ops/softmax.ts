@@ -1,105 +1,112 @@
-/** The two losses over a softmax: InfoNCE against a queue, and cross-entropy with labels. */
+/**
+ * The two losses over a softmax: InfoNCE against a queue, and cross-entropy with labels. Both are scalars like any other
+ * node: they add up, are weighted, and are read whenever somebody waits for the device anyway.
+ */
 import type { Gpu } from "../../gpu/device.ts";
+import { blockedSum, loop, mostRounds, sumBlock } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
+import { addGradient } from "../gradient_target.ts";
+import type { Tape } from "../tape.ts";
 import { expectShape, Tensor } from "../tensor.ts";
-import { forwardParams, inputGradientParams } from "./convolution_geometry.ts";
-import { launchConvolution } from "./convolution_launch.ts";
-import { productShape } from "./linear.ts";
+import { launchProduct, matrixOf, transposed } from "./matmul.ts";
+import { rowProducts } from "./row_products.ts";
 
-/** Partial softmax sums of each row; see kernels/softmax_parts.wgsl. */
-function softmaxParts(gpu: Gpu, logits: Tensor, scale: number): Tensor {
+/**
+ * Partial softmax sums of each row, without the labels' columns where there are labels; see kernels/softmax_parts.wgsl.
+ * More segments than usual only where a segment would be longer than an invocation may loop.
+ */
+function softmaxParts(gpu: Gpu, logits: Tensor, scale: number, labels?: Tensor): Tensor {
   const [rows, columns] = logits.shape;
-  const segments = Math.min(columns, 64);
+  const segments = Math.min(columns, Math.max(64, Math.ceil(columns / mostRounds(1))));
   const partial = Tensor.create(gpu, [rows, segments, 2]);
   gpu.stream.dispatch({
     kernel: "softmax_parts",
-    buffers: { logits, partial },
+    constants: { LABELS: labels !== undefined },
+    buffers: { logits, labels, partial },
     params: { rows, columns, segments, scale },
     grid: linearGrid(rows * segments, 64),
+    turns: loop(Math.ceil(columns / segments)),
     work: { bytes: logits.byteLength },
   });
   return partial;
 }
 
-/** Where a loss goes: one element of a tensor, so that the losses of many steps can be read back at once. */
-export interface LossSlot {
-  readonly tensor: Tensor;
-  readonly index: number;
-}
-
-function writeMean(gpu: Gpu, input: Tensor, loss: LossSlot): void {
+function launchMean(gpu: Gpu, input: Tensor, output: Tensor): void {
   gpu.stream.dispatch({
     kernel: "mean",
-    buffers: { input, output: loss.tensor },
-    params: { count: input.length, index: loss.index },
+    constants: { BLOCK: sumBlock },
+    buffers: { input, output },
+    params: { count: input.length },
     grid: [1, 1, 1],
+    turns: blockedSum(input.length),
     work: { bytes: input.byteLength },
   });
 }
 
 /**
  * The contrastive loss of MoCo (van den Oord et al. 2018; He et al. 2020): the cross-entropy of telling each query's own
- * key from the queue's, mean over the batch. The gradient is taken at once, to start {@linkcode Tape.backward} with, so
- * that the logits exist only inside this function.
+ * key from the queue's, mean over the batch. The query's gradient is taken at once and only scaled in the backward pass,
+ * so that the logits, which are by far the largest tensor of a step, exist only inside this function.
  *
  * @param query [B, D], rows of length one
- * @param keys [B, D], rows of length one; no gradient flows into them
- * @param queue [K, D], rows of length one
- * @param loss receives the mean loss
- * @returns the gradient of the mean loss with respect to the query, [B, D]; the caller owns it
+ * @param keys [B, D], rows of length one; constants
+ * @param queue [K, D], rows of length one; constants
+ * @returns the mean loss, a scalar
  */
-export function infoNce(
-  gpu: Gpu,
-  query: Tensor,
-  keys: Tensor,
-  queue: Tensor,
-  temperature: number,
-  loss: LossSlot,
-): Tensor {
+export function infoNce(tape: Tape, query: Tensor, keys: Tensor, queue: Tensor, temperature: number): Tensor {
   const [rows, dimension] = query.shape;
   expectShape("infoNce", "the keys", keys.shape, query.shape);
   expectShape("infoNce", "the queue", queue.shape, [-1, dimension]);
+  tape.expectConstants("infoNce", keys, queue);
   const columns = queue.shape[0];
   const scale = 1 / temperature;
   const factor = scale / rows;
-  const { stream } = gpu;
+  const { gpu } = tape;
 
-  const shape = productShape(rows, dimension, columns, dimension);
-  const logits = Tensor.create(gpu, [rows, columns]);
-  launchConvolution(gpu, query, queue, logits, forwardParams(shape));
-  const partial = softmaxParts(gpu, logits, scale);
-  const logSum = Tensor.create(gpu, [rows]);
-  const positives = Tensor.create(gpu, [rows]);
-  const losses = Tensor.create(gpu, [rows]);
-  stream.dispatch({
-    kernel: "info_nce_finish",
-    buffers: { query, keys, partial, logSum, positives, losses },
-    params: { rows, dimension, segments: partial.shape[1], scale },
-    grid: [Math.ceil(rows / 64), 1, 1],
-    work: { bytes: 2 * query.byteLength + partial.byteLength },
+  const queueRows = matrixOf(queue, columns, dimension);
+  using logits = Tensor.create(gpu, [rows, columns]);
+  launchProduct(gpu, matrixOf(query, rows, dimension), transposed(queueRows), {
+    tensor: logits,
+    accumulate: false,
   });
-  writeMean(gpu, losses, loss);
+  using partial = softmaxParts(gpu, logits, scale);
+  using sums = Tensor.create(gpu, [rows, 2]);
+  using misses = Tensor.create(gpu, [rows]);
+  using losses = Tensor.create(gpu, [rows]);
+  using products = rowProducts(gpu, query, keys);
+  gpu.stream.dispatch({
+    kernel: "info_nce_finish",
+    buffers: { products, partial, rows: sums, misses, losses },
+    params: { rows, segments: partial.shape[1], scale },
+    grid: [Math.ceil(rows / 64), 1, 1],
+    turns: 2 * loop(partial.shape[1]),
+    work: { bytes: partial.byteLength },
+  });
+  const loss = tape.create([]);
+  launchMean(gpu, losses, loss);
+  if (!tape.needsGradient(query, "infoNce")) return loss;
 
-  stream.dispatch({
+  gpu.stream.dispatch({
     kernel: "info_nce_gradient",
-    buffers: { logSum, logits },
+    buffers: { rows: sums, logits },
     params: { rows, columns, scale, factor },
     grid: linearGrid(logits.length, 64),
+    turns: 0,
     work: { bytes: 2 * logits.byteLength },
   });
   const gradQuery = Tensor.create(gpu, query.shape);
-  for (const params of inputGradientParams(shape, false)) {
-    launchConvolution(gpu, logits, queue, gradQuery, params);
-  }
-  stream.dispatch({
+  launchProduct(gpu, matrixOf(logits, rows, columns), queueRows, { tensor: gradQuery, accumulate: false });
+  gpu.stream.dispatch({
     kernel: "info_nce_positive_gradient",
-    buffers: { keys, positives, gradQuery },
+    buffers: { keys, misses, gradQuery },
     params: { rows, dimension, factor },
     grid: linearGrid(gradQuery.length, 64),
+    turns: 0,
     work: { bytes: 3 * gradQuery.byteLength },
   });
-  for (const tensor of [logits, partial, logSum, positives, losses]) tensor.release();
-  return gradQuery;
+  const backward = (gradLoss: Tensor) => addGradient(tape.gradientOf(query)!, gradQuery, 1, gradLoss);
+  tape.record({ operation: "infoNce", result: loss, inputs: [query], saved: [gradQuery], backward });
+  return loss;
 }
 
 /**
@@ -107,31 +114,43 @@ export function infoNce(
  *
  * @param logits [N, C]
  * @param labels [N] as unsigned integers below C
- * @param loss receives the mean loss
- * @returns the gradient of the mean loss with respect to the logits, [N, C]; the caller owns it
+ * @returns the mean loss, a scalar
  */
-export function crossEntropy(gpu: Gpu, logits: Tensor, labels: Tensor, loss: LossSlot): Tensor {
+export function softmaxCrossEntropy(tape: Tape, logits: Tensor, labels: Tensor): Tensor {
   const [rows, columns] = logits.shape;
-  expectShape("crossEntropy", "the labels", labels.shape, [rows]);
-  const partial = softmaxParts(gpu, logits, 1);
-  const logSum = Tensor.create(gpu, [rows]);
-  const losses = Tensor.create(gpu, [rows]);
+  expectShape("softmaxCrossEntropy", "the labels", labels.shape, [rows]);
+  const { gpu } = tape;
+  using partial = softmaxParts(gpu, logits, 1, labels);
+  using losses = Tensor.create(gpu, [rows]);
+  const sums = Tensor.create(gpu, [rows, 2]);
   gpu.stream.dispatch({
     kernel: "cross_entropy_finish",
-    buffers: { logits, labels, partial, logSum, losses },
+    buffers: { logits, labels, partial, rows: sums, losses },
     params: { rows, columns, segments: partial.shape[1] },
     grid: [Math.ceil(rows / 64), 1, 1],
+    turns: 2 * loop(partial.shape[1]),
     work: { bytes: partial.byteLength },
   });
-  writeMean(gpu, losses, loss);
-  const gradLogits = Tensor.create(gpu, logits.shape);
-  gpu.stream.dispatch({
-    kernel: "cross_entropy_gradient",
-    buffers: { logits, labels, logSum, gradLogits },
-    params: { rows, columns, factor: 1 / rows },
-    grid: linearGrid(logits.length, 64),
-    work: { bytes: 2 * logits.byteLength },
+  const loss = tape.create([]);
+  launchMean(gpu, losses, loss);
+  const backward = (gradLoss: Tensor) => {
+    const target = tape.gradientOf(logits);
+    if (!target) return;
+    gpu.stream.dispatch({
+      kernel: "cross_entropy_gradient",
+      buffers: { logits, labels, rows: sums, gradLoss, gradLogits: target.tensor },
+      params: { rows, columns, factor: 1 / rows, accumulate: target.accumulate ? 1 : 0 },
+      grid: linearGrid(logits.length, 64),
+      turns: 0,
+      work: { bytes: 2 * logits.byteLength },
+    });
+  };
+  tape.record({
+    operation: "softmaxCrossEntropy",
+    result: loss,
+    inputs: [logits],
+    saved: [sums],
+    backward,
   });
-  for (const tensor of [partial, logSum, losses]) tensor.release();
-  return gradLogits;
+  return loss;
 }

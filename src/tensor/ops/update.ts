@@ -1,7 +1,7 @@
 /** What changes state outside a network: the optimiser, the moving average, the queue. None is differentiated. */
 import type { Gpu } from "../../gpu/device.ts";
 import { linearGrid } from "../../gpu/stream.ts";
-import { expectShape, Tensor } from "../tensor.ts";
+import { expectShape, type Tensor } from "../tensor.ts";
 
 /** Settings of one optimiser step. */
 export interface SgdSettings {
@@ -32,6 +32,7 @@ export function sgdStep(
       weightDecay: settings.weightDecay,
     },
     grid: linearGrid(value.length / 4, 64),
+    turns: 0,
     work: { bytes: 5 * value.byteLength },
   });
 }
@@ -43,6 +44,7 @@ export function emaStep(gpu: Gpu, value: Tensor, average: Tensor, decay: number)
     buffers: { value, average },
     params: { quads: value.length / 4, decay },
     grid: linearGrid(value.length / 4, 64),
+    turns: 0,
     work: { bytes: 3 * value.byteLength },
   });
 }
@@ -62,22 +64,8 @@ export function enqueue(gpu: Gpu, keys: Tensor, queue: Tensor, pointer: number):
     buffers: { keys, queue },
     params: { rows, dimension, length, pointer },
     grid: linearGrid(keys.length, 64),
+    turns: 0,
     work: { bytes: 2 * keys.byteLength },
   });
   return (pointer + rows) % length;
-}
-
-/** Rows in another order, output[r] = input[order[r]]; the caller owns the result. */
-export function gatherRows(gpu: Gpu, input: Tensor, order: Tensor): Tensor {
-  const [, columns] = input.shape;
-  const [rows] = order.shape;
-  const output = Tensor.create(gpu, [rows, columns]);
-  gpu.stream.dispatch({
-    kernel: "gather_rows",
-    buffers: { input, order, output },
-    params: { rows, columns },
-    grid: linearGrid(output.length, 64),
-    work: { bytes: 2 * output.byteLength },
-  });
-  return output;
 }

@@ -1,0 +1,36 @@
+/** The gradient of a bias. */
+import type { Gpu } from "../../gpu/device.ts";
+import { loop } from "../../gpu/limits.ts";
+import { linearGrid } from "../../gpu/stream.ts";
+import { Tensor } from "../tensor.ts";
+
+/** Most terms that one invocation adds up. */
+const mostTerms = 4096;
+
+/**
+ * Adds the sum over images and positions to the leading slice of a bias's gradient, in a fixed order.
+ * @param gradOutput [N, C, ...]
+ * @param gradient stored [>= C]
+ */
+export function launchBiasGradient(gpu: Gpu, gradOutput: Tensor, gradient: Tensor): void {
+  const [images, channels] = gradOutput.shape;
+  const plane = gradOutput.length / images / channels;
+  const parts = Math.ceil(images * plane / mostTerms);
+  using partial = Tensor.create(gpu, [parts, channels]);
+  gpu.stream.dispatch({
+    kernel: "channel_sums",
+    buffers: { input: gradOutput, partial },
+    params: { images, channels, plane, parts },
+    grid: linearGrid(partial.length, 64),
+    turns: loop(Math.ceil(images * plane / parts)),
+    work: { bytes: gradOutput.byteLength },
+  });
+  gpu.stream.dispatch({
+    kernel: "sum_partials",
+    buffers: { partial, sums: gradient },
+    params: { rows: 1, columns: channels, storedRow: channels, accumulate: 1 },
+    grid: linearGrid(channels, 64),
+    turns: { rounds: parts, each: 1 },
+    work: { bytes: partial.byteLength + 8 * channels },
+  });
+}

@@ -1,0 +1,42 @@
+/** Rows in another order. */
+import { linearGrid } from "../../gpu/stream.ts";
+import type { Tape } from "../tape.ts";
+import { expectShape, type Tensor } from "../tensor.ts";
+
+/**
+ * output[r] = input[order[r]], as `torch.index_select`; a row may be taken several times.
+ *
+ * @param input [N, ...]
+ * @param order [R] as unsigned integers below N
+ * @returns [R, ...]
+ */
+export function gatherRows(tape: Tape, input: Tensor, order: Tensor): Tensor {
+  expectShape("gatherRows", "the order", order.shape, [-1]);
+  const { stream } = tape.gpu;
+  const [inputRows, ...rest] = input.shape;
+  const [rows] = order.shape;
+  const columns = input.length / inputRows;
+  const output = tape.create([rows, ...rest]);
+  stream.dispatch({
+    kernel: "gather_rows",
+    buffers: { input, order, output },
+    params: { rows, columns },
+    grid: linearGrid(output.length, 64),
+    turns: 0,
+    work: { bytes: 2 * output.byteLength },
+  });
+  const backward = (gradOutput: Tensor) => {
+    const target = tape.gradientOf(input);
+    if (!target) return;
+    stream.dispatch({
+      kernel: "gather_rows_gradient",
+      buffers: { gradOutput, order, gradInput: target.tensor },
+      params: { inputRows, columns, accumulate: target.accumulate ? 1 : 0 },
+      grid: linearGrid(input.length, 64),
+      turns: { rounds: rows, each: 1 },
+      work: { bytes: input.byteLength + output.byteLength },
+    });
+  };
+  tape.record({ operation: "gatherRows", result: output, inputs: [input], backward });
+  return output;
+}
