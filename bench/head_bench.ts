@@ -4,6 +4,7 @@ import { linear } from "../src/tensor/ops/linear.ts";
 import { globalAveragePool, maxPool } from "../src/tensor/ops/pool.ts";
 import { infoNce } from "../src/tensor/ops/softmax.ts";
 import { emaStep, sgdStep } from "../src/tensor/ops/update.ts";
+import { Tape } from "../src/tensor/tape.ts";
 import { Tensor } from "../src/tensor/tensor.ts";
 import { lastSize, type Network, networks } from "./networks.ts";
 import { filledParameter, filledTensor, releaseAll } from "./operands.ts";
@@ -95,10 +96,13 @@ function infoNceCase(subject: string, rows: number, dimension: number, queueRows
     prepare(gpu) {
       const [query, keys] = [0, 1].map(() => filledTensor(gpu, [rows, dimension]));
       const queue = filledTensor(gpu, [queueRows, dimension]);
-      const loss = { tensor: Tensor.zeros(gpu, [1]), index: 0 };
       return {
-        run: () => infoNce(gpu, query, keys, queue, 0.2, loss).release(),
-        release: () => releaseAll(query, keys, queue, loss.tensor),
+        run() {
+          using tape = new Tape(gpu, true);
+          tape.watch(query);
+          tape.backward(infoNce(tape, query, keys, queue, 0.2));
+        },
+        release: () => releaseAll(query, keys, queue),
       };
     },
   };

@@ -1,5 +1,6 @@
 /** What the adapter can do at most, measured with two kernels: the yardstick of all other figures. */
 import type { Gpu } from "../src/gpu/device.ts";
+import { loop } from "../src/gpu/limits.ts";
 import { type Dispatch, linearGrid } from "../src/gpu/stream.ts";
 import type { Profiler } from "../src/gpu/profiler.ts";
 import { Tensor } from "../src/tensor/tensor.ts";
@@ -41,6 +42,7 @@ export async function measureLimits(gpu: Gpu, profiler: Profiler): Promise<Limit
       buffers: { output },
       params: { rounds, factor: 0.999, summand: 0.001 },
       grid: [output.length / 64, 1, 1],
+      turns: loop(rounds),
     });
     return 2 * output.length * rounds * 16 * sums * 4 / seconds;
   };
@@ -54,6 +56,7 @@ export async function measureLimits(gpu: Gpu, profiler: Profiler): Promise<Limit
     buffers: { input: source, output: target },
     params: { count: source.length / 4 },
     grid: linearGrid(source.length / 4, 64),
+    turns: 0,
   });
   const bytes = 2 * source.byteLength / seconds;
   for (const tensor of [source, target]) tensor.release();

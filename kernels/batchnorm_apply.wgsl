@@ -1,6 +1,6 @@
 // Last part of batchnorm, with what follows it in a residual network:
 //
-//   output = (input - mean) * (weight * rstd) + bias  (+ residual with RESIDUAL)  (max(., 0) with RELU)
+//   output = (input - mean) * (weight * rstd) + bias  (+ residual with RESIDUAL)  (ReLU with RELU)
 //
 // input, residual, output [images, channels, plane]; affine [groups, channels] of (mean, weight * rstd, bias, rstd).
 // Grid: lanes invocations a plane, 64 a workgroup, folded into rows.
@@ -15,6 +15,7 @@
 #end
 
 #include grid
+#include rectifier
 
 @compute @workgroup_size(64)
 fn main(
@@ -34,7 +35,7 @@ fn main(
     value += residual[at];
     #end
     #if RELU
-    value = max(value, ${VECTOR ? "vec4<f32>()" : "0.0"});
+    value = ${VECTOR ? "rectifyFour" : "rectifyOne"}(value);
     #end
     output[at] = value;
   }

@@ -1,6 +1,7 @@
-// Last part of batchnorm's gradient: with g = gradOutput (where output > 0, with RELU),
+// Last part of batchnorm's gradient: with g = gradOutput (where output is not 0, with RELU),
 //
-//   gradInput    = weight * rstd * (g - mean(g) - (x - mean) * rstd^2 * mean(g * (x - mean)))
+//   gradInput    = weight * rstd * (g - mean(g) - (x - mean) * rstd^2 * mean(g * (x - mean)))    with TRAINING
+//   gradInput    = weight * rstd * g                                                             else
 //   gradResidual = g                                                                             (with RESIDUAL)
 //
 // both written, or added to what is there. input, output, gradOutput, gradInput, gradResidual [images, channels, plane];
@@ -9,7 +10,9 @@
 #include plane_parts
 
 @group(0) @binding(0) var<uniform> params: Params;
+#if TRAINING
 @group(0) @binding(1) var<storage, read> input: array<${VECTOR ? "vec4<f32>" : "f32"}>;
+#end
 @group(0) @binding(2) var<storage, read> gradOutput: array<${VECTOR ? "vec4<f32>" : "f32"}>;
 @group(0) @binding(3) var<storage, read> backward: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> gradInput: array<${VECTOR ? "vec4<f32>" : "f32"}>;
@@ -21,6 +24,7 @@
 #end
 
 #include grid
+#include rectifier
 
 @compute @workgroup_size(64)
 fn main(
@@ -36,14 +40,18 @@ fn main(
   let end = (row + 1u) * params.planeElements;
   for (var at = row * params.planeElements + index % params.lanes; at < end; at += params.lanes) {
     #if RELU
-    var gradient = select(${VECTOR ? "vec4<f32>()" : "0.0"}, gradOutput[at], output[at] > ${VECTOR ? "vec4<f32>()" : "0.0"});
+    var gradient = ${VECTOR ? "passFour" : "passOne"}(gradOutput[at], output[at]);
     #else
     var gradient = gradOutput[at];
     #end
     #if RESIDUAL
     if (params.accumulateResidual == 1u) { gradResidual[at] += gradient; } else { gradResidual[at] = gradient; }
     #end
+    #if TRAINING
     gradient = channel.y * (gradient - channel.z - (input[at] - channel.x) * channel.w);
+    #else
+    gradient = channel.y * gradient;
+    #end
     if (params.accumulate == 1u) { gradient += gradInput[at]; }
     gradInput[at] = gradient;
   }

@@ -5,7 +5,8 @@
 //   backward[g, c] = (mean, weight * rstd, 0, 0)                       in evaluation mode
 //
 // partial [groups, channels, parts] of vec2; affine, backward [groups, channels] of vec4; gradients: leading slice.
-// Grid: one invocation a channel, 64 a workgroup; it walks groups and parts in order.
+// Grid: one invocation a channel, 64 a workgroup; it walks groups and parts in order, in blocks of BLOCK parts that are summed
+// before they join the rest.
 struct Params {
   groups: u32,
   channels: u32,
@@ -31,7 +32,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = group * params.channels + channel;
     let forward = affine[row];
     var sum = vec2<f32>();
-    for (var part = 0u; part < params.parts; part++) { sum += partial[row * params.parts + part]; }
+    let end = (row + 1u) * params.parts;
+    for (var first = row * params.parts; first < end; first += ${BLOCK}u) {
+      var block = vec2<f32>();
+      for (var at = first; at < min(first + ${BLOCK}u, end); at++) { block += partial[at]; }
+      sum += block;
+    }
     bias += sum.x;
     weight += sum.y * forward.w;
     let means = select(vec2<f32>(), sum * vec2<f32>(1.0, forward.w * forward.w) / f32(params.count), params.training == 1u);

@@ -1,4 +1,4 @@
-// First part of batchnorm's gradient: with g = gradOutput (where output > 0, with RELU),
+// First part of batchnorm's gradient: with g = gradOutput (where output is not 0, with RELU),
 //
 //   partial[group, c, p] = (sum of g, sum of g * (x - mean))      over part p of the group's elements of channel c
 //
@@ -16,6 +16,8 @@
 #end
 
 #include grid
+#include rectifier
+#include channel_runs
 
 @compute @workgroup_size(64)
 fn main(
@@ -29,21 +31,29 @@ fn main(
   let part = index % parts;
   let row = index / parts;
   let channel = row % params.channels;
-  let firstImage = (row / params.channels) * params.images;
+  let groupImage = (row / params.channels) * params.images;
   let mean = affine[row].x;
 
   var sum = ${VECTOR ? "vec4<f32>()" : "0.0"};
   var products = ${VECTOR ? "vec4<f32>()" : "0.0"};
-  for (var image = part / params.lanes; image < params.images; image += params.imageParts) {
-    let start = ((firstImage + image) * params.channels + channel) * params.planeElements;
-    for (var at = start + part % params.lanes; at < start + params.planeElements; at += params.lanes) {
-      #if RELU
-      let gradient = select(${VECTOR ? "vec4<f32>()" : "0.0"}, gradOutput[at], output[at] > ${VECTOR ? "vec4<f32>()" : "0.0"});
-      #else
-      let gradient = gradOutput[at];
-      #end
-      sum += gradient;
-      products = fma(gradient, input[at] - mean, products);
+  for (var firstImage = part / params.lanes; firstImage < params.images; firstImage += params.runImages * params.imageParts) {
+    for (var first = part % params.lanes; first < params.planeElements; first += params.runElements * params.lanes) {
+      var runSum = ${VECTOR ? "vec4<f32>()" : "0.0"};
+      var runProducts = ${VECTOR ? "vec4<f32>()" : "0.0"};
+      for (var image = firstImage; image < endImage(firstImage); image += params.imageParts) {
+        let start = ((groupImage + image) * params.channels + channel) * params.planeElements;
+        for (var at = start + first; at < start + endElement(first); at += params.lanes) {
+          #if RELU
+          let gradient = ${VECTOR ? "passFour" : "passOne"}(gradOutput[at], output[at]);
+          #else
+          let gradient = gradOutput[at];
+          #end
+          runSum += gradient;
+          runProducts = fma(gradient, input[at] - mean, runProducts);
+        }
+      }
+      sum += runSum;
+      products += runProducts;
     }
   }
   #if VECTOR

@@ -1,6 +1,6 @@
 // 1x1 convolution with stride 1, a product of matrices over the positions of all images:
 //
-//   output[n, o, p] = sum over i of weight[o, i] * input[n, i, p]
+//   output[n, o, p] = sum over i of weight[o, i] * input[n, i, p]  (+ bias[o])
 //
 // Bindings and parameters as in convolution.wgsl; planes are multiples of 4 positions. DEPTH (1 or 4) divides inChannels; with
 // WEIGHT_VECTOR, DEPTH is 4 and rows of weights are contiguous and start at multiples of 4.
@@ -20,6 +20,9 @@
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 #end
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+#if BIAS
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#end
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -82,6 +85,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     #for q in 0..${PIXELS / 4}
     if (firstQuad + ${q}u < totalQuads) {
       let to = (image${q} * params.outChannels + firstChannel + ${o}u) * planeQuads + quad${q} % planeQuads;
+      #if BIAS
+      sum${o}_${q} += vec4<f32>(bias[firstChannel + ${o}u]);
+      #end
       if (params.accumulate == 1u) { sum${o}_${q} += output[to]; }
       output[to] = sum${o}_${q};
     }

@@ -1,6 +1,7 @@
 // Convolution whose output rows are whole blocks of PIXELS positions, without dilation along x:
 //
 //   output[n, o, y, x] = sum over i, tapY, tapX of weight[o, i, tapY, tapX] * input[n, i, row, x * STRIDE + tapX - PADDING]
+//                                               (+ bias[o])
 //
 // Bindings and parameters as in convolution.wgsl. KERNEL = tapsX, STRIDE = inStride and PADDING = -inOffsetX <= 4 are
 // constants, KERNEL - STRIDE - PADDING <= 4; the input's width is a multiple of 4 and at least STRIDE * outWidth.
@@ -22,6 +23,9 @@
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;
 #else
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+#end
+#if BIAS
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
 #end
 
 @compute @workgroup_size(64)
@@ -56,25 +60,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var tapY = 0u; tapY < params.tapsY; tapY++) {
     let wanted = i32(y) * ${STRIDE} + params.inOffsetY + i32(tapY) * params.inStepY;
     let inRow = clamp(wanted, 0, i32(params.inHeight) - 1);
-    let rowFactor = select(0.0, 1.0, wanted == inRow);
-    let leftFactor = select(0.0, rowFactor, hasLeft);
-    let rightFactor = select(0.0, rowFactor, hasRight);
+    let rowInside = wanted == inRow;
+    let leftInside = rowInside && hasLeft;
+    let rightInside = rowInside && hasRight;
     var at = (params.inBase + image * params.inImage) / 4u + u32(inRow) * rowQuads + firstQuad;
     var tap = params.weightBase + i32(tapY) * params.weightTapY;
 
     for (var i = 0u; i < params.inChannels; i++) {
       // in{4 + c} is the input of the block's column c, from -PADDING on.
       #for c in ${4 - PADDING}..4
-      let in${c} = input[at - left][${c}] * leftFactor;
+      let in${c} = select(0.0, input[at - left][${c}], leftInside);
       #end
       #for j in 0..${PIXELS * STRIDE / 4}
-      let quad${j} = input[at + ${j}u] * rowFactor;
+      let quad${j} = select(vec4<f32>(), input[at + ${j}u], rowInside);
       #for c in 0..4
       let in${4 + 4 * j + c} = quad${j}[${c}];
       #end
       #end
       #for c in 0..${KERNEL - STRIDE - PADDING}
-      let in${4 + PIXELS * STRIDE + c} = input[at + right][${c}] * rightFactor;
+      let in${4 + PIXELS * STRIDE + c} = select(0.0, input[at + right][${c}], rightInside);
       #end
       #for t in 0..${KERNEL}
       #for q in 0..${PIXELS / 4}
@@ -111,6 +115,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (!inside) { return; }
   #for o in 0..${TILE}
   if (firstChannel + ${o}u <= lastChannel) {
+    #if BIAS
+    #for q in 0..${PIXELS / 4}
+    sum${o}_${q} += vec4<f32>(bias[firstChannel + ${o}u]);
+    #end
+    #end
     #if SCATTER
     let to = params.outBase + (image * params.outChannels + firstChannel + ${o}u) * params.outPlane + y * params.outRow +
       block * ${PIXELS}u * params.outColumn;

@@ -1,8 +1,8 @@
 // Gradient of the mean InfoNCE loss with respect to the logits of the queue, in place:
 //
-//   logits[r, j] = factor * exp(scale * logits[r, j] - logSum[r]),  factor = gradLoss / (rows * temperature)
+//   logits[r, j] = factor * exp(scale * logits[r, j] - shift) / total,  factor = 1 / (rows * temperature)
 //
-// logits [rows, columns]. Multiplied with the queue this is the queue's part of the query's gradient.
+// logits [rows, columns]; (shift, total) = rows[r]. Multiplied with the queue this is the queue's part of the query's gradient.
 // Grid: one invocation an element, 64 a workgroup, folded into rows.
 struct Params {
   rows: u32,
@@ -12,10 +12,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> logSum: array<f32>;
+@group(0) @binding(1) var<storage, read> rows: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> logits: array<f32>;
 
 #include grid
+#include exponential
 
 @compute @workgroup_size(64)
 fn main(
@@ -25,5 +26,6 @@ fn main(
 ) {
   let index = linearIndex(group, groups, local, 64u);
   if (index >= params.rows * params.columns) { return; }
-  logits[index] = params.factor * exp(params.scale * logits[index] - logSum[index / params.columns]);
+  let row = rows[index / params.columns];
+  logits[index] = params.factor * (exponential(params.scale * logits[index] - row.x) / row.y);
 }

@@ -1,6 +1,6 @@
-// The positive's part of the query's gradient:  gradQuery[r, d] += factor * (positives[r] - 1) * keys[r, d]
+// The positive's part of the query's gradient:  gradQuery[r, d] -= factor * misses[r] * keys[r, d]
 //
-// keys, gradQuery [rows, dimension]; positives [rows]; factor = gradLoss / (rows * temperature).
+// keys, gradQuery [rows, dimension]; misses [rows]; factor = 1 / (rows * temperature).
 // Grid: one invocation an element, 64 a workgroup, folded into rows.
 struct Params {
   rows: u32,
@@ -10,7 +10,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> keys: array<f32>;
-@group(0) @binding(2) var<storage, read> positives: array<f32>;
+@group(0) @binding(2) var<storage, read> misses: array<f32>;
 @group(0) @binding(3) var<storage, read_write> gradQuery: array<f32>;
 
 #include grid
@@ -23,5 +23,5 @@ fn main(
 ) {
   let index = linearIndex(group, groups, local, 64u);
   if (index >= params.rows * params.dimension) { return; }
-  gradQuery[index] += params.factor * (positives[index / params.dimension] - 1.0) * keys[index];
+  gradQuery[index] -= params.factor * misses[index / params.dimension] * keys[index];
 }

@@ -5,7 +5,7 @@
 // input    [images, inImage], inChannels of it from inBase on; both, and inChannels, multiples of 4
 // weight   with WEIGHT_VECTOR rows of i are contiguous and start at multiples of 4
 // bias     [outChannels], only with BIAS
-// output   [images, outChannels], written, or added to when params.accumulate is 1
+// output   [images, outChannels] from outBase on; written, or added to when params.accumulate is 1
 //
 // Grid: x = tiles of TILE columns o; y = blocks of PIXELS rows n, 64 a workgroup.
 //
@@ -86,7 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     #end
     #for p in 0..${PIXELS}
     if (firstRow + ${p}u <= lastRow) {
-      let to = (firstRow + ${p}u) * params.outChannels + firstChannel + ${o}u;
+      let to = params.outBase + (firstRow + ${p}u) * params.outChannels + firstChannel + ${o}u;
       #if BIAS
       sum${o}_${p >> 2}[${p & 3}] += bias${o};
       #end

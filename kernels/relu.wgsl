@@ -1,4 +1,4 @@
-// ReLU: output = max(input, 0). Grid: one invocation an element, 64 a workgroup, folded into rows.
+// ReLU: output = max(input, 0), and NaN of NaN. Grid: one invocation an element, 64 a workgroup, folded into rows.
 struct Params {
   count: u32,
 }
@@ -8,6 +8,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
 
 #include grid
+#include rectifier
 
 @compute @workgroup_size(64)
 fn main(
@@ -17,5 +18,5 @@ fn main(
 ) {
   let index = linearIndex(group, groups, local, 64u);
   if (index >= params.count) { return; }
-  output[index] = max(input[index], 0.0);
+  output[index] = rectifyOne(input[index]);
 }

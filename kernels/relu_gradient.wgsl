@@ -1,4 +1,4 @@
-// Gradient of ReLU: gradInput = gradOutput where output > 0, else 0; written or added to what is there.
+// Gradient of ReLU: gradInput = gradOutput where output is not 0, else 0; written or added to what is there.
 // Grid: one invocation an element, 64 a workgroup, folded into rows.
 struct Params {
   count: u32,
@@ -11,6 +11,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> gradInput: array<f32>;
 
 #include grid
+#include rectifier
 
 @compute @workgroup_size(64)
 fn main(
@@ -20,7 +21,7 @@ fn main(
 ) {
   let index = linearIndex(group, groups, local, 64u);
   if (index >= params.count) { return; }
-  var value = select(0.0, gradOutput[index], output[index] > 0.0);
+  var value = passOne(gradOutput[index], output[index]);
   if (params.accumulate == 1u) { value += gradInput[index]; }
   gradInput[index] = value;
 }

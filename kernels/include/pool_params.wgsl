@@ -8,4 +8,6 @@ struct Params {
   stride: i32,
   padding: i32,
   accumulate: u32,
+  firstRound: u32,
+  endRound: u32,
 }

@@ -42,6 +42,8 @@ import gramCompare from "../../kernels/gram_compare.wgsl" with { type: "text" };
 import includeAugmentColour from "../../kernels/include/augment_colour.wgsl" with { type: "text" };
 import includeAugmentParams from "../../kernels/include/augment_params.wgsl" with { type: "text" };
 import includeAugmentStore from "../../kernels/include/augment_store.wgsl" with { type: "text" };
+import includeChannelRuns from "../../kernels/include/channel_runs.wgsl" with { type: "text" };
+import includePoolWindow from "../../kernels/include/pool_window.wgsl" with { type: "text" };
 import includeChannelParts from "../../kernels/include/channel_parts.wgsl" with { type: "text" };
 import includeConvolutionParams from "../../kernels/include/convolution_params.wgsl" with { type: "text" };
 import includeCosine from "../../kernels/include/cosine.wgsl" with { type: "text" };
@@ -125,6 +127,8 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "include/augment_params": includeAugmentParams,
   "include/augment_store": includeAugmentStore,
   "include/channel_parts": includeChannelParts,
+  "include/channel_runs": includeChannelRuns,
+  "include/pool_window": includePoolWindow,
   "include/convolution_params": includeConvolutionParams,
   "include/cosine": includeCosine,
   "include/exponential": includeExponential,

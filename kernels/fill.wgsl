@@ -1,16 +1,13 @@
-// Sum of two tensors: output = a + scale * b, where output may be what a was (then bind it as output alone, ACCUMULATE).
+// One number in all elements: output = value, written or added to what is there.
 // Grid: one invocation an element, 64 a workgroup, folded into rows.
 struct Params {
   count: u32,
-  scale: f32,
+  value: f32,
+  accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-#if !ACCUMULATE
-@group(0) @binding(3) var<storage, read> a: array<f32>;
-#end
+@group(0) @binding(1) var<storage, read_write> output: array<f32>;
 
 #include grid
 
@@ -22,5 +19,5 @@ fn main(
 ) {
   let index = linearIndex(group, groups, local, 64u);
   if (index >= params.count) { return; }
-  output[index] = ${ACCUMULATE ? "output" : "a"}[index] + params.scale * b[index];
+  output[index] = params.value + select(0.0, output[index], params.accumulate == 1u);
 }
