@@ -20,5 +20,7 @@ struct Params {
 
 // Row or column of the map that a row or column of the grid stands for.
 fn gridPlace(index: u32, cells: u32, size: u32) -> u32 {
+  // The whole map may be so large that the product overflows.
+  if (cells == size) { return index; }
   return (2u * index + 1u) * size / (2u * cells);
 }
