@@ -5,7 +5,6 @@ import { globalAveragePool, maxPool } from "../src/tensor/ops/pool.ts";
 import { infoNce } from "../src/tensor/ops/softmax.ts";
 import { emaStep, sgdStep } from "../src/tensor/ops/update.ts";
 import { Tape } from "../src/tensor/tape.ts";
-import { Tensor } from "../src/tensor/tensor.ts";
 import { lastSize, type Network, networks } from "./networks.ts";
 import { filledParameter, filledTensor, releaseAll } from "./operands.ts";
 import { backwardCase, forwardCase, type Operation } from "./operation.ts";

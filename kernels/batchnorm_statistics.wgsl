@@ -20,6 +20,7 @@
 
 #include grid
 #include channel_runs
+#include not_a_number
 
 const largest = 3.402823e38;
 
@@ -46,6 +47,8 @@ fn main(
   var rest = zero;
   var deviation = zero;
   var count = 0.0;
+  // Says whether the mean is infinite: differences of means would make NaN of it.
+  var total = zero;
   for (var firstImage = part / params.lanes; firstImage < params.images; firstImage += params.runImages * params.imageParts) {
     for (var first = part % params.lanes; first < params.planeElements; first += params.runElements * params.lanes) {
       #for i in 0..3
@@ -68,6 +71,7 @@ fn main(
           terms += 1.0;
         }
       }
+      total += sum;
       let shift = sum / terms;
       // Finite numbers whose squares are not have an infinite deviation, where the difference would be NaN.
       let overflows = (squares > ${VECTOR ? "vec4<f32>(largest)" : "largest"}) & (abs(sum) <= ${VECTOR ? "vec4<f32>(largest)" : "largest"});
@@ -86,8 +90,12 @@ fn main(
   let shifts = (mean - mean.x) + rest;
   let shift = 0.25 * ((shifts.x + shifts.y) + (shifts.z + shifts.w));
   let sums = deviation + count * (shifts - shift) * (shifts - shift);
-  partial[index] = vec4<f32>(mean.x, shift, (sums.x + sums.y) + (sums.z + sums.w), 4.0 * count);
+  let whole = (total.x + total.y) + (total.z + total.w);
+  let result = vec4<f32>(mean.x, shift, (sums.x + sums.y) + (sums.z + sums.w), 4.0 * count);
   #else
-  partial[index] = vec4<f32>(mean, rest, deviation, count);
+  let whole = total;
+  let result = vec4<f32>(mean, rest, deviation, count);
   #end
+  // The distance from such a mean, and so the variance, becomes NaN in batchnorm_finish.
+  partial[index] = select(result, vec4<f32>(whole, 0.0, 0.0, result.w), isNotFinite(whole));
 }
