@@ -1,4 +1,5 @@
 /** What follows and surrounds the convolutions: pooling, linear layers, InfoNCE, optimiser and moving average. */
+import { featureChannels, weightsOf } from "../src/elastic/network.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { linear } from "../src/tensor/ops/linear.ts";
 import { globalAveragePool, maxPool } from "../src/tensor/ops/pool.ts";
@@ -42,7 +43,7 @@ function maxPoolCases(batch: number, channels: number, size: number): KernelCase
 function averagePoolCases(network: Network): KernelCase[] {
   const { name, batch, structure } = network;
   const size = lastSize(network);
-  const channels = structure.featureChannels;
+  const channels = featureChannels(structure, structure.space.max);
   const inBytes = 4 * batch * channels * size ** 2;
   const bytes = { forward: inBytes, backward: inBytes };
   return forwardAndBackward(`${name} average pool ${channels} ${size}x${size}`, bytes, (gpu) => {
@@ -109,7 +110,7 @@ function infoNceCase(subject: string, rows: number, dimension: number, queueRows
 
 function updateCases({ name, structure }: Network): KernelCase[] {
   let count = 0;
-  for (const shape of structure.shapes().parameters.values()) {
+  for (const { shape } of weightsOf(structure, structure.space.max).parameters.values()) {
     count += shape.reduce((product, size) => product * size, 1);
   }
   const length = 4 * Math.ceil(count / 4);

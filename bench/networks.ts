@@ -1,9 +1,11 @@
 /** The layers of the networks that are benchmarked, at the sizes that they see. */
 import demoFile from "../configs/demo.json" with { type: "json" };
 import { parseConfig } from "../src/config/load.ts";
+import { imageShape, unitsOf } from "../src/elastic/network.ts";
+import { traceUnit } from "../src/elastic/unit.ts";
+import { ConvolutionBatchnorm } from "../src/nn/layers.ts";
 import { ElasticResNet } from "../src/nn/resnet.ts";
-import { SearchSpace, type SpaceDefinition } from "../src/space/search_space.ts";
-import { outputSize } from "../src/tensor/ops/convolution_geometry.ts";
+import { SearchSpace, type SpaceDefinition } from "../src/elastic/search_space.ts";
 import { resnet18Space, resnet50Space } from "./spaces.ts";
 
 /** A network, its batch and its images. */
@@ -56,20 +58,18 @@ function walk({ structure, imageSize }: Network): {
 } {
   const convolutions: ConvolutionLayer[] = [];
   const batchnorms: BatchnormLayer[] = [];
-  const convolve = (layer: ElasticResNet["stem"], size: number): number => {
-    const [outChannels, inChannels, kernel] = layer.shape;
-    convolutions.push({ inChannels, outChannels, kernel, stride: layer.stride, size });
-    return outputSize(size, kernel, layer.stride, (kernel - 1) / 2);
-  };
-  let size = convolve(structure.stem, imageSize);
-  batchnorms.push({ channels: structure.stem.shape[0], size, residual: false });
-  if (structure.space.definition.stem.kind === "7x7") size = outputSize(size, 3, 2, 1);
-  for (const { branch, downsample } of structure.stages.flat()) {
-    if (downsample) convolve(downsample, size);
-    branch.forEach((layer, index) => {
-      size = convolve(layer, size);
-      batchnorms.push({ channels: layer.shape[0], size, residual: index === branch.length - 1 });
-    });
+  let shape = imageShape(structure, imageSize);
+  for (const { unit } of unitsOf(structure, structure.space.max)) {
+    const trace = traceUnit(unit, shape);
+    for (const { layer, inputs: [[, inChannels, size]], output: [, outChannels, outSize] } of trace.calls) {
+      if (!(layer instanceof ConvolutionBatchnorm)) continue;
+      const { kernel, relu, sum } = layer.definition;
+      convolutions.push({ inChannels, outChannels, kernel, stride: layer.stride, size });
+      if (relu !== undefined) {
+        batchnorms.push({ channels: outChannels, size: outSize, residual: sum !== undefined });
+      }
+    }
+    shape = trace.output;
   }
   return { convolutions, batchnorms };
 }

@@ -12,6 +12,10 @@ import demoFile from "../configs/demo.json" with { type: "json" };
 import { parseConfig } from "../src/config/load.ts";
 import { Gpu } from "../src/gpu/device.ts";
 import { Encoder } from "../src/nn/encoder.ts";
+import { macs } from "../src/elastic/costs.ts";
+import { SearchSpace, type SpaceDefinition } from "../src/elastic/search_space.ts";
+import type { Network } from "../src/nn/network.ts";
+import { ElasticResNet } from "../src/nn/resnet.ts";
 import { Statistics } from "../src/nn/weights.ts";
 import { purpose, Random } from "../src/random.ts";
 import { Pace } from "../src/search/pace.ts";
@@ -22,8 +26,6 @@ import { CosineMetric } from "../src/search/similarity/cosine.ts";
 import { ScoreTable } from "../src/search/similarity/score_table.ts";
 import { buildTree, countWork, type PrefixTree } from "../src/search/tree.ts";
 import { prepareTeachers, releaseTeachers } from "../src/search/walk.ts";
-import { macs } from "../src/space/cost.ts";
-import { SearchSpace, type SpaceDefinition } from "../src/space/search_space.ts";
 import { Tape } from "../src/tensor/tape.ts";
 import { Tensor } from "../src/tensor/tensor.ts";
 import { searchedSpace } from "./spaces.ts";
@@ -50,8 +52,8 @@ interface Run {
   readonly scores: ReadonlyMap<number, number>;
 }
 
-function newEncoder(gpu: Gpu, space: SearchSpace, seed: number): Encoder {
-  const encoder = new Encoder(gpu, space, head, false);
+function newEncoder(gpu: Gpu, network: Network, seed: number): Encoder {
+  const encoder = new Encoder(gpu, network, head, false);
   encoder.initialise(seed, { head: "kaiming", lastBatchnorm: 1 });
   return encoder;
 }
@@ -84,7 +86,7 @@ async function alone(bench: Bench, candidates: readonly number[]): Promise<Run> 
   const statistics = new Statistics(gpu, student.shapes);
   const started = performance.now();
   const runner = new NetworkRunner(teacher, [images], "batch");
-  const teachers = prepareTeachers(runner, space.max, metric, tree.stagePlaces);
+  const teachers = prepareTeachers(runner, space.max, metric, tree);
   runner.close();
   const [[prepared]] = teachers.values();
   const pace = new Pace(gpu, signal);
@@ -94,7 +96,7 @@ async function alone(bench: Bench, candidates: readonly number[]): Promise<Run> 
     const { pooled } = student.features(pass, images, tree.candidates[candidate]);
     prepared.accumulate(student.project(pass, pooled), table, slot);
     tape.release();
-    await pace.after(macs(space, tree.candidates[candidate], imageSize) * batch);
+    await pace.after(macs(student.network, tree.candidates[candidate], imageSize) * batch);
   }
   const scores = await table.scores();
   const seconds = (performance.now() - started) / 1000;
@@ -113,18 +115,23 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 async function compare(name: string, definition: SpaceDefinition, rounds: number): Promise<boolean> {
   using gpu = await Gpu.open();
   const space = new SearchSpace(definition);
+  const network = new ElasticResNet(space);
   const { imageSize } = demo.data;
-  const tree = buildTree([...space.enumerate()], choosePlaces(space, "classification", "cosine"));
+  const tree = buildTree(
+    network,
+    [...space.enumerate()],
+    choosePlaces(network, "classification", "cosine"),
+  );
   const random = new Random(1, purpose.test);
   const images = Float32Array.from({ length: batch * 3 * imageSize ** 2 }, () => random.uniform(-2, 2));
-  const [student, teacher] = [newEncoder(gpu, space, 1), newEncoder(gpu, space, 2)];
+  const [student, teacher] = [newEncoder(gpu, network, 1), newEncoder(gpu, network, 2)];
   const bench: Bench = { gpu, student, teacher, tree, images, imageSize };
 
   const count = tree.candidates.length;
   const length = Math.min(sampled, count);
   const sample = Array.from({ length }, (_, index) => Math.floor((index + 0.5) * count / length));
-  const work = countWork(space, imageSize, tree);
-  const sampleMacs = sample.reduce((sum, index) => sum + macs(space, tree.candidates[index], imageSize), 0);
+  const work = countWork(imageSize, tree);
+  const sampleMacs = sample.reduce((sum, index) => sum + macs(network, tree.candidates[index], imageSize), 0);
   await alone(bench, sample); // compiles the kernels
   const times: { tree: number; alone: number }[] = [];
   let difference = 0;

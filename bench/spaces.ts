@@ -1,5 +1,5 @@
 /** Fixed networks, as search spaces of one architecture. */
-import type { SpaceDefinition } from "../src/space/search_space.ts";
+import type { SpaceDefinition } from "../src/elastic/search_space.ts";
 
 /** ResNet-18 for small images: a 3x3 stem and no pool. */
 export const resnet18Space: SpaceDefinition = {

@@ -92,6 +92,7 @@
  * ```ts
  * import { assert } from "@std/assert";
  * import {
+ *   ElasticResNet,
  *   Encoder,
  *   formatArchitecture,
  *   Gpu,
@@ -111,7 +112,7 @@
  *   strides: [1, 2],
  *   named: { shallow: "8-8.16-1.1" },
  * });
- * const encoder = new Encoder(gpu, space, undefined, false);
+ * const encoder = new Encoder(gpu, new ElasticResNet(space), undefined, false);
  * encoder.initialise(1, { head: "kaiming", lastBatchnorm: 1 });
  *
  * const values = Float32Array.from({ length: 16 * 3 * 64 }, (_, at) => Math.sin(at * at));
@@ -120,7 +121,7 @@
  * const features = (name: string) => {
  *   // Batch statistics; of its own running statistics an untrained network has none.
  *   const pass = encoder.pass({ tape, training: true, batchnormGroups: 1 });
- *   return encoder.features(pass, images, space.resolve(name)).stages.at(-1)!;
+ *   return encoder.features(pass, images, space.resolve(name), ["c3"]).taps.get("c3")!;
  * };
  *
  * const metric = similarityMetric(gpu, { metric: "cka" });
@@ -233,24 +234,55 @@ export { emaStep, enqueue, type SgdSettings, sgdStep } from "./tensor/ops/update
 export { Arena, ArenaLayout, type Placement } from "./nn/arena.ts";
 export { Statistics, Weights, type WeightShapes } from "./nn/weights.ts";
 export {
-  type Block,
-  type ConvolutionBatchnorm,
-  convolutionBatchnorm,
+  ConvolutionBatchnorm,
+  type ConvolutionBatchnormDefinition,
+  MaxPool,
+  type NetworkLayer,
+  type NetworkUnit,
   type Pass,
-  residualBlock,
+  runUnit,
 } from "./nn/layers.ts";
-export { ElasticResNet, type Features } from "./nn/resnet.ts";
+export { type Features, type Network, runNetwork } from "./nn/network.ts";
+export { type HostWeights, OnnxGraph } from "./nn/onnx_graph.ts";
+export { ElasticResNet, type ResidualBlock, type ResNetOptions } from "./nn/resnet.ts";
 export { Encoder, type HeadDefinition, type Initialisation, type PassOptions } from "./nn/encoder.ts";
 
-// Search spaces.
-export { type Architecture, formatArchitecture, parseArchitecture } from "./space/architecture.ts";
-export { macs, parameters } from "./space/cost.ts";
+// Elastic networks as lists of units, and their choices.
+export { type Architecture, formatArchitecture } from "./elastic/architecture.ts";
 export {
+  type ArchitectureForm,
+  ChoiceSpace,
+  type Dimension,
   type SandwichDefinition,
   type SandwichPass,
-  SearchSpace,
-  type SpaceDefinition,
-} from "./space/search_space.ts";
+} from "./elastic/choice_space.ts";
+export { macs, parameters } from "./elastic/costs.ts";
+export {
+  type ElasticNetwork,
+  elasticNetwork,
+  featureChannels,
+  type PlacedUnit,
+  type Segment,
+  segment,
+  type SegmentDefinition,
+  tapNames,
+  tapShapes,
+  unitsOf,
+  type WeightDefinitions,
+  weightsOf,
+} from "./elastic/network.ts";
+export { parseArchitecture, type ResNetArchitecture } from "./elastic/resnet_architecture.ts";
+export { SearchSpace, type SpaceDefinition } from "./elastic/search_space.ts";
+export {
+  type Layer,
+  type LayerCall,
+  type ParameterDefinition,
+  sequence,
+  type Start,
+  traceUnit,
+  type Unit,
+  type UnitTrace,
+} from "./elastic/unit.ts";
 
 // Images.
 export {
@@ -299,7 +331,7 @@ export { writeFeatures } from "./extract/embed.ts";
 export { type CalibrationImages, extractSubnet } from "./extract/extract.ts";
 export type { Calibration, ModelDescription, ModelInput, PlainModel } from "./extract/model.ts";
 export { openModel, readModel, type RunnableModel, uploadModel, writeModel } from "./extract/model_file.ts";
-export { type Network, openModelNetwork, openRunNetwork } from "./extract/network.ts";
+export { type FrozenNetwork, openModelNetwork, openRunNetwork } from "./extract/network.ts";
 export { writeOnnxModel } from "./extract/onnx_model.ts";
 
 // What everything else needs.

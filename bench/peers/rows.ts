@@ -1,8 +1,10 @@
 /** The work that is compared: one description for everybody, with the same values in PyTorch's layouts. */
-import type { Block, ConvolutionBatchnorm } from "../../src/nn/layers.ts";
-import { ElasticResNet } from "../../src/nn/resnet.ts";
+import { imageShape, unitsOf } from "../../src/elastic/network.ts";
+import { type LayerCall, storedCalls, traceUnit, type Unit } from "../../src/elastic/unit.ts";
+import { ConvolutionBatchnorm, type NetworkLayer } from "../../src/nn/layers.ts";
+import { ElasticResNet, type ResidualBlock } from "../../src/nn/resnet.ts";
 import { purpose, Random } from "../../src/random.ts";
-import { SearchSpace } from "../../src/space/search_space.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
 import { outputSize } from "../../src/tensor/ops/convolution_geometry.ts";
 import { elements, type Shape } from "../../src/tensor/tensor.ts";
 import { resnet18Space, resnet50Space } from "../spaces.ts";
@@ -42,6 +44,21 @@ export interface BatchnormRow {
   readonly size: number;
 }
 
+/** A convolution without bias and the batchnorm behind it, by torchvision's names. */
+export interface LayerDescription {
+  readonly convolution: string;
+  readonly batchnorm: string;
+  /** [out, in, kernel, kernel]. */
+  readonly shape: Shape;
+  readonly stride: number;
+}
+
+/** relu(branch(input) + shortcut(input)), with ReLU between the branch's layers. */
+export interface BlockDescription {
+  readonly branch: readonly LayerDescription[];
+  readonly downsample: LayerDescription | undefined;
+}
+
 /** A residual block in training mode, and the gradients of its input and parameters. */
 export interface BlockRow {
   readonly kind: "block";
@@ -50,7 +67,7 @@ export interface BlockRow {
   readonly channels: number;
   readonly size: number;
   readonly width: number;
-  readonly block: Block;
+  readonly block: BlockDescription;
 }
 
 /** A step of training a classifier: forward pass, cross-entropy, gradients, SGD with momentum. */
@@ -60,8 +77,8 @@ export interface TrainingRow {
   readonly batch: number;
   readonly size: number;
   readonly classes: number;
-  readonly stem: ConvolutionBatchnorm;
-  readonly blocks: readonly Block[];
+  readonly stem: LayerDescription;
+  readonly blocks: readonly BlockDescription[];
 }
 
 /** One line of the table. */
@@ -93,6 +110,37 @@ function convolutionRows(
 
 const resnet18 = new ElasticResNet(new SearchSpace(resnet18Space));
 const resnet50 = new ElasticResNet(new SearchSpace(resnet50Space));
+/** The unit of the block's row. */
+export const blockUnit: ResidualBlock = resnet50.block(0, 1, 64);
+const blockShape = [32, 256, 16, 16] as const;
+
+function describeLayer({ layer, inputs }: LayerCall): LayerDescription {
+  if (!(layer instanceof ConvolutionBatchnorm)) throw new Error("a layer that peers do not have");
+  const { definition: { convolution, batchnorm }, stride } = layer;
+  const [[, { shape }]] = layer.parameters(inputs[0]);
+  return { convolution, batchnorm, shape, stride };
+}
+
+function describeBlock(unit: Unit<NetworkLayer>, input: Shape): BlockDescription {
+  const block = unit as ResidualBlock;
+  const layers = storedCalls(block, traceUnit(block, input)).map(describeLayer);
+  const { length } = block.branch;
+  return { branch: layers.slice(0, length), downsample: layers[length] };
+}
+
+/** Stem and blocks of a ResNet for small images. */
+function describeNetwork(network: ElasticResNet, size: number) {
+  let shape = imageShape(network, size);
+  const [stem, ...blocks] = unitsOf(network, network.space.max).map(({ unit }) => {
+    const input = shape;
+    shape = traceUnit(unit, input).output;
+    return { unit, input };
+  });
+  return {
+    stem: describeLayer(traceUnit(stem.unit, stem.input).calls[0]),
+    blocks: blocks.map(({ unit, input }) => describeBlock(unit, input)),
+  };
+}
 
 /** All lines of the table. */
 export const rows: readonly Row[] = [
@@ -112,11 +160,11 @@ export const rows: readonly Row[] = [
   {
     kind: "block",
     name: "bottleneck block 256-64-256 16x16 with gradients",
-    batch: 32,
-    channels: 256,
-    size: 16,
+    batch: blockShape[0],
+    channels: blockShape[1],
+    size: blockShape[2],
     width: 64,
-    block: resnet50.stages[0][1],
+    block: describeBlock(blockUnit, blockShape),
   },
   {
     kind: "training",
@@ -124,8 +172,7 @@ export const rows: readonly Row[] = [
     batch: 8,
     size: 32,
     classes: 10,
-    stem: resnet18.stem,
-    blocks: resnet18.stages.flat(),
+    ...describeNetwork(resnet18, 32),
   },
 ];
 

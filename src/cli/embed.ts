@@ -5,11 +5,11 @@ import { openSource } from "../data/source.ts";
 import { UsageError } from "../errors.ts";
 import { featureDimension, writeFeatures } from "../extract/embed.ts";
 import type { Calibration } from "../extract/model.ts";
-import { type Network, openModelNetwork, openRunNetwork } from "../extract/network.ts";
+import { type FrozenNetwork, openModelNetwork, openRunNetwork } from "../extract/network.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
-import { formatArchitecture } from "../space/architecture.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import { formatArchitecture } from "../elastic/architecture.ts";
+import { SearchSpace } from "../elastic/search_space.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
@@ -101,7 +101,7 @@ function checkFlags({ run, arch, model, out, calibrate }: EmbedFlags): void {
 interface Plan {
   /** Seed of synthetic images. */
   readonly seed: number;
-  open(gpu: Gpu, hooks: Hooks): Promise<Network>;
+  open(gpu: Gpu, hooks: Hooks): Promise<FrozenNetwork>;
 }
 
 interface Hooks {

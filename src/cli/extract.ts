@@ -8,8 +8,8 @@ import { type Calibration, modelCosts, type PlainModel } from "../extract/model.
 import { writeModel } from "../extract/model_file.ts";
 import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
-import { type Architecture, formatArchitecture } from "../space/architecture.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
+import { SearchSpace } from "../elastic/search_space.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";

@@ -7,9 +7,9 @@ import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { renderPretrainReport } from "../report/pretrain_report.ts";
-import { formatArchitecture } from "../space/architecture.ts";
-import { macs, parameters } from "../space/cost.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import { formatArchitecture } from "../elastic/architecture.ts";
+import { macs, parameters } from "../elastic/costs.ts";
+import { configuredNetwork } from "../nn/configured_network.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
@@ -168,11 +168,12 @@ async function writeReport(
   gpu: Gpu,
   { folder, config, images, classes, steps, epochs, seconds }: PretrainOutcome,
 ): Promise<void> {
-  const space = new SearchSpace(config.space);
+  const network = configuredNetwork(config);
+  const { space } = network;
   const cost = (architecture: typeof space.max) => ({
     arch: formatArchitecture(architecture),
-    macs: macs(space, architecture, config.data.imageSize),
-    params: parameters(space, architecture),
+    macs: macs(network, architecture, config.data.imageSize),
+    params: parameters(network, architecture),
   });
   const page = await renderPretrainReport({
     config,

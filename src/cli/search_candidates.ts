@@ -4,9 +4,11 @@ import { type CandidateChoice, chooseCandidates } from "../search/candidates.ts"
 import { choosePlaces, type Place } from "../search/places.ts";
 import type { SimilarityOptions } from "../search/similarity/metric.ts";
 import { buildTree, type PrefixTree } from "../search/tree.ts";
-import { type Architecture, formatArchitecture } from "../space/architecture.ts";
-import { roundGroupSize } from "../space/cost.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
+import { roundGroupSize } from "../elastic/costs.ts";
+import type { SearchSpace } from "../elastic/search_space.ts";
+import { configuredNetwork } from "../nn/configured_network.ts";
+import type { ElasticResNet } from "../nn/resnet.ts";
 import { formatCount, formatRoundQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { filterOf, metricOf, perGroupOf, type SearchFlags, similarityOf } from "./search_flags.ts";
@@ -16,7 +18,7 @@ const listedGroups = 6;
 
 /** What is ranked. */
 export interface Selection {
-  readonly space: SearchSpace;
+  readonly network: ElasticResNet;
   readonly places: readonly Place[];
   readonly similarity: SimilarityOptions;
   readonly tree: PrefixTree;
@@ -27,26 +29,27 @@ export interface Selection {
 
 /** Chooses candidates and says which groups are taken whole. */
 export function selectCandidates(flags: SearchFlags, config: Config, logger: Logger): Selection {
-  const space = new SearchSpace(config.space);
+  const network = configuredNetwork(config);
+  const { space } = network;
   const { imageSize } = config.data;
-  const places = choosePlaces(space, flags.task, metricOf(flags), flags.stages);
-  const groupSize = flags.groupSize ?? roundGroupSize(space, imageSize);
+  const places = choosePlaces(network, flags.task, metricOf(flags), flags.stages);
+  const groupSize = flags.groupSize ?? roundGroupSize(network, imageSize);
   const seed = flags.seed ?? config.training.seed;
   const chosen = new Map<string, Architecture>();
   const add = (architecture: Architecture) => chosen.set(formatArchitecture(architecture), architecture);
   const perGroup = perGroupOf(flags);
   if (flags.all || perGroup !== undefined) {
     const filter = filterOf(flags, space);
-    const choice = chooseCandidates(space, { perGroup, groupSize, imageSize, filter, seed });
+    const choice = chooseCandidates(network, { perGroup, groupSize, imageSize, filter, seed });
     describeChoice(choice, space, perGroup, logger);
     choice.candidates.forEach(add);
   }
   flags.arch.forEach((text) => add(space.resolve(text)));
   return {
-    space,
+    network,
     places,
-    similarity: similarityOf(flags, space, imageSize),
-    tree: buildTree([...chosen.values()], places),
+    similarity: similarityOf(flags, network, imageSize),
+    tree: buildTree(network, [...chosen.values()], places),
     groupSize,
     seed,
   };

@@ -5,8 +5,8 @@ import { defaultMetric, metrics, tasks } from "../search/places.ts";
 import { batchnormModes } from "../search/runner.ts";
 import { fewestSamples } from "../search/similarity/cka.ts";
 import type { SimilarityOptions } from "../search/similarity/metric.ts";
-import { featureSides } from "../space/cost.ts";
-import type { SearchSpace } from "../space/search_space.ts";
+import { type ElasticNetwork, tapShapes } from "../elastic/network.ts";
+import type { SearchSpace } from "../elastic/search_space.ts";
 import { configFlags } from "./config_flags.ts";
 import { type Flags, type FlagValues, parseQuantity } from "./flags.ts";
 
@@ -201,9 +201,14 @@ export function fewestImages(flags: SearchFlags): number {
 }
 
 /** The metric with its settings, for networks that see images of this size. */
-export function similarityOf(flags: SearchFlags, space: SearchSpace, imageSize: number): SimilarityOptions {
+export function similarityOf(
+  flags: SearchFlags,
+  network: ElasticNetwork,
+  imageSize: number,
+): SimilarityOptions {
   const metric = metricOf(flags);
-  const positions = flags.positions ?? Math.max(fewestPositions, featureSides(space, imageSize).at(-1)! ** 2);
+  const [, , height, width] = [...tapShapes(network, network.space.max, imageSize).values()].at(-1)!;
+  const positions = flags.positions ?? Math.max(fewestPositions, height * width);
   if (metric === "cosine") return { metric };
   if (metric === "affinity") return { metric, positions };
   const samples = flags.ckaSamples ?? "images";
@@ -227,8 +232,14 @@ function parseRange(flag: string, text: string): Range {
   );
 }
 
-function parseStageRanges(flag: string, texts: readonly string[], stages: number): Map<number, Range> {
-  const ranges = new Map<number, Range>();
+/** Ranges by the names of the space's dimensions, e.g. `stage 2 width`. */
+function parseStageRanges(
+  flag: string,
+  what: "width" | "depth",
+  texts: readonly string[],
+  stages: number,
+): Map<string, Range> {
+  const ranges = new Map<string, Range>();
   for (const text of texts) {
     const match = /^(\d+)=(.*)$/.exec(text);
     const stage = Number(match?.[1]);
@@ -237,8 +248,9 @@ function parseStageRanges(flag: string, texts: readonly string[], stages: number
         `${flag} cannot be "${text}". Allowed: STAGE=FROM..TO with a stage from 1 to ${stages}, e.g. 2=96..128.`,
       );
     }
-    if (ranges.has(stage)) throw new UsageError(`${flag} is given twice for stage ${stage}. Give it once.`);
-    ranges.set(stage, parseRange(flag, match[2]));
+    const name = `stage ${stage} ${what}`;
+    if (ranges.has(name)) throw new UsageError(`${flag} is given twice for stage ${stage}. Give it once.`);
+    ranges.set(name, parseRange(flag, match[2]));
   }
   return ranges;
 }
@@ -253,8 +265,10 @@ export function filterOf(
   return {
     macs: range("--macs", macs),
     params: range("--params", params),
-    stem: range("--stem", stem),
-    widths: parseStageRanges("--width", width, space.stages),
-    depths: parseStageRanges("--depth", depth, space.stages),
+    choices: new Map([
+      ...(stem === undefined ? [] : [["stem width", parseRange("--stem", stem)] as const]),
+      ...parseStageRanges("--width", "width", width, space.stages),
+      ...parseStageRanges("--depth", "depth", depth, space.stages),
+    ]),
   };
 }

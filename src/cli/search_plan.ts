@@ -5,8 +5,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { Encoder } from "../nn/encoder.ts";
 import { measureRate } from "../search/rate.ts";
 import { countWork, type PrefixTree, type TreeWork } from "../search/tree.ts";
-import { macs } from "../space/cost.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import { macs } from "../elastic/costs.ts";
 import { openDevice } from "./device.ts";
 import { formatCount, formatDuration, formatQuantity, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
@@ -33,11 +32,11 @@ export async function planSearch(
   tree: PrefixTree,
   { images, batch, passes, logger }: { images: number; batch: number; passes: number; logger: Logger },
 ): Promise<SearchPlan> {
-  const space = new SearchSpace(config.space);
+  const { network } = tree;
   const { imageSize } = config.data;
-  const work = countWork(space, imageSize, tree);
-  const rate = await probe(config, space, tree, Math.min(batch, images), logger);
-  const teacherMacs = macs(space, space.max, imageSize);
+  const work = countWork(imageSize, tree);
+  const rate = await probe(config, tree, Math.min(batch, images), logger);
+  const teacherMacs = macs(network, network.space.max, imageSize);
   const seconds = (perImage: number) => (perImage + teacherMacs) * images * passes / rate!;
   return {
     candidates: tree.candidates.length,
@@ -52,8 +51,7 @@ export async function planSearch(
 
 async function probe(
   config: Config,
-  space: SearchSpace,
-  { candidates }: PrefixTree,
+  { network, candidates }: PrefixTree,
   batch: number,
   logger: Logger,
 ): Promise<number | undefined> {
@@ -67,7 +65,7 @@ async function probe(
   }
   try {
     logger.info(`measuring one of the candidates on ${gpu.facts.description}`);
-    const encoder = new Encoder(gpu, space, config.head, false);
+    const encoder = new Encoder(gpu, network, config.head, false);
     const middle = candidates[candidates.length >> 1];
     return await measureRate(gpu, encoder, middle, config.data.imageSize, batch);
   } finally {

@@ -23,7 +23,7 @@ import { searchRounds, type SearchScores, searchTree } from "../search/search.ts
 import { similarityMetric } from "../search/similarity/metric.ts";
 import { tableBytes } from "../search/sums.ts";
 import { countWork, remainingBlocks, type TreeWork } from "../search/tree.ts";
-import { formatArchitecture } from "../space/architecture.ts";
+import { formatArchitecture } from "../elastic/architecture.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
 import { openDevice } from "./device.ts";
@@ -122,7 +122,7 @@ export class SearchRun {
     images: ChosenImages,
     saved: SavedSearch | undefined,
   ): Promise<SearchOutcome> {
-    const { tree, space, groupSize } = this.#selection;
+    const { tree, network, groupSize } = this.#selection;
     const { imageSize } = config.data;
     if (images.count < this.#flags.images) {
       this.#logger.warn(`${images.source} has only ${images.count} images; all of them are used.`);
@@ -136,11 +136,10 @@ export class SearchRun {
       } images in batches of ` +
         `${batch}, ${gpu.facts.description}`,
     );
-    const work = countWork(space, imageSize, tree);
+    const work = countWork(imageSize, tree);
     const { scores, seconds } = await this.#score(gpu, encoders, {
       images,
       batch,
-      imageSize,
       work,
       settings,
       saved,
@@ -148,7 +147,7 @@ export class SearchRun {
     if (!scores) return { interrupted: true, images: images.count, seconds };
     if (this.#flags.profile) await this.#printProfile(gpu, seconds);
     const names = tree.places.map(({ name }) => name);
-    const ranked = rankCandidates(space, tree.candidates, names, scores, { groupSize, imageSize });
+    const ranked = rankCandidates(network, tree.candidates, names, scores, { groupSize, imageSize });
     const ranking = await this.#measure(encoders.student, images, batch, ranked);
     const search = await this.#describe(gpu, { images, batch, imageSize, work, seconds, ranking });
     await writeSearchFiles(this.#paths.out, search);
@@ -160,10 +159,9 @@ export class SearchRun {
   async #score(
     gpu: Gpu,
     encoders: Encoders,
-    { images, batch, imageSize, work, settings, saved }: {
+    { images, batch, work, settings, saved }: {
       images: ChosenImages;
       batch: number;
-      imageSize: number;
       work: TreeWork;
       settings: SearchSettings;
       saved: SavedSearch | undefined;
@@ -187,7 +185,6 @@ export class SearchRun {
       mode: flags.batchnorm,
       images: images.count,
       batch,
-      imageSize,
       load: images.load,
       signal: this.#signal,
       start: saved,
@@ -245,12 +242,11 @@ export class SearchRun {
 
   #chooseBatch(gpu: Gpu, config: Config, encoder: Encoder, images: ChosenImages): number {
     const flags = this.#flags;
-    const { space, places, similarity, tree } = this.#selection;
+    const { similarity, tree } = this.#selection;
     const batch = chooseBatch(
       {
-        space,
+        tree,
         imageSize: config.data.imageSize,
-        places,
         similarity,
         mode: flags.batchnorm,
       },

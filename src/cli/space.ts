@@ -1,8 +1,8 @@
 /** `deno task space`: how large a search space is and what its architectures cost. */
 
-import { type Architecture, formatArchitecture } from "../space/architecture.ts";
-import { groupsByMacs, type MacGroup, macs, parameters, roundGroupSize } from "../space/cost.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
+import { groupsByMacs, type MacGroup, macs, parameters, roundGroupSize } from "../elastic/costs.ts";
+import { configuredNetwork } from "../nn/configured_network.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { configFlags, loadFlaggedConfig } from "./config_flags.ts";
 import { formatCount, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
@@ -87,13 +87,14 @@ const spaceCommand = defineCommand({
   ],
   async run({ flags }): Promise<SpaceSummary> {
     const config = await loadFlaggedConfig(flags);
-    const space = new SearchSpace(config.space);
+    const network = configuredNetwork(config);
+    const { space } = network;
     const imageSize = flags.imageSize ?? config.data.imageSize;
-    const groupSize = flags.groupSize ?? roundGroupSize(space, imageSize);
+    const groupSize = flags.groupSize ?? roundGroupSize(network, imageSize);
     const costs = (architecture: Architecture): Costs => ({
       arch: formatArchitecture(architecture),
-      macs: macs(space, architecture, imageSize),
-      params: parameters(space, architecture),
+      macs: macs(network, architecture, imageSize),
+      params: parameters(network, architecture),
     });
     return {
       architectures: space.size,
@@ -102,7 +103,7 @@ const spaceCommand = defineCommand({
       min: costs(space.min),
       max: costs(space.max),
       named: Object.fromEntries([...space.named].map(([name, architecture]) => [name, costs(architecture)])),
-      groups: groupsByMacs(space, imageSize, groupSize),
+      groups: groupsByMacs(network, imageSize, groupSize),
     };
   },
   format: formatSummary,

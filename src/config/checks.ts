@@ -1,7 +1,7 @@
 /** Rules that span several fields, or the fields and the data. */
 
 import { ConfigurationError } from "../errors.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import { SearchSpace } from "../elastic/search_space.ts";
 import type { Config } from "./schema.ts";
 
 function refuse(field: string, message: string): never {

@@ -1,7 +1,7 @@
 /** Features of many images, brought to the host. */
 import type { Encoder } from "../nn/encoder.ts";
 import type { Statistics } from "../nn/weights.ts";
-import type { Architecture } from "../space/architecture.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import { Tape } from "../tensor/tape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 

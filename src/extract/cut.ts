@@ -1,8 +1,8 @@
 /** Cutting a subnet out of an encoder's full-width weights. */
 import type { Encoder } from "../nn/encoder.ts";
-import { ElasticResNet } from "../nn/resnet.ts";
+import { weightsOf } from "../elastic/network.ts";
 import type { Statistics } from "../nn/weights.ts";
-import type { Architecture } from "../space/architecture.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import type { TensorOf } from "../store/safetensors.ts";
 import { elements, type Shape } from "../tensor/tensor.ts";
 
@@ -10,7 +10,7 @@ import { elements, type Shape } from "../tensor/tensor.ts";
 export type PlainWeights = ReadonlyMap<string, TensorOf<"F32">>;
 
 /**
- * Copies a subnet's weights to the host: the leading channels of every layer, the first blocks of every stage, no head.
+ * Copies a subnet's weights to the host: the leading channels of the layers that it has, no head.
  * Everything comes back in one wait. Names, shapes and layout are those of torchvision, without
  * `num_batches_tracked`, which PyTorch fills in when it loads strictly.
  *
@@ -22,10 +22,11 @@ export async function cutSubnet(
   architecture: Architecture,
   statistics: Statistics,
 ): Promise<PlainWeights> {
-  const shapes = new ElasticResNet(encoder.network.space.cut(architecture)).shapes();
+  const network = encoder.network.cut(architecture);
+  const weights = weightsOf(network, network.space.max);
   const parts = [
-    ...[...shapes.parameters].map(([name, shape]) => ({ name, shape, arena: encoder.weights.values })),
-    ...[...shapes.statistics].map(([name, shape]) => ({ name, shape, arena: statistics.arena })),
+    ...[...weights.parameters].map(([name, { shape }]) => ({ name, shape, arena: encoder.weights.values })),
+    ...[...weights.statistics].map(([name, shape]) => ({ name, shape, arena: statistics.arena })),
   ].map(({ name, shape, arena }) => ({ name, shape, stored: arena.get(name) }));
   // The leading output channels are contiguous; the input channels are sliced on the host.
   const rows = parts.map(({ shape, stored }) => stored.slice(0, [shape[0], ...stored.shape.slice(1)]));

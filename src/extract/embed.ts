@@ -3,14 +3,15 @@ import type { ImageSource, TensorSource } from "../data/source.ts";
 import { streamImages } from "../data/stream.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { extractFeatures } from "../evaluate/features.ts";
-import { formatArchitecture } from "../space/architecture.ts";
+import { formatArchitecture } from "../elastic/architecture.ts";
+import { featureChannels } from "../elastic/network.ts";
 import { type RowBlock, writeRows } from "../store/safetensors_rows.ts";
 import { version } from "../version.ts";
-import type { Network } from "./network.ts";
+import type { FrozenNetwork } from "./network.ts";
 
 /** Channels of the pooled features. */
-export function featureDimension({ architecture: { widths }, encoder }: Network): number {
-  return widths[widths.length - 1] * encoder.network.space.expansion;
+export function featureDimension({ architecture, encoder }: FrozenNetwork): number {
+  return featureChannels(encoder.network, architecture);
 }
 
 /**
@@ -24,7 +25,7 @@ export function featureDimension({ architecture: { widths }, encoder }: Network)
  */
 export async function writeFeatures(
   path: string,
-  network: Network,
+  network: FrozenNetwork,
   source: ImageSource | TensorSource,
   onProgress: (done: number) => void,
 ): Promise<number> {
@@ -39,7 +40,7 @@ export async function writeFeatures(
 }
 
 function describe(
-  { architecture, input, calibration }: Network,
+  { architecture, input, calibration }: FrozenNetwork,
   source: ImageSource | TensorSource,
   classes: readonly string[] | undefined,
 ): Record<string, string> {
@@ -57,12 +58,12 @@ function describe(
 }
 
 async function* featureRows(
-  { encoder, architecture, statistics, input }: Network,
+  { encoder, architecture, statistics, input }: FrozenNetwork,
   source: ImageSource | TensorSource,
   onProgress: (done: number) => void,
 ): AsyncGenerator<RowBlock> {
   const { gpu } = encoder.weights;
-  const batch = evaluationBatchSize(gpu, encoder.network.space, architecture, input.imageSize);
+  const batch = evaluationBatchSize(gpu, encoder.network, architecture, input.imageSize);
   for await (const { images, indices } of streamImages(gpu, source, { ...input, batch })) {
     const { values } = await extractFeatures(encoder, architecture, "pooled", [images], statistics);
     const labels = Int32Array.from(indices, (index) => source.labels?.[index] ?? 0);

@@ -1,7 +1,7 @@
 /** From a pretrained encoder to a plain model: recalibrate batchnorm, cut. */
 import { recalibrate } from "../evaluate/calibrate.ts";
 import type { Encoder } from "../nn/encoder.ts";
-import type { Architecture } from "../space/architecture.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { cutSubnet } from "./cut.ts";
 import type { Calibration, ModelInput, PlainModel } from "./model.ts";
@@ -16,7 +16,7 @@ export interface CalibrationImages extends Calibration {
  * Cuts a subnet out, with batchnorm statistics of its own.
  *
  * @param images undefined keeps the encoder's running statistics, a mixture over all architectures of training
- * @throws {ConfigurationError} when the architecture cannot be cut out of the encoder's space
+ * @throws {ConfigurationError} when the architecture cannot be cut out of the encoder's network
  */
 export async function extractSubnet(
   encoder: Encoder,
@@ -24,15 +24,15 @@ export async function extractSubnet(
   input: ModelInput,
   images: CalibrationImages | undefined,
 ): Promise<PlainModel> {
-  const space = encoder.network.space.cut(architecture);
+  const network = encoder.network.cut(architecture);
   if (!images) {
     const weights = await cutSubnet(encoder, architecture, encoder.statistics);
-    return { space, input, calibration: undefined, weights };
+    return { network, input, calibration: undefined, weights };
   }
   const statistics = await recalibrate(encoder, architecture, images.batches());
   try {
     const weights = await cutSubnet(encoder, architecture, statistics);
-    return { space, input, calibration: { images: images.images, source: images.source }, weights };
+    return { network, input, calibration: { images: images.images, source: images.source }, weights };
   } finally {
     statistics.release();
   }

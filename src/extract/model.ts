@@ -1,9 +1,12 @@
 /** A subnet that was cut out: plain weights on the host with all that is needed to run them. */
 import { z } from "zod";
 import { DataError } from "../errors.ts";
-import { formatArchitecture, parseArchitecture } from "../space/architecture.ts";
-import { macs, parameters } from "../space/cost.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import { formatArchitecture } from "../elastic/architecture.ts";
+import { macs, parameters } from "../elastic/costs.ts";
+import { parseArchitecture } from "../elastic/resnet_architecture.ts";
+import { SearchSpace } from "../elastic/search_space.ts";
+import type { Network } from "../nn/network.ts";
+import { ElasticResNet } from "../nn/resnet.ts";
 import { version } from "../version.ts";
 import type { PlainWeights } from "./cut.ts";
 
@@ -23,8 +26,8 @@ export interface Calibration {
 
 /** What a model file says beside the weights. */
 export interface ModelDescription {
-  /** The space of this one architecture; see {@linkcode SearchSpace.cut}. */
-  readonly space: SearchSpace;
+  /** The network of this one architecture, which is its space's only one. */
+  readonly network: Network;
   readonly input: ModelInput;
   /** Undefined for the running statistics of pretraining, which are a mixture over architectures. */
   readonly calibration: Calibration | undefined;
@@ -39,23 +42,20 @@ export interface PlainModel extends ModelDescription {
 const modelFormat = "scion-model-1";
 
 /** Multiplications for one image of the model's size, and parameters. */
-export function modelCosts({ space, input }: ModelDescription): { macs: number; params: number } {
-  return { macs: macs(space, space.max, input.imageSize), params: parameters(space, space.max) };
+export function modelCosts({ network, input }: ModelDescription): { macs: number; params: number } {
+  const { max } = network.space;
+  return { macs: macs(network, max, input.imageSize), params: parameters(network, max) };
 }
 
 /** The description as a file's metadata, every value a JSON text or a plain word. */
 export function formatMetadata(model: ModelDescription): Record<string, string> {
-  const { space, input, calibration } = model;
-  const { block, stem, strides } = space.definition;
+  const { network, input, calibration } = model;
   const costs = modelCosts(model);
   return {
     format: modelFormat,
     scion: version,
-    arch: formatArchitecture(space.max),
-    block,
-    stem: stem.kind,
-    strides: JSON.stringify(strides),
-    expansion: String(space.expansion),
+    arch: formatArchitecture(network.space.max),
+    ...network.description,
     imageSize: String(input.imageSize),
     mean: JSON.stringify(input.mean),
     std: JSON.stringify(input.std),
@@ -83,51 +83,70 @@ function json<T extends z.ZodType>(schema: T) {
 
 const metadataSchema = z.object({
   arch: z.string(),
-  block: z.enum(["bottleneck", "basic"]),
-  stem: z.enum(["7x7", "3x3"]),
-  strides: json(z.array(count)),
   imageSize: json(count),
   mean: json(channels),
   std: json(channels),
   calibration: z.union([z.literal("none").transform(() => undefined), json(calibration)]),
 });
 
-/**
- * Reads a file's metadata back. Which stages project their shortcut is told by the names of the tensors.
- *
- * @param file path and contents of a safetensors file
- * @throws {DataError} when the file is no model, one of another format, or contradicts itself
- */
-export function parseMetadata(file: {
+/** What `ElasticResNet.description` writes. */
+const resnetSchema = z.object({
+  arch: z.string(),
+  block: z.enum(["bottleneck", "basic"]),
+  stem: z.enum(["7x7", "3x3"]),
+  strides: json(z.array(count)),
+  dilated: json(z.array(z.boolean())).optional(),
+});
+
+/** A model file's header. */
+interface ModelHeader {
   readonly path: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, unknown>;
-}): ModelDescription {
-  const { path, metadata, tensors } = file;
+}
+
+function parseWith<T extends z.ZodType>(schema: T, { path, metadata }: ModelHeader): z.output<T> {
+  const result = schema.safeParse(metadata);
+  if (result.success) return result.data;
+  const { path: [field], message } = result.error.issues[0];
+  throw new DataError(
+    `${path} is damaged: its metadata "${String(field)}" is ${JSON.stringify(metadata[String(field)])} ` +
+      `(${message}). Extract the model again.`,
+  );
+}
+
+/** The ResNet that a file describes. Which stages project their shortcut is told by the names of the tensors. */
+function parseResNet(file: ModelHeader): ElasticResNet {
+  const { arch, block, stem, strides, dilated } = parseWith(resnetSchema, file);
+  const { stem: stemWidth, widths, depths } = parseArchitecture(arch);
+  const space = new SearchSpace({
+    block,
+    stem: { kind: stem, widths: [stemWidth] },
+    widths: widths.map((width) => [width]),
+    depths: depths.map((depth) => [depth]),
+    strides,
+    named: {},
+    downsample: widths.map((_, stage) => file.tensors.has(`layer${stage + 1}.0.downsample.0.weight`)),
+  });
+  return new ElasticResNet(space, { dilated });
+}
+
+/**
+ * Reads a file's metadata back.
+ *
+ * @param file path and contents of a safetensors file
+ * @param supernet the network that the model was cut out of; without, it is a ResNet that describes itself
+ * @throws {DataError} when the file is no model, one of another format, or contradicts itself
+ */
+export function parseMetadata(file: ModelHeader, supernet?: Network): ModelDescription {
+  const { path, metadata } = file;
   expectModel(path, metadata);
-  const result = metadataSchema.safeParse(metadata);
-  if (!result.success) {
-    const { path: [field], message } = result.error.issues[0];
-    throw new DataError(
-      `${path} is damaged: its metadata "${String(field)}" is ${JSON.stringify(metadata[String(field)])} ` +
-        `(${message}). Extract the model again.`,
-    );
-  }
-  const { arch, block, stem, strides, imageSize, mean, std, calibration } = result.data;
+  const { arch, imageSize, mean, std, calibration } = parseWith(metadataSchema, file);
   try {
-    const { stem: stemWidth, widths, depths } = parseArchitecture(arch);
-    const space = new SearchSpace({
-      block,
-      stem: { kind: stem, widths: [stemWidth] },
-      widths: widths.map((width) => [width]),
-      depths: depths.map((depth) => [depth]),
-      strides,
-      named: {},
-      downsample: widths.map((_, stage) => tensors.has(`layer${stage + 1}.0.downsample.0.weight`)),
-    });
-    return { space, input: { imageSize, mean, std }, calibration };
+    const network = supernet ? supernet.cut(supernet.space.resolve(arch)) : parseResNet(file);
+    return { network, input: { imageSize, mean, std }, calibration };
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
+    if (!(error instanceof Error) || error instanceof DataError) throw error;
     throw new DataError(`${path} is damaged: ${error.message} Extract the model again.`, { cause: error });
   }
 }

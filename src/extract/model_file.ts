@@ -2,13 +2,14 @@
 import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Encoder } from "../nn/encoder.ts";
-import { ElasticResNet } from "../nn/resnet.ts";
+import { weightsOf } from "../elastic/network.ts";
+import type { Network } from "../nn/network.ts";
 import { expectTensor, readSafetensors, type TensorOf, writeSafetensors } from "../store/safetensors.ts";
 import { formatMetadata, type ModelDescription, parseMetadata, type PlainModel } from "./model.ts";
 
 /** An extracted model on the device. */
 export interface RunnableModel extends ModelDescription {
-  /** Runs `space.max`; has no head. The caller releases it. */
+  /** Runs `network.space.max`; has no head. The caller releases it. */
   readonly encoder: Encoder;
 }
 
@@ -24,14 +25,17 @@ export async function writeModel(path: string, model: PlainModel): Promise<void>
 /**
  * Reads a model.
  *
+ * @param supernet the network that the model was cut out of; without, it is a ResNet that describes itself
  * @throws {DataError} when the file is missing, truncated, no extracted model, or lacks tensors of its architecture
  */
-export async function readModel(path: string): Promise<PlainModel> {
+export async function readModel(path: string, supernet?: Network): Promise<PlainModel> {
   const file = await readSafetensors(path);
-  const description = parseMetadata(file);
-  const { parameters, statistics } = new ElasticResNet(description.space).shapes();
+  const description = parseMetadata(file, supernet);
+  const { network } = description;
+  const { parameters, statistics } = weightsOf(network, network.space.max);
   const weights = new Map<string, TensorOf<"F32">>();
-  for (const [name, shape] of [...parameters, ...statistics]) {
+  const shapes = [...[...parameters].map(([name, { shape }]) => [name, shape] as const), ...statistics];
+  for (const [name, shape] of shapes) {
     weights.set(name, expectTensor(file, name, "F32", shape) as TensorOf<"F32">);
   }
   const unknown = [...file.tensors.keys()].find((name) => !weights.has(name));
@@ -43,18 +47,18 @@ export async function readModel(path: string): Promise<PlainModel> {
 }
 
 /**
- * Brings a model to the device. Its encoder is used like a pretrained one, with `space.max` as architecture.
+ * Brings a model to the device. Its encoder is used like a pretrained one, with `network.space.max` as architecture.
  *
  * @throws {GpuError} when a tensor is larger than the adapter binds
  */
 export function uploadModel(gpu: Gpu, model: PlainModel): RunnableModel {
-  const encoder = new Encoder(gpu, model.space, undefined, false);
+  const encoder = new Encoder(gpu, model.network, undefined, false);
   for (const arena of [encoder.weights.values, encoder.statistics.arena]) {
     for (const [name, tensor] of arena.entries()) {
       tensor.write(model.weights.get(name)!.data as Float32Array<ArrayBuffer>);
     }
   }
-  return { space: model.space, input: model.input, calibration: model.calibration, encoder };
+  return { network: model.network, input: model.input, calibration: model.calibration, encoder };
 }
 
 /**

@@ -5,14 +5,14 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import type { Statistics } from "../nn/weights.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
-import type { Architecture } from "../space/architecture.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import type { ImageRequest } from "../data/chosen_images.ts";
 import { openCalibration } from "./calibration.ts";
 import type { Calibration, ModelInput } from "./model.ts";
 import { openModel } from "./model_file.ts";
 
 /** An architecture of an encoder on the device, frozen. */
-export interface Network {
+export interface FrozenNetwork {
   readonly encoder: Encoder;
   readonly architecture: Architecture;
   readonly statistics: Statistics;
@@ -26,9 +26,9 @@ export interface Network {
  *
  * @throws {DataError} as `readModel`
  */
-export async function openModelNetwork(gpu: Gpu, path: string): Promise<Network> {
-  const { encoder, space, input, calibration } = await openModel(gpu, path);
-  return { encoder, architecture: space.max, statistics: encoder.statistics, input, calibration };
+export async function openModelNetwork(gpu: Gpu, path: string): Promise<FrozenNetwork> {
+  const { encoder, network, input, calibration } = await openModel(gpu, path);
+  return { encoder, architecture: network.space.max, statistics: encoder.statistics, input, calibration };
 }
 
 /**
@@ -47,7 +47,7 @@ export async function openRunNetwork(
   architecture: Architecture,
   request: ImageRequest | undefined,
   onProgress: (done: number, total: number) => void,
-): Promise<Network> {
+): Promise<FrozenNetwork> {
   const { imageSize, mean, std } = config.data;
   const { encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
   const network = { encoder, architecture, input: { imageSize, mean, std } };

@@ -2,13 +2,14 @@
 import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";
-import type { Architecture } from "../space/architecture.ts";
-import type { SearchSpace } from "../space/search_space.ts";
+import type { Architecture } from "../elastic/architecture.ts";
+import { featureChannels, weightsOf } from "../elastic/network.ts";
+import type { Start } from "../elastic/unit.ts";
 import { relu } from "../tensor/ops/elementwise.ts";
 import { linear } from "../tensor/ops/linear.ts";
 import { elements, type Shape, type Tensor } from "../tensor/tensor.ts";
 import type { Pass } from "./layers.ts";
-import { ElasticResNet, type Features } from "./resnet.ts";
+import { type Features, type Network, runNetwork } from "./network.ts";
 import { Statistics, Weights, type WeightShapes } from "./weights.ts";
 
 /** The projection head; the `head` section of a configuration. */
@@ -43,21 +44,30 @@ export interface Initialisation {
 /** How an encoder is run; see {@linkcode Pass}. */
 export type PassOptions = Omit<Pass, "weights" | "statistics"> & { statistics?: Statistics };
 
-/** An elastic ResNet with weights on the device; with a projection head, unless it was cut out without one. */
+/** An elastic network with weights on the device; with a projection head, unless it was cut out without one. */
 export class Encoder {
-  readonly network: ElasticResNet;
   readonly shapes: WeightShapes;
   readonly weights: Weights;
   readonly statistics: Statistics;
 
+  readonly #starts = new Map<string, Start>();
+
   /** @param trained whether gradients are kept */
-  constructor(gpu: Gpu, space: SearchSpace, readonly head: HeadDefinition | undefined, trained: boolean) {
-    this.network = new ElasticResNet(space);
-    const { parameters, statistics } = this.network.shapes();
-    this.shapes = {
-      parameters: new Map([...parameters, ...headShapes(head, this.network.featureChannels)]),
-      statistics,
-    };
+  constructor(
+    gpu: Gpu,
+    readonly network: Network,
+    readonly head: HeadDefinition | undefined,
+    trained: boolean,
+  ) {
+    const { max } = network.space;
+    const { parameters, statistics } = weightsOf(network, max);
+    const shapes = new Map<string, Shape>();
+    for (const [name, { shape, start }] of parameters) {
+      shapes.set(name, shape);
+      this.#starts.set(name, start);
+    }
+    for (const [name, shape] of headShapes(head, featureChannels(network, max))) shapes.set(name, shape);
+    this.shapes = { parameters: shapes, statistics };
     this.weights = new Weights(gpu, this.shapes, trained);
     this.statistics = new Statistics(gpu, this.shapes);
   }
@@ -68,24 +78,26 @@ export class Encoder {
    * residual branch, which 0 makes start as its shortcut (Goyal et al. 2017).
    */
   initialise(seed: number, initialisation: Initialisation): void {
-    const lastBatchnorms = this.network.lastBatchnorms();
     let index = 0;
     for (const [name, tensor] of this.weights.values.entries()) {
       const random = new Random(seed, purpose.initialisation, index++);
-      const layer = name.slice(0, name.lastIndexOf("."));
-      const isBias = name.endsWith(".bias");
       const values = new Float32Array(elements(tensor.shape));
-      if (tensor.shape.length === 4) {
-        const [out, , height, width] = tensor.shape;
-        fillNormal(values, Math.sqrt(2 / (out * height * width)), random);
-      } else if (name.startsWith("fc.")) {
-        const inputs = this.shapes.parameters.get(`${layer}.weight`)![1];
-        if (initialisation.head === "uniform") fillUniform(values, 1 / Math.sqrt(inputs), random);
-        else if (!isBias) fillNormal(values, Math.sqrt(2 / inputs), random);
-      } else if (!isBias) values.fill(lastBatchnorms.has(layer) ? initialisation.lastBatchnorm : 1);
+      const start = this.#starts.get(name);
+      if (start === undefined) this.#fillHead(name, values, initialisation, random);
+      else if (start === "fan-out") {
+        const [out, , ...window] = tensor.shape;
+        fillNormal(values, Math.sqrt(2 / (out * elements(window))), random);
+      } else values.fill({ zero: 0, one: 1, residual: initialisation.lastBatchnorm }[start]);
       tensor.write(values);
     }
     this.statistics.reset();
+  }
+
+  #fillHead(name: string, values: Float32Array, { head }: Initialisation, random: Random): void {
+    const layer = name.slice(0, name.lastIndexOf("."));
+    const inputs = this.shapes.parameters.get(`${layer}.weight`)![1];
+    if (head === "uniform") fillUniform(values, 1 / Math.sqrt(inputs), random);
+    else if (name.endsWith(".weight")) fillNormal(values, Math.sqrt(2 / inputs), random);
   }
 
   /** Copies weights and statistics of another encoder of the same shapes. */
@@ -99,14 +111,19 @@ export class Encoder {
     return { statistics: this.statistics, ...options, weights: this.weights };
   }
 
-  /** The backbone; see {@linkcode ElasticResNet.run}. */
-  features(pass: Pass, images: Tensor, architecture: Architecture, keepStages = false): Features {
-    return this.network.run(pass, images, architecture, keepStages);
+  /** The backbone; see {@linkcode runNetwork}. */
+  features(
+    pass: Pass,
+    images: Tensor,
+    architecture: Architecture,
+    taps: readonly string[] = [],
+  ): Features {
+    return runNetwork(this.network, pass, images, architecture, taps);
   }
 
   /**
    * The head.
-   * @param pooled [N, C], C being any width of the last stage
+   * @param pooled [N, C], C being the channels of any architecture
    * @returns [N, dimension], not normalised
    */
   project(pass: Pass, pooled: Tensor): Tensor {

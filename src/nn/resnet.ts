@@ -1,143 +1,162 @@
 /**
- * The elastic ResNet: one set of stored weights, any architecture of its search space. Names, shapes and strides are
- * those of torchvision, with the stride of a bottleneck in its 3x3 convolution.
+ * The elastic ResNet: any architecture of its search space. Names, shapes and strides are those of torchvision, with the
+ * stride of a bottleneck in its 3x3 convolution.
  */
-import type { Architecture } from "../space/architecture.ts";
-import type { SearchSpace } from "../space/search_space.ts";
-import { globalAveragePool, maxPool } from "../tensor/ops/pool.ts";
-import type { Shape, Tensor } from "../tensor/tensor.ts";
-import {
-  type Block,
-  type ConvolutionBatchnorm,
-  convolutionBatchnorm,
-  type Pass,
-  residualBlock,
-} from "./layers.ts";
-import type { WeightShapes } from "./weights.ts";
+import type { Architecture } from "../elastic/architecture.ts";
+import type { Segment } from "../elastic/network.ts";
+import type { SearchSpace } from "../elastic/search_space.ts";
+import { sequence } from "../elastic/unit.ts";
+import { ConfigurationError } from "../errors.ts";
+import { ConvolutionBatchnorm, MaxPool, type NetworkLayer, type NetworkUnit } from "./layers.ts";
+import type { Network } from "./network.ts";
 
-/** Feature maps of one forward pass. */
-export interface Features {
-  /** Output of each stage (c2, c3, … for the first, second, … stage), [N, C, H, W]. */
-  readonly stages: readonly Tensor[];
-  /** Last stage, averaged over its positions, [N, C]. */
-  readonly pooled: Tensor;
+/** A residual block: relu(branch(input) + shortcut(input)) (He et al. 2016). */
+export interface ResidualBlock extends NetworkUnit {
+  readonly branch: readonly ConvolutionBatchnorm[];
+  /** The projection of the shortcut where there is one. */
+  readonly downsample: ConvolutionBatchnorm | undefined;
 }
 
-/** The structure of the largest architecture, and how to run any smaller one in it. Holds no weights. */
-export class ElasticResNet {
-  readonly stem: ConvolutionBatchnorm;
-  /** All stored blocks of each stage. */
-  readonly stages: readonly (readonly Block[])[];
-  /** Channels of the pooled features at the largest architecture. */
-  readonly featureChannels: number;
+/** How a ResNet differs from its search space's without other weights. */
+export interface ResNetOptions {
+  /**
+   * For each stage whether its stride is replaced by dilation, as torchvision's `replace_stride_with_dilation`: its maps
+   * keep their size, and the 3x3 convolutions behind see as much of the image as before. `[false, false, true, true]`
+   * gives output stride 8, `[false, false, false, true]` 16. Default: none.
+   */
+  readonly dilated?: readonly boolean[];
+}
 
-  constructor(readonly space: SearchSpace) {
-    const { definition, max } = space;
-    const stemKernel = definition.stem.kind === "7x7" ? 7 : 3;
-    this.stem = {
-      convolution: "conv1",
-      batchnorm: "bn1",
-      shape: [max.stem, 3, stemKernel, stemKernel],
-      stride: definition.stem.kind === "7x7" ? 2 : 1,
-    };
-    let incoming = max.stem;
-    this.stages = max.widths.map((width, stage) =>
-      Array.from({ length: max.depths[stage] }, (_, index) => {
-        const block = describeBlock(space, stage, index, incoming, width);
-        incoming = width * space.expansion;
-        return block;
-      })
-    );
-    this.featureChannels = incoming;
-  }
+/** How one stage moves over its maps. */
+interface StageGeometry {
+  /** Of the first block. */
+  readonly stride: number;
+  /** Of the first block; like torchvision's it keeps the dilation of the stage before. */
+  readonly firstDilation: number;
+  readonly dilation: number;
+}
 
-  /** Names and full-width shapes of everything stored. */
-  shapes(): WeightShapes {
-    const parameters = new Map<string, Shape>();
-    const statistics = new Map<string, Shape>();
-    const blocks = this.stages.flat();
-    const layers = [
-      this.stem,
-      ...blocks.flatMap(({ branch, downsample }) => downsample ? [...branch, downsample] : branch),
-    ];
-    for (const { convolution, batchnorm, shape } of layers) {
-      parameters.set(`${convolution}.weight`, shape);
-      parameters.set(`${batchnorm}.weight`, [shape[0]]);
-      parameters.set(`${batchnorm}.bias`, [shape[0]]);
-      statistics.set(`${batchnorm}.running_mean`, [shape[0]]);
-      statistics.set(`${batchnorm}.running_var`, [shape[0]]);
+/** The definition of an elastic ResNet. Taps: `c2`, `c3`, … for the first, second, … stage. Holds no weights. */
+export class ElasticResNet implements Network {
+  readonly inputChannels = 3;
+  readonly segments: readonly Segment<NetworkLayer>[];
+  readonly #geometry: readonly StageGeometry[];
+
+  /** @throws {ConfigurationError} when `dilated` does not say so for each stage */
+  constructor(readonly space: SearchSpace, readonly options: ResNetOptions = {}) {
+    const { definition: { strides }, stages } = space;
+    const { dilated = strides.map(() => false) } = options;
+    if (dilated.length !== stages) {
+      throw new ConfigurationError(
+        `dilated: describes ${dilated.length} stages; the network has ${stages}. Give one entry per stage.`,
+      );
     }
-    return { parameters, statistics };
-  }
-
-  /** The last batchnorm of each residual branch, whose weights start at a value of their own. */
-  lastBatchnorms(): Set<string> {
-    return new Set(this.stages.flat().map(({ branch }) => branch[branch.length - 1].batchnorm));
-  }
-
-  /** The layers before the first stage. */
-  runStem(pass: Pass, images: Tensor, width: number): Tensor {
-    return pass.tape.scope(() => {
-      const output = convolutionBatchnorm(pass, this.stem, images, width, { relu: true });
-      return this.space.definition.stem.kind === "7x7" ? maxPool(pass.tape, output, 3, 2, 1) : output;
+    let dilation = 1;
+    this.#geometry = strides.map((stride, stage) => {
+      const firstDilation = dilation;
+      if (dilated[stage]) dilation *= stride;
+      return { stride: dilated[stage] ? 1 : stride, firstDilation, dilation };
     });
+    this.segments = [
+      { dimensions: 1, units: ([width]) => [this.#stem(width)] },
+      ...strides.map((_, stage): Segment<NetworkLayer> => ({
+        dimensions: 2,
+        tap: `c${stage + 2}`,
+        units: ([width, depth]) =>
+          Array.from({ length: depth }, (_, index) => this.block(stage, index, width)),
+      })),
+    ];
   }
 
   /** Block `index` of `stage`, both from 0. */
-  runBlock(pass: Pass, stage: number, index: number, input: Tensor, width: number): Tensor {
-    return residualBlock(pass, this.stages[stage][index], input, width);
+  block(stage: number, index: number, width: number): ResidualBlock {
+    const { space } = this;
+    const { stride, firstDilation, dilation } = this.#geometry[stage];
+    const prefix = `layer${stage + 1}.${index}`;
+    const moves = index === 0 ? { stride, dilation: firstDilation } : { dilation };
+    const outgoing = width * space.expansion;
+    const inner = (number: number, kernel: number, moves = {}) =>
+      new ConvolutionBatchnorm({
+        convolution: `${prefix}.conv${number}`,
+        batchnorm: `${prefix}.bn${number}`,
+        channels: width,
+        kernel,
+        relu: `${prefix}.relu${number}`,
+        ...moves,
+      });
+    const last = (number: number, kernel: number, moves = {}) =>
+      new ConvolutionBatchnorm({
+        convolution: `${prefix}.conv${number}`,
+        batchnorm: `${prefix}.bn${number}`,
+        channels: outgoing,
+        kernel,
+        sum: `${prefix}.add`,
+        relu: `${prefix}.relu`,
+        output: `${prefix}.output`,
+        ...moves,
+      });
+    const branch = space.definition.block === "bottleneck"
+      ? [inner(1, 1), inner(2, 3, moves), last(3, 1)]
+      : [inner(1, 3, moves), last(2, 3, { dilation })];
+    const downsample = index === 0 && space.hasDownsample(stage)
+      ? new ConvolutionBatchnorm({
+        convolution: `${prefix}.downsample.0`,
+        batchnorm: `${prefix}.downsample.1`,
+        channels: outgoing,
+        kernel: 1,
+        stride,
+      })
+      : undefined;
+    return residualBlock(`${prefix} ${width}`, branch, downsample);
   }
 
-  /**
-   * All of an architecture.
-   * @param images [N, 3, H, W], normalised
-   * @param keepStages whether inference keeps the stages' outputs; without, `stages` holds the last alone
-   */
-  run(pass: Pass, images: Tensor, architecture: Architecture, keepStages = false): Features {
-    let output = this.runStem(pass, images, architecture.stem);
-    const stages: Tensor[] = [];
-    architecture.widths.forEach((width, stage) => {
-      for (let index = 0; index < architecture.depths[stage]; index++) {
-        const input = output;
-        output = this.runBlock(pass, stage, index, input, width);
-        if (!stages.includes(input)) pass.tape.discard(input);
-      }
-      if (keepStages || stage === this.stages.length - 1) stages.push(output);
+  get description(): Record<string, string> {
+    const { definition: { block, stem, strides }, expansion } = this.space;
+    return {
+      block,
+      stem: stem.kind,
+      strides: JSON.stringify(strides),
+      expansion: String(expansion),
+      ...(this.options.dilated ? { dilated: JSON.stringify(this.options.dilated) } : {}),
+    };
+  }
+
+  cut(architecture: Architecture): ElasticResNet {
+    return new ElasticResNet(this.space.cut(architecture), this.options);
+  }
+
+  #stem(width: number): NetworkUnit {
+    const large = this.space.definition.stem.kind === "7x7";
+    const convolution = new ConvolutionBatchnorm({
+      convolution: "conv1",
+      batchnorm: "bn1",
+      channels: width,
+      kernel: large ? 7 : 3,
+      stride: large ? 2 : 1,
+      relu: "relu",
     });
-    return { stages, pooled: globalAveragePool(pass.tape, output) };
+    return sequence(
+      `stem ${width}`,
+      large ? [convolution, new MaxPool("maxpool", 3, 2, 1)] : [convolution],
+    );
   }
 }
 
-function describeBlock(
-  space: SearchSpace,
-  stage: number,
-  index: number,
-  incoming: number,
-  width: number,
-): Block {
-  const prefix = `layer${stage + 1}.${index}`;
-  const stride = index === 0 ? space.definition.strides[stage] : 1;
-  const outgoing = width * space.expansion;
-  const layer = (number: number, shape: Shape, layerStride: number): ConvolutionBatchnorm => ({
-    convolution: `${prefix}.conv${number}`,
-    batchnorm: `${prefix}.bn${number}`,
-    shape,
-    stride: layerStride,
-  });
-  const branch = space.definition.block === "bottleneck"
-    ? [
-      layer(1, [width, incoming, 1, 1], 1),
-      layer(2, [width, width, 3, 3], stride),
-      layer(3, [outgoing, width, 1, 1], 1),
-    ]
-    : [layer(1, [width, incoming, 3, 3], stride), layer(2, [outgoing, width, 3, 3], 1)];
-  const downsample = index === 0 && space.hasDownsample(stage)
-    ? {
-      convolution: `${prefix}.downsample.0`,
-      batchnorm: `${prefix}.downsample.1`,
-      shape: [outgoing, incoming, 1, 1],
-      stride,
-    }
-    : undefined;
-  return { branch, downsample, expansion: space.expansion };
+function residualBlock(
+  key: string,
+  branch: readonly ConvolutionBatchnorm[],
+  downsample: ConvolutionBatchnorm | undefined,
+): ResidualBlock {
+  return {
+    key,
+    branch,
+    downsample,
+    layers: downsample ? [...branch, downsample] : branch,
+    forward(apply, input) {
+      const residual = downsample ? apply(downsample, input) : input;
+      const last = branch.length - 1;
+      const inner = branch.slice(0, last).reduce((value, layer) => apply(layer, value), input);
+      return apply(branch[last], inner, residual);
+    },
+  };
 }

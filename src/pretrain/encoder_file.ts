@@ -1,8 +1,8 @@
 /** One of a checkpoint's encoders, without what only training needs. */
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { configuredNetwork } from "../nn/configured_network.ts";
 import { Encoder } from "../nn/encoder.ts";
-import { SearchSpace } from "../space/search_space.ts";
 import { openSafetensors } from "../store/safetensors.ts";
 import { readCheckpointConfig } from "./checkpoint.ts";
 
@@ -18,7 +18,7 @@ export async function openEncoder(
 ): Promise<{ config: Config; encoder: Encoder }> {
   const config = await readCheckpointConfig(path);
   using file = await openSafetensors(path);
-  const encoder = new Encoder(gpu, new SearchSpace(config.space), config.head, false);
+  const encoder = new Encoder(gpu, configuredNetwork(config), config.head, false);
   try {
     for (const arena of [encoder.weights.values, encoder.statistics.arena]) {
       for (const [tensorName, tensor] of arena.entries()) {

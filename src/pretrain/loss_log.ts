@@ -4,7 +4,7 @@
  */
 import { TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { SandwichPass } from "../space/search_space.ts";
+import type { SandwichPass } from "../elastic/choice_space.ts";
 import type { StepMetrics } from "../store/metrics.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { LossSums } from "./loss_sums.ts";

@@ -1,5 +1,5 @@
 /** Sums of the losses since the last metrics line: part of a run's state, so that a resumed run writes the same lines. */
-import type { SandwichPass } from "../space/search_space.ts";
+import type { SandwichPass } from "../elastic/choice_space.ts";
 
 /** Which losses a sum is of: those of one kind of pass, or of all. */
 type Kind = SandwichPass["role"] | "all";

@@ -2,15 +2,18 @@
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Arena } from "../nn/arena.ts";
+import { configuredNetwork } from "../nn/configured_network.ts";
 import { Encoder } from "../nn/encoder.ts";
+import type { Network } from "../nn/network.ts";
 import { purpose, Random } from "../random.ts";
-import { SearchSpace } from "../space/search_space.ts";
+import type { ChoiceSpace } from "../elastic/choice_space.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { LossSums } from "./loss_sums.ts";
 
 /** MoCo's two encoders, the queue of keys and the optimiser's momentum, on the device. */
 export class PretrainState {
-  readonly space: SearchSpace;
+  /** The architectures of the network. */
+  readonly space: ChoiceSpace;
   /** The network that is trained. */
   readonly queryEncoder: Encoder;
   /** Its moving average, which makes the keys. */
@@ -26,11 +29,15 @@ export class PretrainState {
   /** Losses since the last metrics line. */
   readonly losses = new LossSums();
 
-  /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
-  constructor(readonly gpu: Gpu, readonly config: Config) {
-    this.space = new SearchSpace(config.space);
-    this.queryEncoder = new Encoder(gpu, this.space, config.head, true);
-    this.momentumEncoder = new Encoder(gpu, this.space, config.head, false);
+  /**
+   * Allocates; {@linkcode initialise} or a checkpoint gives it values.
+   *
+   * @param network what is trained; the configuration's own unless another is given
+   */
+  constructor(readonly gpu: Gpu, readonly config: Config, network: Network = configuredNetwork(config)) {
+    this.space = network.space;
+    this.queryEncoder = new Encoder(gpu, network, config.head, true);
+    this.momentumEncoder = new Encoder(gpu, network, config.head, false);
     this.momentum = new Arena(gpu, this.queryEncoder.weights.values.layout);
     this.queue = Tensor.create(gpu, [config.moco.queue, config.head.dimension]);
   }

@@ -10,7 +10,7 @@
  * All of it is recorded into the command stream; nothing is read back.
  */
 import type { Encoder } from "../nn/encoder.ts";
-import type { Architecture } from "../space/architecture.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import { l2Normalise } from "../tensor/ops/l2_normalise.ts";
 import { infoNce } from "../tensor/ops/softmax.ts";
 import { gatherRows } from "../tensor/ops/gather_rows.ts";

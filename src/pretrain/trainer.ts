@@ -3,7 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { batchCount, batchesOf, epochOrder } from "../data/order.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";
-import type { SandwichPass } from "../space/search_space.ts";
+import type { SandwichPass } from "../elastic/choice_space.ts";
 import type { KnnMetrics, StepMetrics } from "../store/metrics.ts";
 import type { RunFolder } from "../store/run_folder.ts";
 import { Tensor } from "../tensor/tensor.ts";

@@ -33,8 +33,8 @@ export class KnnWatch {
   readonly #batch: number;
 
   constructor(readonly state: PretrainState, readonly config: Config, readonly images: KnnImages) {
-    const { gpu, space } = state;
-    this.#batch = evaluationBatchSize(gpu, space, space.max, images.bank.views.height);
+    const { gpu, space, queryEncoder: { network } } = state;
+    this.#batch = evaluationBatchSize(gpu, network, space.max, images.bank.views.height);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** What each choice of the search space contributes: scores by stem width, and by width and depth of each stage. */
 
-import { parseArchitecture } from "../space/architecture.ts";
+import { parseArchitecture } from "../elastic/resnet_architecture.ts";
 import { colors, renderChart } from "./charts.ts";
 import { type Html, html } from "./page.ts";
 import { formatDifference, scoreDomain, type ScoreFormat } from "./scores.ts";

@@ -1,9 +1,10 @@
 /** Which architectures are ranked: all, or some of each group of MACs, after filters. */
 import { UsageError } from "../errors.ts";
 import { purpose, Random } from "../random.ts";
-import { type Architecture, formatArchitecture } from "../space/architecture.ts";
-import { macs, parameters } from "../space/cost.ts";
-import type { SearchSpace } from "../space/search_space.ts";
+import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
+import { macs, parameters } from "../elastic/costs.ts";
+import type { ChoiceSpace } from "../elastic/choice_space.ts";
+import type { ElasticNetwork } from "../elastic/network.ts";
 
 /** A closed range; an absent bound is none. */
 export interface Range {
@@ -11,13 +12,12 @@ export interface Range {
   readonly to?: number;
 }
 
-/** What a candidate must keep to. Stages count from 1, as users name them. */
+/** What a candidate must keep to. */
 export interface CandidateFilter {
   readonly macs?: Range;
   readonly params?: Range;
-  readonly stem?: Range;
-  readonly widths: ReadonlyMap<number, Range>;
-  readonly depths: ReadonlyMap<number, Range>;
+  /** By the name of a dimension of the space, e.g. `stage 2 width`. */
+  readonly choices: ReadonlyMap<string, Range>;
 }
 
 /** How candidates are chosen. */
@@ -59,14 +59,14 @@ function within(value: number, range: Range | undefined): boolean {
   return range === undefined || (value >= (range.from ?? -Infinity) && value <= (range.to ?? Infinity));
 }
 
-function passes(space: SearchSpace, architecture: Architecture, filter: CandidateFilter): boolean {
-  return within(architecture.stem, filter.stem) &&
-    architecture.widths.every((width, stage) => within(width, filter.widths.get(stage + 1))) &&
-    architecture.depths.every((depth, stage) => within(depth, filter.depths.get(stage + 1))) &&
-    (filter.params === undefined || within(parameters(space, architecture), filter.params));
+function passes(network: ElasticNetwork, architecture: Architecture, filter: CandidateFilter): boolean {
+  return network.space.dimensions.every(({ name }, dimension) =>
+    within(architecture.choices[dimension], filter.choices.get(name))
+  ) &&
+    (filter.params === undefined || within(parameters(network, architecture), filter.params));
 }
 
-function* population(space: SearchSpace, seed: number): Generator<number> {
+function* population(space: ChoiceSpace, seed: number): Generator<number> {
   if (space.size <= wholeLimit) {
     for (let index = 0; index < space.size; index++) yield index;
     return;
@@ -82,7 +82,8 @@ function* population(space: SearchSpace, seed: number): Generator<number> {
  *
  * @throws {UsageError} when no architecture passes the filter, or all of a space are asked for that is too large
  */
-export function chooseCandidates(space: SearchSpace, request: CandidateRequest): CandidateChoice {
+export function chooseCandidates(network: ElasticNetwork, request: CandidateRequest): CandidateChoice {
+  const { space } = network;
   const { perGroup, groupSize, imageSize, filter, seed } = request;
   if (perGroup === undefined && space.size > wholeLimit) {
     throw new UsageError(
@@ -92,8 +93,8 @@ export function chooseCandidates(space: SearchSpace, request: CandidateRequest):
   const byGroup = new Map<number, number[]>();
   for (const index of population(space, seed)) {
     const architecture = space.at(index);
-    if (!passes(space, architecture, filter)) continue;
-    const cost = macs(space, architecture, imageSize);
+    if (!passes(network, architecture, filter)) continue;
+    const cost = macs(network, architecture, imageSize);
     if (!within(cost, filter.macs)) continue;
     const group = Math.floor(cost / groupSize);
     const members = byGroup.get(group);

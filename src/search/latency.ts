@@ -1,6 +1,6 @@
 /** How long a subnet takes for an image on the present adapter. */
 import type { Encoder } from "../nn/encoder.ts";
-import type { Architecture } from "../space/architecture.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import { Tape } from "../tensor/tape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 

@@ -1,20 +1,22 @@
 /**
- * Device memory of a search. Depth-first order keeps one map a level, so that the largest architecture decides, whatever
- * the number of candidates. The bounds are upper bounds: the pool's budget refuses whatever would pass them.
+ * Device memory of a search: the states that a depth-first walk keeps, what a unit holds while it runs, and the teacher's
+ * side. The bounds are upper bounds: the pool's budget refuses whatever would pass them.
  */
-import { featureSides } from "../space/cost.ts";
-import type { SearchSpace } from "../space/search_space.ts";
+import { imageShape, tapShapes, unitsOf } from "../elastic/network.ts";
+import { traceUnit } from "../elastic/unit.ts";
+import type { NetworkUnit } from "../nn/layers.ts";
+import { elements, type Shape } from "../tensor/tensor.ts";
 import type { Place } from "./places.ts";
 import type { BatchnormMode } from "./runner.ts";
 import { padded, positionGrid } from "./similarity/samples.ts";
 import type { SimilarityOptions } from "./similarity/metric.ts";
+import type { PrefixTree, TreeNode } from "./tree.ts";
 
 /** What decides about the memory of a walk. */
 export interface MemoryQuestion {
-  readonly space: SearchSpace;
+  readonly tree: PrefixTree;
   /** Side of the square image, in pixels. */
   readonly imageSize: number;
-  readonly places: readonly Place[];
   readonly similarity: SimilarityOptions;
   readonly mode: BatchnormMode;
 }
@@ -30,6 +32,72 @@ export interface WalkMemory {
   readonly largest: number;
 }
 
+/** What a moment of a walk holds, in elements for each image of a batch. */
+interface Moment {
+  /** States that later siblings, or this moment itself, start from. */
+  readonly kept: number;
+  /** The state that is being made. */
+  readonly output: number;
+  /** What a unit holds of one batch while it runs, its output included. */
+  readonly running: number;
+}
+
+/** The moments of a walk, and its largest map, in elements for each image. */
+interface Moments {
+  /** While a unit runs, each once. */
+  readonly runs: readonly Moment[];
+  /** The most that states hold while features are compared. */
+  readonly scoring: number;
+  readonly largest: number;
+}
+
+const momentsOf = new WeakMap<PrefixTree, Map<number, Moments>>();
+
+/** Follows a walk over the tree, and the teacher's run. */
+function findMoments(tree: PrefixTree, imageSize: number): Moments {
+  let bySize = momentsOf.get(tree);
+  if (!bySize) momentsOf.set(tree, bySize = new Map());
+  const known = bySize.get(imageSize);
+  if (known) return known;
+  const runs = new Map<string, Moment>();
+  let scoring = 0, largest = 0;
+  const run = (unit: NetworkUnit, input: Shape, kept: number): Shape => {
+    const { calls, output } = traceUnit(unit, input);
+    let sum = 0, scratch = 0;
+    for (const { layer, inputs, output } of calls) {
+      sum += elements(output);
+      const shape = layer.scratchShape(...inputs);
+      if (shape) scratch = Math.max(scratch, elements(shape));
+      largest = Math.max(largest, elements(output), scratch);
+    }
+    const moment = { kept, output: elements(output), running: sum + scratch };
+    runs.set(Object.values(moment).join(), moment);
+    return output;
+  };
+  const images = imageShape(tree.network, imageSize);
+
+  /** @param kept without the input, which counts for nothing where it is the images */
+  const walk = (nodes: readonly TreeNode[], input: Shape, state: number, kept: number): void =>
+    nodes.forEach((node, index) => {
+      const output = run(node.unit, input, kept + state);
+      const below = index === nodes.length - 1 ? kept : kept + state;
+      if (node.scores.length > 0) scoring = Math.max(scoring, below + elements(output));
+      walk(node.children, output, elements(output), below);
+    });
+  walk(tree.roots, images, 0, 0);
+
+  let shape = images, state = 0;
+  for (const { unit, segment } of unitsOf(tree.network, tree.network.space.max)) {
+    if (segment >= tree.segments) break;
+    shape = traceUnit(unit, shape).output;
+    state = elements(shape);
+    scoring = Math.max(scoring, state);
+  }
+  const moments = { runs: [...runs.values()], scoring, largest: Math.max(largest, elements(images)) };
+  bySize.set(imageSize, moments);
+  return moments;
+}
+
 /**
  * Memory of a walk, without the encoders' weights.
  *
@@ -37,65 +105,50 @@ export interface WalkMemory {
  * @param images all images of a search; recalibration keeps the maps of all
  */
 export function walkMemory(question: MemoryQuestion, batch: number, images: number): WalkMemory {
-  const { space, imageSize, places, mode } = question;
-  const { max, definition, expansion } = space;
-  const sides = featureSides(space, imageSize);
-  const map = (channels: number, side: number) => 4 * batch * channels * side ** 2;
-  // Recalibration keeps a map in training and one in evaluation of each batch, and both of a block's output meanwhile.
+  const { tree: { network, places }, imageSize, mode } = question;
+  const moments = findMoments(question.tree, imageSize);
+  // Recalibration keeps a map in training and one in evaluation of each batch, and both of a unit's output meanwhile.
   const recalibrated = mode === "recalibrated";
   const batches = recalibrated ? images / batch : 1;
   const copies = recalibrated ? 2 * batches : 1;
-
-  const input = map(3, imageSize);
-  const stemSide = definition.stem.kind === "7x7" ? strided(imageSize) : imageSize;
-  const stem = map(max.stem, stemSide);
-  let levels = map(max.stem, sides[0]);
-  let largest = Math.max(input, stem);
-  // Convolved, normalised, and the level where there is a pool.
-  let running = 2 * stem + copies * levels;
-  const stages = 1 + Math.max(...places.map(({ stage }) => stage));
-  for (let stage = 0; stage < stages; stage++) {
-    const output = map(max.widths[stage] * expansion, sides[stage + 1]);
-    // A bottleneck's stride comes after its first convolution.
-    const inner = map(max.widths[stage], sides[expansion === 4 ? stage : stage + 1]);
-    largest = Math.max(largest, output, inner);
-    levels += output;
-    // In a block: the shortcut, two inner maps, the output before and after batchnorm; its input is a level.
-    running = Math.max(running, copies * (levels + (recalibrated ? output : 0)) + 3 * output + 2 * inner);
-  }
+  const bytes = 4 * batch;
+  const running = Math.max(
+    ...moments.runs.map(({ kept, output, running }) =>
+      copies * (kept + (recalibrated ? output : 0)) + running
+    ),
+  );
+  const shapes = tapShapes(network, network.space.max, imageSize);
+  let largest = bytes * moments.largest;
   let prepared = 0;
   let scoring = 0;
   for (const place of places) {
-    const bytes = similarityMemory(question, place, batch, sides[place.stage + 1]);
-    prepared += bytes.prepared;
-    scoring = Math.max(scoring, bytes.working);
-    largest = Math.max(largest, bytes.largest);
+    const found = similarityMemory(question, place, batch, shapes.get(place.tap)!);
+    prepared += found.prepared;
+    scoring = Math.max(scoring, found.working);
+    largest = Math.max(largest, found.largest);
   }
+  const input = bytes * elements(imageShape(network, imageSize));
   // The images of a batch are uploaded as pixels before they are normalised.
-  const total = batches * (input + prepared) + 2 * input + Math.max(running, copies * levels + scoring);
+  const total = batches * (input + prepared) + 2 * input +
+    Math.max(bytes * running, bytes * copies * moments.scoring + scoring);
   return { total: Math.ceil(classRounding * total), largest };
-}
-
-/** Side of a map after a convolution of stride 2. */
-function strided(side: number): number {
-  return Math.floor((side - 1) / 2) + 1;
 }
 
 /** The teacher's side of a place, and what one comparison needs meanwhile. See affinity.ts and cka.ts. */
 function similarityMemory(
-  { space, similarity }: MemoryQuestion,
-  { kind, stage }: Place,
+  { similarity }: MemoryQuestion,
+  { kind }: Place,
   batch: number,
-  side: number,
+  [, width, height, columns]: Shape,
 ): { prepared: number; working: number; largest: number } {
-  const channels = padded(space.max.widths[stage] * space.expansion);
+  const channels = padded(width);
   if (similarity.metric === "cosine") {
     const rows = 4 * batch * channels;
     return { prepared: rows, working: 4 * rows, largest: rows };
   }
   const overImages = kind !== "map" ||
     (similarity.metric === "cka" && (similarity.samples ?? "images") === "images");
-  const grid = overImages ? { rows: 1, columns: 1 } : positionGrid(side, side, similarity.positions);
+  const grid = overImages ? { rows: 1, columns: 1 } : positionGrid(height, columns, similarity.positions);
   const positions = grid.rows * grid.columns;
   const groups = overImages || (similarity.metric === "cka" && similarity.samples === "all-positions")
     ? 1

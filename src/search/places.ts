@@ -1,6 +1,6 @@
 /** Which features of a network are compared: what the downstream task consumes. */
 import { UsageError } from "../errors.ts";
-import type { SearchSpace } from "../space/search_space.ts";
+import { type ElasticNetwork, tapNames } from "../elastic/network.ts";
 import type { SimilarityOptions } from "./similarity/metric.ts";
 
 /** What the subnet is meant for. */
@@ -19,11 +19,11 @@ export type Metric = typeof metrics[number];
 
 /** A place of the network whose features are compared. */
 export interface Place {
-  /** `c2`, `c3`, … for the output of the first, second, … stage; `pooled`; `projection`. */
+  /** A tap's own name for its map, e.g. `c2`; `pooled`; `projection`. */
   readonly name: string;
   readonly kind: "map" | "pooled" | "projection";
-  /** The stage (from 0) that must have been run. */
-  readonly stage: number;
+  /** The tap that it is made of. */
+  readonly tap: string;
 }
 
 /** The published measure for a task: cosine of projections, or self-affinity of maps. */
@@ -32,16 +32,13 @@ export function defaultMetric(task: Task): Metric {
 }
 
 /** All places of a network, in the order in which a forward pass meets them. */
-export function allPlaces(space: SearchSpace): Place[] {
-  const last = space.stages - 1;
-  const maps = Array.from(
-    { length: space.stages },
-    (_, stage): Place => ({ name: `c${stage + 2}`, kind: "map", stage }),
-  );
+export function allPlaces(network: ElasticNetwork): Place[] {
+  const taps = tapNames(network);
+  const last = taps[taps.length - 1];
   return [
-    ...maps,
-    { name: "pooled", kind: "pooled", stage: last },
-    { name: "projection", kind: "projection", stage: last },
+    ...taps.map((tap): Place => ({ name: tap, kind: "map", tap })),
+    { name: "pooled", kind: "pooled", tap: last },
+    { name: "projection", kind: "projection", tap: last },
   ];
 }
 
@@ -76,8 +73,13 @@ function taskPlaces(task: Task, metric: Metric, places: readonly Place[]): Place
  * @param stages names to take in place of the task's, e.g. `c4,c5`
  * @throws {UsageError} for unknown names, or places that the metric cannot compare
  */
-export function choosePlaces(space: SearchSpace, task: Task, metric: Metric, stages?: string): Place[] {
-  const all = allPlaces(space);
+export function choosePlaces(
+  network: ElasticNetwork,
+  task: Task,
+  metric: Metric,
+  stages?: string,
+): Place[] {
+  const all = allPlaces(network);
   const chosen = stages === undefined ? taskPlaces(task, metric, all) : namedPlaces(stages, all);
   const wrong = chosen.find((place) => !comparable(metric, place));
   if (!wrong) return chosen;

@@ -1,8 +1,8 @@
 /** From scores to the ranking: best first within each group of MACs; and its files. */
 import { DataError } from "../errors.ts";
-import { type Architecture, formatArchitecture } from "../space/architecture.ts";
-import { groupsByMacs, macs, parameters } from "../space/cost.ts";
-import type { SearchSpace } from "../space/search_space.ts";
+import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
+import { groupsByMacs, macs, parameters } from "../elastic/costs.ts";
+import type { ElasticNetwork } from "../elastic/network.ts";
 
 /** An evaluated candidate. */
 export interface RankedCandidate {
@@ -51,19 +51,19 @@ export interface Grouping {
  * @throws {DataError} when a score is not a number: the network's features are not finite
  */
 export function rankCandidates(
-  space: SearchSpace,
+  network: ElasticNetwork,
   architectures: readonly Architecture[],
   places: readonly string[],
   scores: readonly (readonly number[])[],
   { groupSize, imageSize }: Grouping,
 ): Ranking {
-  const totals = new Map(groupsByMacs(space, imageSize, groupSize).map(({ from, count }) => [from, count]));
+  const totals = new Map(groupsByMacs(network, imageSize, groupSize).map(({ from, count }) => [from, count]));
   const groups = new Map<number, RankedCandidate[]>();
   architectures.forEach((architecture, index) => {
     const candidate: RankedCandidate = {
       arch: formatArchitecture(architecture),
-      macs: macs(space, architecture, imageSize),
-      params: parameters(space, architecture),
+      macs: macs(network, architecture, imageSize),
+      params: parameters(network, architecture),
       score: scores[index].reduce((sum, score) => sum + score, 0) / places.length,
       scorePerStage: Object.fromEntries(places.map((place, column) => [place, scores[index][column]])),
     };

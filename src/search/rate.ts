@@ -1,8 +1,9 @@
 /** How fast this adapter runs a candidate: a short probe, from which the time of a whole search is estimated. */
 import type { Gpu } from "../gpu/device.ts";
 import type { Encoder } from "../nn/encoder.ts";
-import type { Architecture } from "../space/architecture.ts";
-import { macs } from "../space/cost.ts";
+import type { Architecture } from "../elastic/architecture.ts";
+import { macs } from "../elastic/costs.ts";
+import { imageShape, unitsOf } from "../elastic/network.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { NetworkRunner } from "./runner.ts";
 
@@ -18,27 +19,25 @@ const softwareMacs = 2e10;
 export async function measureRate(
   gpu: Gpu,
   encoder: Encoder,
-  { stem, widths, depths }: Architecture,
+  architecture: Architecture,
   imageSize: number,
   batch: number,
 ): Promise<number> {
-  const { space } = encoder.network;
-  const perImage = macs(space, { stem, widths, depths }, imageSize);
+  const { network } = encoder;
+  const perImage = macs(network, architecture, imageSize);
   const images = gpu.facts.software
     ? Math.max(1, Math.min(batch, Math.floor(softwareMacs / perImage)))
     : batch;
-  const input = Tensor.zeros(gpu, [images, 3, imageSize, imageSize]);
+  const input = Tensor.zeros(gpu, imageShape(network, imageSize, images));
   const runner = new NetworkRunner(encoder, [input], "batch");
   const run = async (): Promise<number> => {
     const started = performance.now();
-    let state = runner.stem(stem);
-    widths.forEach((width, stage) => {
-      for (let index = 0; index < depths[stage]; index++) {
-        const before = state;
-        state = runner.block(before, stage, index, width);
-        runner.release(before);
-      }
-    });
+    let state = runner.start();
+    for (const { unit } of unitsOf(network, architecture)) {
+      const before = state;
+      state = runner.run(before, unit);
+      runner.release(before);
+    }
     runner.release(state);
     await gpu.finish();
     return (performance.now() - started) / 1000;

@@ -1,6 +1,6 @@
 /** Running a network layer by layer, with batchnorm statistics that belong to the candidate alone. */
 import type { Encoder } from "../nn/encoder.ts";
-import type { Pass } from "../nn/layers.ts";
+import { type NetworkUnit, type Pass, runUnit } from "../nn/layers.ts";
 import { Statistics } from "../nn/weights.ts";
 import { globalAveragePool } from "../tensor/ops/pool.ts";
 import { Tape } from "../tensor/tape.ts";
@@ -46,22 +46,25 @@ export class NetworkRunner {
     this.#shares = images.map(({ shape }) => shape[0] / (seen += shape[0]));
   }
 
-  /** The layers before the first stage. */
-  stem(width: number): State {
-    const { network } = this.encoder;
-    return this.#run(
-      { training: this.images, compared: this.images },
-      (pass, input) => network.runStem(pass, input, width),
+  /** The images, which the caller keeps. */
+  start(): State {
+    return { training: this.images, compared: this.images };
+  }
+
+  /**
+   * Runs a unit behind a state.
+   *
+   * The first batch's share is 1, so nothing is left of the statistics of another candidate.
+   */
+  run(state: State, unit: NetworkUnit): State {
+    const training = state.training.map((input, batch) =>
+      runUnit(this.#pass(true, this.#shares[batch]), unit, input)
     );
+    if (!this.#recalibrated) return { training, compared: training };
+    return { training, compared: state.compared.map((input) => runUnit(this.#pass(false, 0), unit, input)) };
   }
 
-  /** Block `index` of `stage`, both from 0. */
-  block(state: State, stage: number, index: number, width: number): State {
-    const { network } = this.encoder;
-    return this.#run(state, (pass, input) => network.runBlock(pass, stage, index, input, width));
-  }
-
-  /** Hands a batch's features at a place over, and takes them back afterwards; `map` is the output of its stage. */
+  /** Hands a batch's features at a place over, and takes them back afterwards; `map` is the output of its tap. */
   withFeatures(map: Tensor, { kind }: Place, use: (features: Tensor) => void): void {
     const tape = this.#tape;
     tape.scope(() => {
@@ -74,7 +77,7 @@ export class NetworkRunner {
     });
   }
 
-  /** Gives the memory of a state back. */
+  /** Gives the memory of a state back; the images stay. */
   release({ training, compared }: State): void {
     for (const tensor of new Set([...training, ...compared])) this.#tape.discard(tensor);
   }
@@ -93,14 +96,5 @@ export class NetworkRunner {
       batchnormMomentum: momentum,
       statistics: this.#statistics,
     });
-  }
-
-  /** The first batch's share is 1, so nothing is left of the statistics of another candidate. */
-  #run(state: State, layer: (pass: Pass, input: Tensor) => Tensor): State {
-    const training = state.training.map((input, batch) =>
-      layer(this.#pass(true, this.#shares[batch]), input)
-    );
-    if (!this.#recalibrated) return { training, compared: training };
-    return { training, compared: state.compared.map((input) => layer(this.#pass(false, 0), input)) };
   }
 }

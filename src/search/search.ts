@@ -1,7 +1,6 @@
 /** The search: the teacher's features once a round, then the walk over all candidates, round by round of images. */
 import type { Gpu } from "../gpu/device.ts";
 import type { Encoder } from "../nn/encoder.ts";
-import { partMacs } from "../space/cost.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { batchBounds } from "../data/chosen_images.ts";
 import { Pace } from "./pace.ts";
@@ -31,14 +30,12 @@ export interface SearchTask {
   readonly images: number;
   /** Images of a batch, at most. */
   readonly batch: number;
-  /** Side of the square image, in pixels. */
-  readonly imageSize: number;
   /** Images [first, end), normalised; released here. */
   load(first: number, end: number): Promise<Tensor>;
   readonly signal: AbortSignal;
   /** Where an earlier search stopped, and its sums; from the start when absent. */
   readonly start?: SearchPosition & { readonly sums: Float64Array<ArrayBuffer> };
-  /** Told when a block of the tree was run. */
+  /** Told when a unit of the tree that is counted was run. */
   onBlock?(): void;
   /** Keeps what was reached; called after each round, now and then, and at the end of an interrupted search. */
   save?(position: SearchPosition, sums: Float64Array<ArrayBuffer>): Promise<void>;
@@ -108,7 +105,7 @@ async function walkRound(
   const images: Tensor[] = [];
   for (const [first, end] of bounds) images.push(await task.load(first, end));
   const teacherRunner = new NetworkRunner(teacher, images, mode);
-  const teachers = prepareTeachers(teacherRunner, space.max, metric, tree.stagePlaces);
+  const teachers = prepareTeachers(teacherRunner, space.max, metric, tree);
   teacherRunner.close();
   const runner = new NetworkRunner(student, images, mode);
   let lastSave = performance.now();
@@ -119,7 +116,6 @@ async function walkRound(
       teachers,
       sums,
       pace: new Pace(gpu, signal),
-      macs: partMacs(space, task.imageSize),
       async onBlock(finished) {
         task.onBlock?.();
         if (!finished || !task.save || performance.now() - lastSave < millisecondsBetweenSaves) return;

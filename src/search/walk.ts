@@ -1,13 +1,14 @@
 /** The depth-first walk over the prefix tree on one set of image batches. */
+import type { Architecture } from "../elastic/architecture.ts";
+import { unitsOf } from "../elastic/network.ts";
+import { traceMacs, traceUnit } from "../elastic/unit.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Pace } from "./pace.ts";
 import type { Place } from "./places.ts";
 import type { NetworkRunner, State } from "./runner.ts";
 import type { PreparedTeacher, SimilarityMetric } from "./similarity/metric.ts";
 import type { ScoreSums } from "./sums.ts";
-import type { PrefixTree, StageExit, StageNode } from "./tree.ts";
-import type { Architecture } from "../space/architecture.ts";
-import type { PartMacs } from "../space/cost.ts";
+import type { PrefixTree, TreeNode } from "./tree.ts";
 
 /** The teacher's side of each place, for each image batch. */
 export type Teachers = ReadonlyMap<Place, readonly PreparedTeacher[]>;
@@ -20,38 +21,38 @@ export interface Walk {
   readonly teachers: Teachers;
   readonly sums: ScoreSums;
   readonly pace: Pace;
-  readonly macs: PartMacs;
-  /** Told after each block, and whether the device has finished all that was recorded. */
+  /** Told after each unit that is counted, and whether the device has finished all that was recorded. */
   onBlock(finished: boolean): Promise<void>;
 }
 
 /**
- * Prepares the teacher's side: one run of its architecture.
+ * Prepares the teacher's side: one run of its architecture, up to the last place.
  *
  * @param runner of the teacher
  */
 export function prepareTeachers(
   runner: NetworkRunner,
-  { stem, widths, depths }: Architecture,
+  architecture: Architecture,
   metric: SimilarityMetric,
-  stagePlaces: readonly (readonly Place[])[],
+  { places, segments }: Pick<PrefixTree, "places" | "segments">,
 ): Teachers {
   const teachers = new Map<Place, PreparedTeacher[]>();
-  let state = runner.stem(stem);
-  stagePlaces.forEach((places, stage) => {
-    for (let index = 0; index < depths[stage]; index++) {
-      const input = state;
-      state = runner.block(input, stage, index, widths[stage]);
-      runner.release(input);
-    }
-    for (const place of places) {
+  const { network } = runner.encoder;
+  let state = runner.start();
+  for (const { unit, tap, segment } of unitsOf(network, architecture)) {
+    if (segment >= segments) break;
+    const input = state;
+    state = runner.run(input, unit);
+    runner.release(input);
+    if (tap === undefined) continue;
+    for (const place of places.filter((one) => one.tap === tap)) {
       const prepared: PreparedTeacher[] = [];
       for (const map of state.compared) {
         runner.withFeatures(map, place, (features) => prepared.push(metric.prepareTeacher(features)));
       }
       teachers.set(place, prepared);
     }
-  });
+  }
   runner.release(state);
   return teachers;
 }
@@ -63,66 +64,37 @@ export function releaseTeachers(teachers: Teachers): void {
 
 /**
  * Walks the tree and scores every place of it, from the sums' next slot on; what lies before is only run where something
- * behind needs it. One map a level is kept for each image batch.
+ * behind needs it. A node's maps are kept until the last of its children has been run.
  *
  * @throws the reason of the pace's signal, when it is aborted; the sums are then complete up to their next slot
  */
 export async function walkTree(walk: Walk): Promise<void> {
-  const { tree, runner, sums } = walk;
-  for (const { width, stages, end } of tree.stems) {
-    if (end <= sums.next) continue;
-    const state = runner.stem(width);
-    await walk.pace.after(walk.macs.stem(width) * imagesOf(state));
-    for (const node of stages) await walkStage(walk, node, 0, state, width);
-    runner.release(state);
+  await walkNodes(walk, walk.tree.roots, walk.runner.start());
+}
+
+/** Walks siblings and what is below them, and releases what they start from. */
+async function walkNodes(walk: Walk, nodes: readonly TreeNode[], input: State): Promise<void> {
+  const { runner, sums, pace } = walk;
+  const pending = nodes.filter(({ end }) => end > sums.next);
+  if (pending.length === 0) runner.release(input);
+  for (const [index, node] of pending.entries()) {
+    const state = runner.run(input, node.unit);
+    const macs = input.training.reduce(
+      (sum, { shape }) => sum + traceMacs(traceUnit(node.unit, shape)),
+      0,
+    );
+    if (index === pending.length - 1) runner.release(input);
+    const finished = await pace.after(macs);
+    if (node.counted) await walk.onBlock(finished);
+    await score(walk, node, state);
+    await walkNodes(walk, node.children, state);
   }
 }
 
-function imagesOf({ training }: State): number {
-  return training.reduce((sum, { shape }) => sum + shape[0], 0);
-}
-
-/** @param incoming channels that enter the stage */
-async function walkStage(
-  walk: Walk,
-  node: StageNode,
-  stage: number,
-  input: State,
-  incoming: number,
-): Promise<void> {
-  const { runner, sums, pace, macs } = walk;
-  if (node.end <= sums.next) return;
-  const { width } = node;
-  const images = imagesOf(input);
-  let state = input;
-  let depth = 0;
-  for (const exit of node.exits) {
-    for (; depth < exit.depth; depth++) {
-      const before = state;
-      state = runner.block(before, stage, depth, width);
-      if (before !== input) runner.release(before);
-      const cost = macs.stage(stage, incoming, width, depth + 1) -
-        (depth > 0 ? macs.stage(stage, incoming, width, depth) : 0);
-      await walk.onBlock(await pace.after(cost * images));
-    }
-    if (exit.end <= sums.next) continue;
-    await score(walk, exit, stage, state);
-    const outgoing = state.compared[0].shape[1];
-    for (const next of exit.next) await walkStage(walk, next, stage + 1, state, outgoing);
-  }
-  runner.release(state);
-}
-
-/** Scores the places of a stage that were not scored yet. */
-async function score(
-  { tree, runner, teachers, sums }: Walk,
-  exit: StageExit,
-  stage: number,
-  { compared }: State,
-): Promise<void> {
-  const places = tree.stagePlaces[stage];
-  for (let index = Math.max(0, sums.next - exit.first); index < places.length; index++) {
-    const place = places[index];
+/** Scores the places of a node that were not scored yet. */
+async function score({ runner, teachers, sums }: Walk, node: TreeNode, { compared }: State): Promise<void> {
+  for (const { place, slot: expected } of node.scores) {
+    if (expected < sums.next) continue;
     const slot = await sums.take();
     const accumulate = (map: Tensor, teacher: PreparedTeacher) =>
       runner.withFeatures(map, place, (features) => teacher.accumulate(features, sums.table, slot));

@@ -25,7 +25,7 @@ async function succeed<F extends Flags, R extends object>(command: Command<F, R>
 /** Rows that `extractFeatures` computes of a model for images of a source, in one batch. */
 async function expectedRows(model: string, spec: string, indices: number[]) {
   using gpu = await Gpu.open();
-  const { encoder, space, input } = await openModel(gpu, model);
+  const { encoder, network: { space }, input } = await openModel(gpu, model);
   const source = await openSource(spec, { imageSize: input.imageSize, seed: 3 });
   const views = await openViews(gpu, source, { ...input, augmentation: "none", seed: 0 });
   const { images } = await views.evaluationBatch(Uint32Array.from(indices));

@@ -4,8 +4,9 @@ import { formatConfig, loadConfig, parseConfig } from "../../src/config/load.ts"
 import { parseSet } from "../../src/config/overrides.ts";
 import { type Config, configSchema } from "../../src/config/schema.ts";
 import { jsonSchemaText } from "../../src/config/json_schema.ts";
-import { macs } from "../../src/space/cost.ts";
-import { SearchSpace } from "../../src/space/search_space.ts";
+import { macs } from "../../src/elastic/costs.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
 
 type Views = Exclude<Config["augmentation"], "none">;
 
@@ -214,7 +215,7 @@ Deno.test("the published configurations load", async () => {
 Deno.test("the demo's largest network has 4 to 5 million MACs", async () => {
   const config = await loadConfig(new URL("demo.json", folder).pathname);
   const space = new SearchSpace(config.space);
-  const largest = macs(space, space.max, config.data.imageSize);
+  const largest = macs(new ElasticResNet(space), space.max, config.data.imageSize);
   assert(largest > 4e6 && largest < 5e6, String(largest));
 });
 

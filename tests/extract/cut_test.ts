@@ -4,7 +4,7 @@ import { cutSubnet } from "../../src/extract/cut.ts";
 import { extractSubnet } from "../../src/extract/extract.ts";
 import { uploadModel } from "../../src/extract/model_file.ts";
 import { Statistics } from "../../src/nn/weights.ts";
-import { parseArchitecture } from "../../src/space/architecture.ts";
+import { parseArchitecture } from "../../src/elastic/resnet_architecture.ts";
 import { Tape } from "../../src/tensor/tape.ts";
 import { elements } from "../../src/tensor/tensor.ts";
 import { assertClose, gpuTest, randomTensor, randomValues } from "../helpers.ts";
@@ -64,9 +64,9 @@ for (const [kind, definition] of Object.entries({ bottleneck: bottleneckSpace, b
     for (const text of ["max", "min", inner]) {
       const architecture = space.resolve(text);
       const model = uploadModel(gpu, await extractSubnet(encoder, architecture, input, undefined));
-      assertEquals(model.space.max, architecture);
+      assertEquals(model.network.space.max, architecture);
       const expected = await evaluateFeatures(encoder, architecture, images);
-      const found = await evaluateFeatures(model.encoder, model.space.max, images);
+      const found = await evaluateFeatures(model.encoder, model.network.space.max, images);
       assertEquals([...found.keys()], [...expected.keys()]);
       for (const [name, { shape, data }] of expected) {
         assertEquals(found.get(name)!.shape, shape);

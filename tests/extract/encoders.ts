@@ -1,11 +1,12 @@
 /** Encoders whose every block counts, for tests of extraction. */
 import type { Gpu } from "../../src/gpu/device.ts";
 import { Encoder } from "../../src/nn/encoder.ts";
-import type { Features } from "../../src/nn/resnet.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
 import type { Statistics } from "../../src/nn/weights.ts";
 import { purpose, Random } from "../../src/random.ts";
-import type { Architecture } from "../../src/space/architecture.ts";
-import { SearchSpace, type SpaceDefinition } from "../../src/space/search_space.ts";
+import type { Architecture } from "../../src/elastic/architecture.ts";
+import { tapNames } from "../../src/elastic/network.ts";
+import { SearchSpace, type SpaceDefinition } from "../../src/elastic/search_space.ts";
 import { Tape } from "../../src/tensor/tape.ts";
 import { elements, type Shape, Tensor } from "../../src/tensor/tensor.ts";
 
@@ -45,8 +46,8 @@ export function lively(name: string, shape: Shape, random: Random): Float32Array
 
 /** An encoder with {@linkcode lively} weights and running statistics. */
 export function livelyEncoder(gpu: Gpu, definition: SpaceDefinition, seed = 1): Encoder {
-  const space = new SearchSpace(definition);
-  const encoder = new Encoder(gpu, space, { kind: "linear", hidden: 8, dimension: 8 }, false);
+  const network = new ElasticResNet(new SearchSpace(definition));
+  const encoder = new Encoder(gpu, network, { kind: "linear", hidden: 8, dimension: 8 }, false);
   let index = 0;
   for (const arena of [encoder.weights.values, encoder.statistics.arena]) {
     for (const [name, tensor] of arena.entries()) {
@@ -67,11 +68,8 @@ export async function evaluateFeatures(
   const tape = new Tape(gpu, false);
   const input = Tensor.from(gpu, images.data, images.shape);
   const pass = encoder.pass({ tape, training: false, batchnormGroups: 1, statistics });
-  const { stages, pooled }: Features = encoder.features(pass, input, architecture, true);
-  const named: [string, Tensor][] = [
-    ...stages.map((stage, index): [string, Tensor] => [`c${index + 2}`, stage]),
-    ["features", pooled],
-  ];
+  const { taps, pooled } = encoder.features(pass, input, architecture, tapNames(encoder.network));
+  const named: [string, Tensor][] = [...taps, ["features", pooled]];
   const contents = await gpu.read(...named.map(([, tensor]) => tensor));
   tape.release();
   input.release();

@@ -4,10 +4,11 @@ import { extractSubnet } from "../../src/extract/extract.ts";
 import { modelCosts, type PlainModel } from "../../src/extract/model.ts";
 import { openModel, readModel, writeModel } from "../../src/extract/model_file.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { macs, parameters } from "../../src/space/cost.ts";
+import { macs, parameters } from "../../src/elastic/costs.ts";
 import { readSafetensors, type TensorData, writeSafetensors } from "../../src/store/safetensors.ts";
 import { gpuTest, randomValues } from "../helpers.ts";
 import { withFolder } from "../store/with_folder.ts";
+import type { ElasticResNet } from "../../src/nn/resnet.ts";
 import { basicSpace, evaluateFeatures, livelyEncoder } from "./encoders.ts";
 
 function extracted(gpu: Gpu, text: string): Promise<PlainModel> {
@@ -27,8 +28,9 @@ gpuTest("a model file gives back what was written, and runs", async (gpu) => {
     const path = `${folder}/model.safetensors`;
     await writeModel(path, { ...model, calibration: { images: 7, source: "folder:a b" } });
     const read = await readModel(path);
-    assertEquals(read.space.definition, model.space.definition);
-    assert(read.space.hasDownsample(0));
+    const [readSpace, space] = [read, model].map(({ network }) => (network as ElasticResNet).space);
+    assertEquals(readSpace.definition, space.definition);
+    assert(readSpace.hasDownsample(0));
     assertEquals(read.input, model.input);
     assertEquals(read.calibration, { images: 7, source: "folder:a b" });
     assertEquals([...read.weights.keys()].sort(), [...model.weights.keys()].sort());
@@ -50,17 +52,17 @@ gpuTest("a model file gives back what was written, and runs", async (gpu) => {
       },
     );
     const encoder = livelyEncoder(gpu, basicSpace);
-    const { space } = encoder.network;
-    const architecture = space.resolve(arch);
+    const { network } = encoder;
+    const architecture = network.space.resolve(arch);
     assertEquals(modelCosts(read), {
-      macs: macs(space, architecture, 24),
-      params: parameters(space, architecture),
+      macs: macs(network, architecture, 24),
+      params: parameters(network, architecture),
     });
-    assertEquals(metadata.macs, String(macs(space, architecture, 24)));
+    assertEquals(metadata.macs, String(macs(network, architecture, 24)));
 
     const images = { shape: [1, 3, 24, 24], data: randomValues(3 * 24 * 24, 8) };
     const opened = await openModel(gpu, path);
-    const found = await evaluateFeatures(opened.encoder, opened.space.max, images);
+    const found = await evaluateFeatures(opened.encoder, opened.network.space.max, images);
     const expected = await evaluateFeatures(encoder, architecture, images);
     assertEquals(found.get("features"), expected.get("features"));
   });

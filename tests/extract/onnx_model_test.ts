@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { extractSubnet } from "../../src/extract/extract.ts";
-import { describeOnnx, foldBatchnorm } from "../../src/extract/onnx_model.ts";
+import { describeOnnx } from "../../src/extract/onnx_model.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
+import { foldBatchnorm } from "../../src/nn/onnx_graph.ts";
 import { assertClose, gpuTest, randomValues } from "../helpers.ts";
 import type { TensorOf } from "../../src/store/safetensors.ts";
 import { basicSpace, bottleneckSpace, livelyEncoder } from "./encoders.ts";
@@ -41,7 +43,7 @@ Deno.test("a folded convolution is the convolution followed by batchnorm", () =>
 for (const [kind, definition] of Object.entries({ bottleneck: bottleneckSpace, basic: basicSpace })) {
   gpuTest(`the graph of a model of ${kind} blocks is sound`, async (gpu) => {
     const encoder = livelyEncoder(gpu, definition);
-    const architecture = encoder.network.space.max;
+    const architecture = new SearchSpace(definition).max;
     const model = await extractSubnet(encoder, architecture, input, undefined);
     const { graph, opset, irVersion, metadata } = describeOnnx(model);
     assertEquals([opset, irVersion], [17, 8]);

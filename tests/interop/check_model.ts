@@ -121,11 +121,11 @@ if (import.meta.main) {
   }
   using gpu = await Gpu.open();
   const model = await readModel(path);
-  const { encoder, space } = uploadModel(gpu, model);
+  const { encoder, network } = uploadModel(gpu, model);
   const report = await checkModel(
     model,
     model.input.imageSize,
-    (images) => evaluateFeatures(encoder, space.max, images),
+    (images) => evaluateFeatures(encoder, network.space.max, images),
   );
   console.log(formatReport(report));
   Deno.exit(report.comparisons.every(({ error }) => error <= tolerance) ? 0 : 1);

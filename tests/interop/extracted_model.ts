@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { extractSubnet } from "../../src/extract/extract.ts";
-import type { SpaceDefinition } from "../../src/space/search_space.ts";
+import type { SpaceDefinition } from "../../src/elastic/search_space.ts";
 import { basicSpace, bottleneckSpace, evaluateFeatures, livelyEncoder } from "../extract/encoders.ts";
 import { gpuTest } from "../helpers.ts";
 import { checkModel, formatReport, tolerance } from "./check_model.ts";

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { choiceSection, scoresByChoice } from "../../src/report/choices.ts";
 import { scoreFormat } from "../../src/report/scores.ts";
-import { formatArchitecture } from "../../src/space/architecture.ts";
+import { formatArchitecture } from "../../src/elastic/architecture.ts";
 import { exampleSpaces } from "./example_search.ts";
 
 const scored = (arch: string, score: number) => ({ arch, macs: 1, params: 1, score, scorePerStage: [score] });

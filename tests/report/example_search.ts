@@ -2,9 +2,10 @@ import demo from "../../configs/demo.json" with { type: "json" };
 import published from "../../configs/imagenet-ar50to101.json" with { type: "json" };
 import { purpose, Random } from "../../src/random.ts";
 import type { SearchCandidate, SearchGroup, SearchReport } from "../../src/report/search_data.ts";
-import { formatArchitecture } from "../../src/space/architecture.ts";
-import { groupsByMacs, macs, parameters, roundGroupSize } from "../../src/space/cost.ts";
-import { SearchSpace, type SpaceDefinition } from "../../src/space/search_space.ts";
+import { formatArchitecture } from "../../src/elastic/architecture.ts";
+import { groupsByMacs, macs, parameters, roundGroupSize } from "../../src/elastic/costs.ts";
+import { SearchSpace, type SpaceDefinition } from "../../src/elastic/search_space.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
 
 const strides = [1, 2, 2, 2];
 
@@ -28,12 +29,13 @@ export function exampleSearch(
   },
 ): SearchReport {
   const random = new Random(3, purpose.test);
-  const groupSize = roundGroupSize(space, imageSize);
+  const network = new ElasticResNet(space);
+  const groupSize = roundGroupSize(network, imageSize);
   const candidates: SearchCandidate[] = [];
   const members = new Map<number, SearchCandidate[]>();
   for (const index of random.permutation(space.size)) {
     const architecture = space.at(index);
-    const cost = macs(space, architecture, imageSize);
+    const cost = macs(network, architecture, imageSize);
     const group = members.get(Math.floor(cost / groupSize)) ?? [];
     members.set(Math.floor(cost / groupSize), group);
     if (group.length === perGroup) continue;
@@ -48,7 +50,7 @@ export function exampleSearch(
     const candidate: SearchCandidate = {
       arch: formatArchitecture(architecture),
       macs: cost,
-      params: parameters(space, architecture),
+      params: parameters(network, architecture),
       score: scorePerStage.reduce((sum, score) => sum + score) / stages.length,
       scorePerStage,
       ...(timed && { msPerImage: cost / 3e9 * random.uniform(0.9, 1.2) }),
@@ -56,7 +58,7 @@ export function exampleSearch(
     candidates.push(candidate);
     group.push(candidate);
   }
-  const groups = groupsByMacs(space, imageSize, groupSize).map(({ from, to, count }): SearchGroup => {
+  const groups = groupsByMacs(network, imageSize, groupSize).map(({ from, to, count }): SearchGroup => {
     const evaluated = members.get(from / groupSize)!;
     const best = evaluated.reduce((best, candidate) => candidate.score > best.score ? candidate : best);
     return { from, to, total: count, evaluated: evaluated.length, best };

@@ -5,14 +5,17 @@ import { batchBounds } from "../../src/data/chosen_images.ts";
 import { walkMemory } from "../../src/search/memory.ts";
 import { choosePlaces } from "../../src/search/places.ts";
 import { searchRounds } from "../../src/search/search.ts";
-import { SearchSpace } from "../../src/space/search_space.ts";
-import { published } from "../space/spaces.ts";
+import { buildTree } from "../../src/search/tree.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
+import { published } from "../elastic/spaces.ts";
 
-const space = new SearchSpace(published);
+const network = new ElasticResNet(new SearchSpace(published));
+
+const { space } = network;
 const question = {
-  space,
+  tree: buildTree(network, [...space.enumerate()], choosePlaces(network, "detection", "affinity")),
   imageSize: 224,
-  places: choosePlaces(space, "detection", "affinity"),
   similarity: { metric: "affinity", positions: 49 },
   mode: "batch",
 } as const;

@@ -1,22 +1,25 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/errors.ts";
 import { chooseCandidates } from "../../src/search/candidates.ts";
-import { formatArchitecture } from "../../src/space/architecture.ts";
-import { macs, parameters } from "../../src/space/cost.ts";
-import { SearchSpace } from "../../src/space/search_space.ts";
-import { published, small } from "../space/spaces.ts";
+import { formatArchitecture } from "../../src/elastic/architecture.ts";
+import { macs, parameters } from "../../src/elastic/costs.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
+import { published, small } from "../elastic/spaces.ts";
 
-const space = new SearchSpace(published);
+const network = new ElasticResNet(new SearchSpace(published));
+
+const { space } = network;
 const request = {
   perGroup: 100,
   groupSize: 1e9,
   imageSize: 224,
   seed: 1,
-  filter: { widths: new Map(), depths: new Map() },
+  filter: { choices: new Map() },
 };
 
 Deno.test("a hundred of each group, small groups whole", () => {
-  const { candidates, groups, population } = chooseCandidates(space, request);
+  const { candidates, groups, population } = chooseCandidates(network, request);
   assertEquals(population, 85_293);
   assertEquals(groups.map(({ from, available, chosen }) => [from / 1e9, available, chosen]).slice(0, 3), [
     [1, 34, 34],
@@ -27,14 +30,16 @@ Deno.test("a hundred of each group, small groups whole", () => {
   assertEquals(candidates.length, 13 * 100 + 34 + 9);
   assertEquals(new Set(candidates.map(formatArchitecture)).size, candidates.length);
   for (const group of groups) {
-    const members = candidates.filter((one) => Math.floor(macs(space, one, 224) / 1e9) * 1e9 === group.from);
+    const members = candidates.filter((one) =>
+      Math.floor(macs(network, one, 224) / 1e9) * 1e9 === group.from
+    );
     assertEquals(members.length, group.chosen);
   }
 });
 
 Deno.test("the choice follows the seed alone", () => {
   const ids = (seed: number) =>
-    chooseCandidates(space, { ...request, seed }).candidates.map(formatArchitecture);
+    chooseCandidates(network, { ...request, seed }).candidates.map(formatArchitecture);
   const one = ids(1);
   assertEquals(ids(1), one);
   const other = new Set(ids(2));
@@ -44,20 +49,22 @@ Deno.test("the choice follows the seed alone", () => {
 
 Deno.test("all of a space, through every filter", () => {
   const all = { ...request, perGroup: undefined };
-  assertEquals(chooseCandidates(space, all).candidates.length, 85_293);
-  const { candidates } = chooseCandidates(space, {
+  assertEquals(chooseCandidates(network, all).candidates.length, 85_293);
+  const { candidates } = chooseCandidates(network, {
     ...all,
     filter: {
       macs: { to: 4e9 },
       params: { from: 15e6, to: 20e6 },
-      stem: { from: 48, to: 64 },
-      widths: new Map([[2, { from: 100 }]]),
-      depths: new Map([[3, { from: 6, to: 9 }]]),
+      choices: new Map([
+        ["stem width", { from: 48, to: 64 }],
+        ["stage 2 width", { from: 100 }],
+        ["stage 3 depth", { from: 6, to: 9 }],
+      ]),
     },
   });
   const expected = [...space.enumerate()].filter((one) => {
-    const params = parameters(space, one);
-    return macs(space, one, 224) <= 4e9 && params >= 15e6 && params <= 20e6 && one.stem >= 48 &&
+    const params = parameters(network, one);
+    return macs(network, one, 224) <= 4e9 && params >= 15e6 && params <= 20e6 && one.stem >= 48 &&
       one.widths[1] >= 128 && [7, 9].includes(one.depths[2]);
   });
   assert(expected.length > 0);
@@ -66,7 +73,7 @@ Deno.test("all of a space, through every filter", () => {
 
 Deno.test("no candidate is an error that names the filters", () => {
   const filter = { ...request.filter, macs: { to: 1e9 } };
-  assertThrows(() => chooseCandidates(space, { ...request, filter }), UsageError, "Widen --macs");
+  assertThrows(() => chooseCandidates(network, { ...request, filter }), UsageError, "Widen --macs");
 });
 
 Deno.test("a space too large to be looked at is sampled, and cannot be ranked whole", () => {
@@ -77,8 +84,8 @@ Deno.test("a space too large to be looked at is sampled, and cannot be ranked wh
     named: {},
   });
   const all = { ...request, perGroup: undefined };
-  assertThrows(() => chooseCandidates(huge, all), UsageError, "Use --per-group N");
-  const { candidates, groups, population } = chooseCandidates(huge, {
+  assertThrows(() => chooseCandidates(new ElasticResNet(huge), all), UsageError, "Use --per-group N");
+  const { candidates, groups, population } = chooseCandidates(new ElasticResNet(huge), {
     ...request,
     imageSize: 8,
     groupSize: 2e9,

@@ -1,13 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/errors.ts";
 import { choosePlaces, type Metric, type Task } from "../../src/search/places.ts";
-import { SearchSpace } from "../../src/space/search_space.ts";
-import { published, small } from "../space/spaces.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
+import { published, small } from "../elastic/spaces.ts";
 
-const space = new SearchSpace(published);
+const network = new ElasticResNet(new SearchSpace(published));
 
 function names(task: Task, metric: Metric, stages?: string): string[] {
-  return choosePlaces(space, task, metric, stages).map(({ name }) => name);
+  return choosePlaces(network, task, metric, stages).map(({ name }) => name);
 }
 
 Deno.test("each task has the features that it consumes", () => {
@@ -16,8 +17,8 @@ Deno.test("each task has the features that it consumes", () => {
   assertEquals(names("classification", "affinity"), ["c5"]);
   assertEquals(names("detection", "affinity"), ["c2", "c3", "c4", "c5"]);
   assertEquals(names("segmentation", "cka"), ["c4", "c5"]);
-  const stages = choosePlaces(new SearchSpace(small), "segmentation", "affinity");
-  assertEquals(stages.map(({ name, stage }) => [name, stage]), [["c2", 0], ["c3", 1]]);
+  const stages = choosePlaces(new ElasticResNet(new SearchSpace(small)), "segmentation", "affinity");
+  assertEquals(stages.map(({ name, tap }) => [name, tap]), [["c2", "c2"], ["c3", "c3"]]);
 });
 
 Deno.test("named stages replace the task's, in the order of a forward pass, each once", () => {

@@ -1,16 +1,19 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DataError } from "../../src/errors.ts";
 import { rankCandidates, rankingCsv, withTimes } from "../../src/search/ranking.ts";
-import { macs, parameters } from "../../src/space/cost.ts";
-import { SearchSpace } from "../../src/space/search_space.ts";
-import { small } from "../space/spaces.ts";
+import { macs, parameters } from "../../src/elastic/costs.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
+import { small } from "../elastic/spaces.ts";
 
-const space = new SearchSpace(small);
+const network = new ElasticResNet(new SearchSpace(small));
+
+const { space } = network;
 const imageSize = 16;
 const groupSize = 4e5;
 const architectures = [...space.enumerate()];
 const scores = architectures.map((_, index) => [index % 7 / 7, index % 5 / 5]);
-const ranking = rankCandidates(space, architectures, ["c2", "c3"], scores, { groupSize, imageSize });
+const ranking = rankCandidates(network, architectures, ["c2", "c3"], scores, { groupSize, imageSize });
 
 Deno.test("groups ascend in MACs; within them the best is first", () => {
   const { groups, candidates } = ranking;
@@ -31,8 +34,8 @@ Deno.test("groups ascend in MACs; within them the best is first", () => {
   const index = space.indexOf(space.resolve("middle"));
   assertEquals(one, {
     arch: "4-8.12-2.1",
-    macs: macs(space, space.resolve("middle"), imageSize),
-    params: parameters(space, space.resolve("middle")),
+    macs: macs(network, space.resolve("middle"), imageSize),
+    params: parameters(network, space.resolve("middle")),
     score: (scores[index][0] + scores[index][1]) / 2,
     scorePerStage: { c2: scores[index][0], c3: scores[index][1] },
   });
@@ -61,7 +64,7 @@ Deno.test("measured times stand beside their candidates", () => {
 Deno.test("features that are not finite are reported, not ranked", () => {
   const broken = scores.with(3, [NaN, 0.5]);
   assertThrows(
-    () => rankCandidates(space, architectures, ["c2", "c3"], broken, { groupSize, imageSize }),
+    () => rankCandidates(network, architectures, ["c2", "c3"], broken, { groupSize, imageSize }),
     DataError,
     "are not finite",
   );

@@ -12,8 +12,9 @@ import { similarityMetric, type SimilarityOptions } from "../../src/search/simil
 import { ScoreTable } from "../../src/search/similarity/score_table.ts";
 import { ScoreSums } from "../../src/search/sums.ts";
 import { buildTree, countWork, type PrefixTree } from "../../src/search/tree.ts";
-import type { Architecture } from "../../src/space/architecture.ts";
-import type { SpaceDefinition } from "../../src/space/search_space.ts";
+import type { Architecture } from "../../src/elastic/architecture.ts";
+import { tapNames } from "../../src/elastic/network.ts";
+import type { SpaceDefinition } from "../../src/elastic/search_space.ts";
 import { Tape } from "../../src/tensor/tape.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { basicSpace, bottleneckSpace, livelyEncoder } from "../extract/encoders.ts";
@@ -39,8 +40,8 @@ function setting(
   metric: SimilarityOptions["metric"],
 ): Setting {
   const [student, teacher] = [livelyEncoder(gpu, definition, 1), livelyEncoder(gpu, definition, 2)];
-  const { space } = student.network;
-  const tree = buildTree([...space.enumerate()], choosePlaces(space, task, metric));
+  const { network } = student;
+  const tree = buildTree(network, [...network.space.enumerate()], choosePlaces(network, task, metric));
   return { gpu, student, teacher, tree };
 }
 
@@ -60,7 +61,6 @@ function taskOf({ gpu, ...rest }: Setting, similarity: SimilarityOptions, mode: 
     mode,
     images,
     batch,
-    imageSize: size,
     load: (first: number, end: number) => Promise.resolve(upload(gpu, first, end)),
     signal: idle,
   };
@@ -77,9 +77,9 @@ function features(
 ): { tape: Tape; maps: Tensor[] } {
   const tape = new Tape(encoder.weights.gpu, false);
   const pass = encoder.pass({ tape, training, batchnormGroups: 1, statistics });
-  const { stages, pooled } = encoder.features(pass, input, architecture, true);
-  const maps = places.map(({ kind, stage }) =>
-    kind === "map" ? stages[stage] : kind === "pooled" ? pooled : encoder.project(pass, pooled)
+  const { taps, pooled } = encoder.features(pass, input, architecture, tapNames(encoder.network));
+  const maps = places.map(({ kind, tap }) =>
+    kind === "map" ? taps.get(tap)! : kind === "pooled" ? pooled : encoder.project(pass, pooled)
   );
   return { tape, maps };
 }
@@ -168,7 +168,7 @@ gpuTest("an interrupted search continues to the same scores, wherever it stopped
   const one = setting(gpu, basicSpace, "detection", "cka");
   const task = taskOf(one, { metric: "cka" });
   const expected = (await searchTree(task)).scores;
-  const { blocks } = countWork(one.student.network.space, size, one.tree);
+  const { blocks } = countWork(size, one.tree);
   for (const stop of [1, 17, blocks.tree, blocks.tree + 40, 2 * blocks.tree - 1]) {
     const controller = new AbortController();
     let run = 0;
@@ -213,11 +213,10 @@ for (const mode of ["batch", "recalibrated"] as const) {
   gpuTest(`a search keeps to its memory, ${mode} statistics`, async (gpu) => {
     const similarity = { metric: "affinity" } as const;
     const one = setting(gpu, bottleneckSpace, "detection", "affinity");
-    const { space } = one.student.network;
-    const task = { ...taskOf(one, similarity, mode), imageSize: 64 };
+    const task = taskOf(one, similarity, mode);
     const wide = (first: number, end: number) =>
       Promise.resolve(randomTensor(gpu, [end - first, 3, 64, 64], 3));
-    const question = { space, imageSize: 64, places: one.tree.places, similarity, mode };
+    const question = { tree: one.tree, imageSize: 64, similarity, mode };
     const memory = walkMemory(question, batch, images);
     const table = 256 * one.tree.slots;
     const statistics = one.student.statistics.arena.byteLength;

@@ -5,8 +5,10 @@
 import { assert } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { Encoder } from "../../src/nn/encoder.ts";
+import { runUnit } from "../../src/nn/layers.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
 import { purpose, Random } from "../../src/random.ts";
-import { SearchSpace } from "../../src/space/search_space.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
 import { batchnorm } from "../../src/tensor/ops/batchnorm.ts";
 import { convolution } from "../../src/tensor/ops/convolution.ts";
 import { add, average, relu, scale } from "../../src/tensor/ops/elementwise.ts";
@@ -233,7 +235,7 @@ function tinyEncoder(gpu: Gpu, block: "basic" | "bottleneck"): Encoder {
     strides: [1, 2],
     named: {},
   });
-  const encoder = new Encoder(gpu, space, { kind: "mlp", hidden: 12, dimension: 8 }, true);
+  const encoder = new Encoder(gpu, new ElasticResNet(space), { kind: "mlp", hidden: 12, dimension: 8 }, true);
   encoder.initialise(3, { head: "uniform", lastBatchnorm: 1 });
   for (const [name, tensor] of encoder.weights.values.entries()) {
     const random = randomValues(tensor.length, 5);
@@ -264,13 +266,14 @@ async function disturbed(encoder: Encoder, run: (tape: Tape) => Tensor): Promise
 gpuTest("gradients of a residual block", async (gpu) => {
   for (const kind of ["basic", "bottleneck"] as const) {
     const encoder = tinyEncoder(gpu, kind);
-    const channels = encoder.network.space.min.stem;
+    const network = encoder.network as ElasticResNet;
+    const channels = network.space.min.stem;
     const input = randomTensor(gpu, [6, channels, 8, 8], 6);
-    const width = encoder.network.space.min.widths[1];
+    const width = network.space.min.widths[1];
     const names = [...encoder.shapes.parameters.keys()].filter((name) => name.startsWith("layer1.0."));
     const run = (tape: Tape) => {
       const pass = encoder.pass({ tape, training: true, batchnormGroups: 1 });
-      return encoder.network.runBlock(pass, 0, 0, input, width);
+      return runUnit(pass, network.block(0, 0, width), input);
     };
     const parameters = names.map((name) => encoder.weights.parameter(name));
     const aim = await disturbed(encoder, run);

@@ -1,9 +1,16 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigurationError } from "../../src/errors.ts";
-import { formatArchitecture, parseArchitecture, sameArchitecture } from "../../src/space/architecture.ts";
+import { formatArchitecture, sameArchitecture } from "../../src/elastic/architecture.ts";
+import {
+  parseArchitecture,
+  resnetArchitecture,
+  resnetFromChoices,
+} from "../../src/elastic/resnet_architecture.ts";
 
 Deno.test("an id survives parsing and formatting", () => {
-  const architecture = { stem: 64, widths: [64, 128, 256, 512], depths: [3, 4, 6, 3] };
+  const architecture = resnetArchitecture(64, [64, 128, 256, 512], [3, 4, 6, 3]);
+  assertEquals(architecture.choices, [64, 64, 3, 128, 4, 256, 6, 512, 3]);
+  assertEquals(resnetFromChoices(architecture.choices), architecture);
   assertEquals(parseArchitecture("64-64.128.256.512-3.4.6.3"), architecture);
   assertEquals(formatArchitecture(architecture), "64-64.128.256.512-3.4.6.3");
   assertEquals(formatArchitecture(parseArchitecture("8-16.32-1.2")), "8-16.32-1.2");
@@ -33,6 +40,6 @@ Deno.test("as many widths as depths", () => {
 });
 
 Deno.test("architectures are compared by value", () => {
-  assertEquals(sameArchitecture(parseArchitecture("8-8-1"), { stem: 8, widths: [8], depths: [1] }), true);
+  assertEquals(sameArchitecture(parseArchitecture("8-8-1"), resnetArchitecture(8, [8], [1])), true);
   assertEquals(sameArchitecture(parseArchitecture("8-8-1"), parseArchitecture("8-8-2")), false);
 });

@@ -1,4 +1,4 @@
-import type { SpaceDefinition } from "../../src/space/search_space.ts";
+import type { SpaceDefinition } from "../../src/elastic/search_space.ts";
 
 /** The published ImageNet space, with ResNets of fixed shape as names. */
 export const published: SpaceDefinition = {

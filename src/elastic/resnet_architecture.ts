@@ -2,11 +2,11 @@
  * One architecture of an elastic ResNet, and its id: `STEM-W.W.W.W-D.D.D.D`, e.g. `64-64.128.256.512-3.4.6.3`
  * for ResNet-50.
  */
-
 import { ConfigurationError } from "../errors.ts";
+import type { Architecture } from "./architecture.ts";
 
-/** The choices that cut one subnet out of an elastic ResNet. */
-export interface Architecture {
+/** The choices of a ResNet under their names. */
+export interface ResNetArchitecture extends Architecture {
   /** Output channels of the stem convolution. */
   readonly stem: number;
   /** Channels of the inner convolutions of each stage; a bottleneck's output is four times as wide. */
@@ -17,9 +17,33 @@ export interface Architecture {
 
 const idPattern = /^[1-9]\d*-[1-9]\d*(\.[1-9]\d*)*-[1-9]\d*(\.[1-9]\d*)*$/;
 
-/** The id of an architecture; the inverse of {@linkcode parseArchitecture}. */
-export function formatArchitecture({ stem, widths, depths }: Architecture): string {
-  return `${stem}-${widths.join(".")}-${depths.join(".")}`;
+/**
+ * An architecture from its parts.
+ *
+ * @param widths one for each stage
+ * @param depths one for each stage
+ */
+export function resnetArchitecture(
+  stem: number,
+  widths: readonly number[],
+  depths: readonly number[],
+): ResNetArchitecture {
+  return {
+    id: `${stem}-${widths.join(".")}-${depths.join(".")}`,
+    choices: [stem, ...widths.flatMap((width, stage) => [width, depths[stage]])],
+    stem,
+    widths,
+    depths,
+  };
+}
+
+/** An architecture from its choices: stem, width 1, depth 1, width 2, depth 2, … */
+export function resnetFromChoices([stem, ...rest]: readonly number[]): ResNetArchitecture {
+  return resnetArchitecture(
+    stem,
+    rest.filter((_, index) => index % 2 === 0),
+    rest.filter((_, index) => index % 2 === 1),
+  );
 }
 
 /** Whether a text has the form of an id; it may still belong to no search space. */
@@ -32,7 +56,7 @@ export function isArchitectureId(text: string): boolean {
  *
  * @throws {ConfigurationError} when the text is no id, or names more widths than depths or the reverse
  */
-export function parseArchitecture(text: string): Architecture {
+export function parseArchitecture(text: string): ResNetArchitecture {
   if (!isArchitectureId(text)) {
     throw new ConfigurationError(
       `"${text}" is not an architecture id. An id has the form STEM-W.W.W.W-D.D.D.D with one width (W) and one ` +
@@ -46,10 +70,5 @@ export function parseArchitecture(text: string): Architecture {
         `Give one of each per stage, e.g. 64-64.128.256.512-3.4.6.3.`,
     );
   }
-  return { stem: stem[0], widths, depths };
-}
-
-/** Whether two architectures are the same. */
-export function sameArchitecture(one: Architecture, other: Architecture): boolean {
-  return formatArchitecture(one) === formatArchitecture(other);
+  return resnetArchitecture(stem[0], widths, depths);
 }

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { ConfigurationError } from "../../src/errors.ts";
 import { purpose, Random } from "../../src/random.ts";
-import { formatArchitecture, parseArchitecture } from "../../src/space/architecture.ts";
-import { parameters } from "../../src/space/cost.ts";
-import { SearchSpace, type SpaceDefinition } from "../../src/space/search_space.ts";
+import { formatArchitecture } from "../../src/elastic/architecture.ts";
+import { parameters } from "../../src/elastic/costs.ts";
+import { parseArchitecture } from "../../src/elastic/resnet_architecture.ts";
+import { SearchSpace, type SpaceDefinition } from "../../src/elastic/search_space.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
 import { published, resnet18, small } from "./spaces.ts";
 
 Deno.test("the published space has 85 293 architectures", () => {
@@ -148,7 +150,10 @@ Deno.test("a cut subnet is a space of one with its supernet's projections", () =
   assertEquals(cut.cut(architecture).definition, cut.definition);
   const alone = new SearchSpace({ ...cut.definition, downsample: undefined });
   assertFalse(alone.hasDownsample(0));
-  assertEquals(parameters(cut, architecture), parameters(space, architecture));
+  assertEquals(
+    parameters(new ElasticResNet(cut), architecture),
+    parameters(new ElasticResNet(space), architecture),
+  );
   assertEquals(formatArchitecture(space.cut(parseArchitecture("4-8.8-1.2")).max), "4-8.8-1.2");
   assertThrows(() => space.cut(parseArchitecture("4-8.9-1.1")), ConfigurationError, "stage 2 width 9");
   assertThrows(
