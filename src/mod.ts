@@ -302,7 +302,13 @@ export type { Override } from "./config/overrides.ts";
 export type { Config } from "./config/schema.ts";
 export { loadCheckpoint, openCheckpoint, saveCheckpoint } from "./pretrain/checkpoint.ts";
 export { openEncoder } from "./pretrain/encoder_file.ts";
-export { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "./pretrain/pretrain.ts";
+export {
+  type PretrainHooks,
+  type PretrainOutcome,
+  type ResumeOptions,
+  resumeRun,
+  startRun,
+} from "./pretrain/pretrain.ts";
 export { PretrainState } from "./pretrain/state.ts";
 export { recordStep, type StepInput } from "./pretrain/step.ts";
 export type { StepTimes } from "./pretrain/step_times.ts";

@@ -17,6 +17,7 @@ import type { FlagValues } from "./flags.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
+import { dataPath, featuresOutput, guardOutputFile, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 
 interface EmbedResult {
@@ -110,9 +111,9 @@ interface Hooks {
   warn(message: string): void;
 }
 
-async function planRun(run: string, flags: EmbedFlags): Promise<Plan> {
+async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<Plan> {
   const checkpoint = (await RunFolder.open(run)).lastCheckpointPath;
-  const stored = await readCheckpointConfig(checkpoint);
+  const stored = await readCheckpointConfig(checkpoint, (text) => logger.warn(text));
   const seed = flags.seed ?? stored.training.seed;
   const config = {
     ...stored,
@@ -136,7 +137,7 @@ async function planRun(run: string, flags: EmbedFlags): Promise<Plan> {
 }
 
 function planModel(model: string, flags: EmbedFlags): Plan {
-  return { seed: flags.seed ?? 1, open: (gpu) => openModelNetwork(gpu, model) };
+  return { seed: flags.seed ?? 1, open: (gpu, { warn }) => openModelNetwork(gpu, model, warn) };
 }
 
 /** The command; exported for its tests. */
@@ -153,7 +154,11 @@ export const embedCommand = defineCommand({
   ],
   async run({ flags, logger, onInterrupt }): Promise<EmbedResult> {
     checkFlags(flags);
-    const plan = flags.run === undefined ? planModel(flags.model!, flags) : await planRun(flags.run, flags);
+    const plan = flags.run === undefined
+      ? planModel(flags.model!, flags)
+      : await planRun(flags.run, flags, logger);
+    const inputs = flags.run === undefined ? [flags.model] : await runInputs(flags.run);
+    await guardOutputFile(flags.out, featuresOutput, [...inputs, dataPath(flags.data)]);
     await makeOutputFolder(dirname(flags.out));
     using gpu = await openDevice(logger);
     const signal = onInterrupt("Stopping; no file is written.");

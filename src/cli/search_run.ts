@@ -24,15 +24,17 @@ import { similarityMetric } from "../search/similarity/metric.ts";
 import { tableBytes } from "../search/sums.ts";
 import { countWork, remainingBlocks, type TreeWork } from "../search/tree.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
+import { FolderLock } from "../store/folder_lock.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
 import { openDevice } from "./device.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
+import { dataPath, guardOutputFolder, searchOutput } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import type { Selection } from "./search_candidates.ts";
-import { type FinishedSearch, writeSearchFiles } from "./search_files.ts";
+import { type FinishedSearch, searchFileNames, writeSearchFiles } from "./search_files.ts";
 import { addTimes } from "./search_latency.ts";
 import { fewestImages, type SearchFlags } from "./search_flags.ts";
 
@@ -78,7 +80,10 @@ export class SearchRun {
   /** Searches, and writes the files unless it is interrupted. */
   async run(): Promise<SearchOutcome> {
     const { checkpoint, out } = this.#paths;
+    const inputs = [dataPath(this.#flags.data)];
+    await guardOutputFolder(out, searchOutput, searchFileNames, inputs);
     await makeOutputFolder(out);
+    await using _ = await FolderLock.take(join(out, "search.lock"), (text) => this.#logger.warn(text));
     const saved = await this.#findSaved();
     using gpu = await openDevice(this.#logger);
     const { config, encoder: student } = await openEncoder(gpu, checkpoint, "encoder_q");

@@ -34,6 +34,7 @@ import crossEntropyFinish from "../../kernels/cross_entropy_finish.wgsl" with { 
 import crossEntropyGradient from "../../kernels/cross_entropy_gradient.wgsl" with { type: "text" };
 import ema from "../../kernels/ema.wgsl" with { type: "text" };
 import fill from "../../kernels/fill.wgsl" with { type: "text" };
+import findNonfinite from "../../kernels/find_nonfinite.wgsl" with { type: "text" };
 import gatherRows from "../../kernels/gather_rows.wgsl" with { type: "text" };
 import gatherRowsGradient from "../../kernels/gather_rows_gradient.wgsl" with { type: "text" };
 import globalAveragePool from "../../kernels/global_average_pool.wgsl" with { type: "text" };
@@ -118,6 +119,7 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "cross_entropy_gradient": crossEntropyGradient,
   "ema": ema,
   "fill": fill,
+  "find_nonfinite": findNonfinite,
   "gather_rows": gatherRows,
   "gather_rows_gradient": gatherRowsGradient,
   "global_average_pool": globalAveragePool,

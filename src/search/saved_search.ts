@@ -41,6 +41,9 @@ export async function saveSearch(path: string, { sums, ...state }: SavedSearch):
 export async function readSavedSearch(path: string): Promise<SavedSearch> {
   using file = await openSafetensors(path);
   const { data } = await file.readExpected("sums", "F64", [null]);
+  if (file.checksum === undefined) {
+    throw new DataError(`${path} has no checksum. Remove it, and search without --resume.`);
+  }
   try {
     const state = stateSchema.parse(JSON.parse(file.metadata.search ?? "null"));
     return { ...state, sums: data as Float64Array<ArrayBuffer> };

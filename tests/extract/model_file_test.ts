@@ -42,7 +42,7 @@ gpuTest("a model file gives back what was written, and runs", async (gpu) => {
       { arch, format, block, stem, strides, expansion, imageSize, mean: metadata.mean },
       {
         arch: "8-8.6.16-1.2.1",
-        format: "scion-model-1",
+        format: "scion-model-2",
         block: "basic",
         stem: "3x3",
         strides: "[1,2,2]",
@@ -95,7 +95,7 @@ gpuTest("files that are no sound model are refused with a reason", async (gpu) =
     await refused("is not an extracted model", { metadata: {} });
     await refused("is not an extracted model", { metadata: { format: "pt" } });
     await refused("is a checkpoint", { metadata: { format: "1", step: "5", config: "{}" } });
-    await refused("has model format scion-model-2", { metadata: { ...metadata, format: "scion-model-2" } });
+    await refused("has model format scion-model-3", { metadata: { ...metadata, format: "scion-model-3" } });
     await refused('metadata "mean" is "0.5"', { metadata: { ...metadata, mean: "0.5" } });
     await refused('metadata "std" is "red" (is not JSON)', { metadata: { ...metadata, std: "red" } });
     await refused('metadata "calibration" is "some"', { metadata: { ...metadata, calibration: "some" } });

@@ -96,7 +96,7 @@ gpuTest("a network of plain convolutions is pretrained, ranked, cut and exported
       parameters(network, architecture),
     );
     await writeModel(path, model);
-    const cut = uploadModel(gpu, await readModel(path, network));
+    const cut = uploadModel(gpu, await readModel(path, undefined, network));
     const expected = await evaluateFeatures(encoder, architecture, images);
     const found = await evaluateFeatures(cut.encoder, cut.network.space.max, images);
     assertEquals([...found.keys()], ["full", "half", "quarter", "features"]);

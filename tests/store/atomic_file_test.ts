@@ -15,13 +15,32 @@ Deno.test("text and bytes are written whole, and nothing else stays behind", () 
     assertEquals(entries(folder), ["bytes", "text"]);
   }));
 
-Deno.test("a longer partial file left by a killed process is overwritten", () =>
+Deno.test("partial files that killed processes left are removed; those of writers at work are not", () =>
   withFolder(async (folder) => {
     const path = join(folder, "file");
     await Deno.writeTextFile(path, "old");
-    await Deno.writeTextFile(path + ".partial", "half of something much longer");
+    const hourAgo = Date.now() / 1000 - 3600;
+    for (const left of ["file.partial", "file.0123abcd.partial"]) {
+      await Deno.writeTextFile(join(folder, left), "half of something much longer");
+      await Deno.utime(join(folder, left), hourAgo, hourAgo);
+    }
+    const others = ["file.4567cdef.partial", "file.89ab0123.partial", "file2.0123abcd.partial"];
+    for (const other of others) await Deno.writeTextFile(join(folder, other), "");
+    // A writer that waits for its data since an hour; one that has just begun and has no lock yet.
+    using atWork = await Deno.open(join(folder, others[0]), { read: true, write: true });
+    await atWork.lock(true);
+    await Deno.utime(join(folder, others[0]), hourAgo, hourAgo);
     await writeFileAtomically(path, "new");
     assertEquals(await Deno.readTextFile(path), "new");
+    assertEquals(entries(folder), ["file", ...others].sort());
+  }));
+
+Deno.test("two writers of one path at once: the file is whole, one of theirs", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "file");
+    const texts = ["a", "b", "c", "d"].map((letter) => letter.repeat(300_000));
+    await Promise.all(texts.map((text) => writeFileAtomically(path, text)));
+    assertEquals(texts.includes(await Deno.readTextFile(path)), true);
     assertEquals(entries(folder), ["file"]);
   }));
 

@@ -26,15 +26,23 @@ Deno.test("a new run has its configuration with the version, and the fixed paths
     assertEquals(folder.metricsPath, join(path, "metrics.jsonl"));
     assertEquals(folder.reportPath, join(path, "report.html"));
     assertEquals((await Deno.stat(join(path, "checkpoints"))).isDirectory, true);
-    assertEquals(await folder.hasCheckpoint(), false);
-    await Deno.writeTextFile(folder.lastCheckpointPath, "");
-    assertEquals(await folder.hasCheckpoint(), true);
+    assertEquals(await folder.checkpoints(), []);
+    const others = ["x.safetensors", "epoch-02.safetensors", "epoch-1.safetensors.0123abcd.partial"];
+    for (const name of ["epoch-9.safetensors", "last.safetensors", "epoch-10.safetensors", ...others]) {
+      await Deno.writeTextFile(join(path, "checkpoints", name), "");
+    }
+    assertEquals((await folder.checkpoints()).map(({ name, epoch }) => [name, epoch]), [
+      ["last", undefined],
+      ["epoch-10", 10],
+      ["epoch-9", 9],
+    ]);
     assertEquals(await folder.readMetrics(), []);
   }));
 
 Deno.test("starting over an existing run is refused and leaves it alone", () =>
   withFolder(async (path) => {
     const folder = await RunFolder.create(path, config, "0.1.0");
+    await Deno.writeTextFile(folder.lastCheckpointPath, "");
     const error = await assertRejects<Error>(
       () => RunFolder.create(path, { seed: 8 }, "0.1.0"),
       UsageError,
@@ -53,13 +61,23 @@ Deno.test("a folder with other files in it is fine, a file is not", () =>
     assertEquals(await RunFolder.holdsRun(path), true);
   }));
 
-Deno.test("a run that was killed while it was created can be opened", () =>
+Deno.test("a run that was killed while it was created can be opened, and does not block another", () =>
   withFolder(async (path) => {
     await RunFolder.create(path, config, "0.1.0");
-    await Deno.remove(join(path, "checkpoints"));
-    const folder = await RunFolder.open(path);
-    await Deno.writeTextFile(folder.lastCheckpointPath, "");
+    assertEquals(await RunFolder.occupant(path), undefined);
+    await (await RunFolder.create(path, config, "0.1.0")).discard();
+    assertEquals(await Array.fromAsync(Deno.readDir(path)), []);
   }));
+
+for (const name of ["config.json", "report.html", "metrics.jsonl", "checkpoints/epoch-3.safetensors"]) {
+  Deno.test(`a folder with somebody's ${name} is not started in, and keeps it`, () =>
+    withFolder(async (path) => {
+      if (name.includes("/")) await Deno.mkdir(join(path, "checkpoints"));
+      await Deno.writeTextFile(join(path, name), "mine");
+      await assertRejects(() => RunFolder.create(path, config, "0.1.0"), UsageError, name.split("/")[0]);
+      assertEquals(await Deno.readTextFile(join(path, name)), "mine");
+    }));
+}
 
 Deno.test("opening what is no run says why", () =>
   withFolder(async (path) => {

@@ -66,18 +66,25 @@ Deno.test("the layout is the format's, byte for byte", () =>
       ]),
       { format: "pt" },
     );
-    const json = '{"__metadata__":{"format":"pt"},' +
+    const withChecksum = (checksum: string) =>
+      `{"__metadata__":{"format":"pt","scion.sha256":"${checksum}"},` +
       '"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},' +
       '"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}}';
-    const padded = json.padEnd(Math.ceil(json.length / 8) * 8, " ");
-    assert(padded.length > json.length, "the example should need padding");
-    const expected = new Uint8Array([
-      ...[padded.length, 0, 0, 0, 0, 0, 0, 0],
-      ...new TextEncoder().encode(padded),
+    const data = [
       ...[0x00, 0x00, 0x80, 0x3f, 0x00, 0x00, 0x00, 0xc0], // 1, -2 as little-endian f32
       ...[7, 8, 9],
-    ]);
-    assertEquals(await Deno.readFile(path), expected);
+    ];
+    const headerWith = (checksum: string) => {
+      const json = withChecksum(checksum);
+      const padded = json.padEnd(Math.ceil(json.length / 8) * 8, " ");
+      assert(padded.length > json.length, "the example should need padding");
+      const bytes = new TextEncoder().encode(padded);
+      return [bytes.length & 255, bytes.length >> 8, 0, 0, 0, 0, 0, 0, ...bytes];
+    };
+    // The data, then the header with zeros for the checksum.
+    const covered = new Uint8Array([...data, ...headerWith("0".repeat(64))]);
+    const checksum = new Uint8Array(await crypto.subtle.digest("SHA-256", covered)).toHex();
+    assertEquals(await Deno.readFile(path), new Uint8Array([...headerWith(checksum), ...data]));
   }));
 
 Deno.test("the order of tensors and metadata does not change the bytes", () =>

@@ -1,6 +1,7 @@
 /** Long sums of losses, linear layers, rows and pools. */
 import { assertEquals } from "@std/assert";
 import { infoNce, softmaxCrossEntropy } from "../../../src/tensor/ops/softmax.ts";
+import { findNonfinite, firstNonfinite } from "../../../src/tensor/ops/find_nonfinite.ts";
 import { gatherRows } from "../../../src/tensor/ops/gather_rows.ts";
 import { l2Normalise } from "../../../src/tensor/ops/l2_normalise.ts";
 import { linear } from "../../../src/tensor/ops/linear.ts";
@@ -181,6 +182,18 @@ export const sums: LongLoop[] = [
           accumulate ? "added" : "written",
         );
       }
+    },
+  },
+  {
+    name: "the one NaN among two million values",
+    kernels: { find_nonfinite: "short" },
+    async run(gpu) {
+      const values = new Float32Array(2_000_000);
+      values[1_999_998] = NaN;
+      const found = Tensor.zeros(gpu, [1]);
+      findNonfinite(gpu, Tensor.from(gpu, values), found, 0);
+      const [bytes] = await gpu.read(found);
+      assertEquals(firstNonfinite(new Uint32Array(bytes)[0], values.length), 1_999_998);
     },
   },
   {
