@@ -10,6 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { formatArchitecture } from "../space/architecture.ts";
 import { SearchSpace } from "../space/search_space.ts";
+import { readDataRecord } from "../store/data_record.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
@@ -17,6 +18,7 @@ import type { FlagValues } from "./flags.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
+import { dataPath, featuresOutput, guardOutputFile, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 
 interface EmbedResult {
@@ -110,9 +112,10 @@ interface Hooks {
   warn(message: string): void;
 }
 
-async function planRun(run: string, flags: EmbedFlags): Promise<Plan> {
+async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<Plan> {
   const checkpoint = (await RunFolder.open(run)).lastCheckpointPath;
-  const stored = await readCheckpointConfig(checkpoint);
+  const stored = await readCheckpointConfig(checkpoint, (text) => logger.warn(text));
+  const record = await readDataRecord(run);
   const seed = flags.seed ?? stored.training.seed;
   const config = {
     ...stored,
@@ -124,7 +127,7 @@ async function planRun(run: string, flags: EmbedFlags): Promise<Plan> {
   return {
     seed,
     async open(gpu, { logger, signal, warn }) {
-      const request = images > 0 ? { source: flags.data, images, onWarning: warn } : undefined;
+      const request = images > 0 ? { source: flags.data, images, record, onWarning: warn } : undefined;
       let progress: Progress | undefined;
       return await openRunNetwork(gpu, checkpoint, config, architecture, request, (done, total) => {
         signal.throwIfAborted();
@@ -136,7 +139,7 @@ async function planRun(run: string, flags: EmbedFlags): Promise<Plan> {
 }
 
 function planModel(model: string, flags: EmbedFlags): Plan {
-  return { seed: flags.seed ?? 1, open: (gpu) => openModelNetwork(gpu, model) };
+  return { seed: flags.seed ?? 1, open: (gpu, { warn }) => openModelNetwork(gpu, model, warn) };
 }
 
 /** The command; exported for its tests. */
@@ -153,7 +156,11 @@ export const embedCommand = defineCommand({
   ],
   async run({ flags, logger, onInterrupt }): Promise<EmbedResult> {
     checkFlags(flags);
-    const plan = flags.run === undefined ? planModel(flags.model!, flags) : await planRun(flags.run, flags);
+    const plan = flags.run === undefined
+      ? planModel(flags.model!, flags)
+      : await planRun(flags.run, flags, logger);
+    const inputs = flags.run === undefined ? [flags.model] : await runInputs(flags.run);
+    await guardOutputFile(flags.out, featuresOutput, [...inputs, dataPath(flags.data)]);
     await makeOutputFolder(dirname(flags.out));
     using gpu = await openDevice(logger);
     const signal = onInterrupt("Stopping; no file is written.");

@@ -10,12 +10,14 @@ import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { type Architecture, formatArchitecture } from "../space/architecture.ts";
 import { SearchSpace } from "../space/search_space.ts";
+import { readDataRecord } from "../store/data_record.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
 import type { FlagValues } from "./flags.ts";
 import { formatQuantity, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
+import { dataPath, guardOutputFile, modelOutput, onnxOutput, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 
 type Format = "safetensors" | "onnx";
@@ -141,7 +143,6 @@ async function chooseTargets(
     const architecture = space.resolve(text);
     return [formatArchitecture(architecture), architecture];
   }));
-  await makeOutputFolder(kind === "file" ? dirname(flags.out) : flags.out);
   if (kind === "file") {
     const [architecture] = byId.values();
     return [{ architecture, file: flags.out, format: flags.out.endsWith(".onnx") ? "onnx" : "safetensors" }];
@@ -152,6 +153,15 @@ async function chooseTargets(
     file: join(flags.out, `${id}.${format}`),
     format,
   }));
+}
+
+/** Refuses to write over anything but earlier models, and makes the folder. */
+async function prepareOutput(flags: ExtractFlags, kind: "file" | "folder", targets: Target[]): Promise<void> {
+  const inputs = [...await runInputs(flags.run), flags.from, dataPath(flags.data)];
+  for (const { file, format } of targets) {
+    await guardOutputFile(file, format === "onnx" ? onnxOutput : modelOutput, inputs);
+  }
+  await makeOutputFolder(kind === "file" ? dirname(flags.out) : flags.out);
 }
 
 async function write({ file, format }: Target, model: PlainModel): Promise<void> {
@@ -175,13 +185,15 @@ export const extractCommand = defineCommand({
   async run({ flags, logger }): Promise<ExtractResult> {
     const kind = checkFlags(flags);
     const checkpoint = (await RunFolder.open(flags.run)).lastCheckpointPath;
-    const { space } = await readCheckpointConfig(checkpoint);
+    const { space } = await readCheckpointConfig(checkpoint, (text) => logger.warn(text));
     const targets = await chooseTargets(flags, kind, new SearchSpace(space));
+    await prepareOutput(flags, kind, targets);
     using gpu = await openDevice(logger);
     const { config, encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
       source: flags.data,
       images: flags.calibrate,
+      record: await readDataRecord(flags.run),
       onWarning: (message) => logger.warn(message),
     });
     const total = (images?.images ?? 0) * targets.length;

@@ -1,11 +1,12 @@
 /** `deno task pretrain`: pretrains an elastic network without labels. */
 import { configDifferences } from "../config/difference.ts";
-import { loadConfig, parseConfig } from "../config/load.ts";
+import { loadConfig } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
+import { resumedConfig } from "../pretrain/resume.ts";
 import { renderPretrainReport } from "../report/pretrain_report.ts";
 import { formatArchitecture } from "../space/architecture.ts";
 import { macs, parameters } from "../space/cost.ts";
@@ -19,6 +20,7 @@ import { openDevice } from "./device.ts";
 import { formatCount, formatDuration, formatQuantity, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
+import { dataPath, guardRunFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
@@ -65,6 +67,18 @@ const flags = {
     description: "Seed of all randomness",
   },
   resume: { type: "boolean", description: "Continue the run in --out, or the newest of this configuration" },
+  checkpoint: {
+    type: "string",
+    placeholder: "NAME",
+    description:
+      "With --resume: last or epoch-N (default: last or, where that is damaged, the newest whole one); what came after " +
+      "it is kept in superseded-K",
+  },
+  acceptChangedData: {
+    type: "boolean",
+    description:
+      "With --resume: go on with images that have changed since the run began; what was held out stays so",
+  },
   strict: { type: "boolean", description: "Stop at an image that cannot be read, instead of skipping it" },
   profile: {
     type: "boolean",
@@ -102,25 +116,17 @@ async function defaultFolders(config: string): Promise<{ next: string; newest: s
 }
 
 /**
- * What flags change of a run that goes on. It keeps its images, its seed and its configuration file: flags that repeat
- * them are welcome, so that the same command line resumes a run; flags that contradict them are refused.
+ * What flags change of a run that goes on. It keeps what decides about the steps that are done, and its configuration
+ * file: flags that repeat them are welcome, so that the same command line resumes a run; flags that contradict them are
+ * refused, here already, before anything is opened.
  */
 async function resumeOverrides(path: string, flags: Flags, logger: Logger): Promise<Override[]> {
   const folder = await RunFolder.open(path);
-  const run = parseConfig((await folder.readConfig()).config, folder.configPath);
-  const fixed = [["--data", flags.data, run.data.source], ["--seed", flags.seed, run.training.seed]] as const;
-  for (const [flag, given, kept] of fixed) {
-    if (given === undefined || given === kept) continue;
-    throw new UsageError(
-      `${flag} ${given} does not go with --resume: the run in ${path} has ${kept} and keeps it. Leave ${flag} out, or ` +
-        "start a new run with another --out.",
-    );
-  }
   const overrides = overridesOf(flags);
+  const { config } = await resumedConfig(folder, overrides);
   if (flags.config !== undefined) {
     const given = await loadConfig(flags.config, overrides);
-    const kept = parseConfig(run, folder.configPath, overrides);
-    const differences = configDifferences(given, kept);
+    const differences = configDifferences(given, config).map(({ text }) => text);
     if (differences.length > 0) {
       logger.warn(
         `--resume goes on with ${folder.configPath}; ${flags.config} differs in ${differences.join(", ")}. ` +
@@ -217,14 +223,21 @@ export const pretrainCommand = defineCommand({
     "deno task pretrain",
     "deno task pretrain --config configs/cifar10-elastic.json --data folder:photos/train --out runs/photos",
     "deno task pretrain --out runs/photos --resume",
+    "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
   ],
   async run({ flags, logger, onInterrupt }): Promise<PretrainSummary> {
+    if (flags.checkpoint !== undefined && !flags.resume) {
+      throw new UsageError(`--checkpoint ${flags.checkpoint} needs --resume.`);
+    }
     if (flags.resume && flags.tune !== undefined) {
       throw new UsageError(
         "--tune is given with --resume, but a run keeps its kernel variants to the end, or its parts would round " +
           "sums differently. Leave --tune out.",
       );
+    }
+    if (flags.acceptChangedData && !flags.resume) {
+      throw new UsageError("--accept-changed-data goes with --resume only. Leave it out.");
     }
     const configPath = flags.config ?? defaultConfig;
     const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
@@ -235,9 +248,13 @@ export const pretrainCommand = defineCommand({
         `--resume: there is no run in ${path ?? folders!.next}. Give the run's folder with --out.`,
       );
     }
-    if (config && await RunFolder.holdsRun(path)) {
+    if (config) {
+      await guardRunFolder(path, [dataPath(config.data.source), dataPath(config.data.test), flags.config]);
+    }
+    const occupant = config && await RunFolder.occupant(path);
+    if (occupant !== undefined) {
       throw new UsageError(
-        `--out ${path} holds a run already. Use --resume to continue it, or another --out.`,
+        `--out ${path} holds a run already (${occupant}). Use --resume to continue it, or another --out.`,
       );
     }
     const overrides = config ? [] : await resumeOverrides(path, flags, logger);
@@ -249,9 +266,11 @@ export const pretrainCommand = defineCommand({
     }
     if (flags.profile) gpu.profile();
     const hooks = hooksFor(logger, signal);
-    const outcome = config
-      ? await startRun(gpu, path, config, hooks)
-      : await resumeRun(gpu, path, overrides, hooks);
+    const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {
+      overrides,
+      checkpoint: flags.checkpoint,
+      acceptChangedData: flags.acceptChangedData,
+    }, hooks);
     hooks.finish();
     if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
     await writeReport(gpu, outcome);

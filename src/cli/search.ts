@@ -80,7 +80,10 @@ export const searchCommand = defineCommand({
   async run({ flags, logger, onInterrupt }): Promise<SearchSummary | SearchPlan> {
     checkSearchFlags(flags);
     const run = flags.run === undefined ? undefined : (await RunFolder.open(flags.run)).lastCheckpointPath;
-    const config = run === undefined ? await loadConfig(flags.config!) : await readCheckpointConfig(run);
+    const config = run === undefined ? await loadConfig(flags.config!) : await readCheckpointConfig(
+      run,
+      (text) => logger.warn(text),
+    );
     const selection = selectCandidates(flags, config, logger);
     if (flags.dryRun) {
       const passes = flags.batchnorm === "recalibrated" ? 2 : 1;

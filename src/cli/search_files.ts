@@ -39,9 +39,12 @@ const batchnormWords: Readonly<Record<BatchnormMode, string>> = {
   recalibrated: "statistics recalibrated on the same images",
 };
 
+/** What a search leaves in its folder; the first is written first. */
+export const searchFileNames = ["ranking.json", "ranking.csv", "report.html"] as const;
+
 /** `ranking.json` of a search's folder. */
 export function rankingPath(folder: string): string {
-  return join(folder, "ranking.json");
+  return join(folder, searchFileNames[0]);
 }
 
 /** Writes the three files. */

@@ -13,6 +13,7 @@ import { rankCandidates, type Ranking } from "../search/ranking.ts";
 import {
   differingSetting,
   digest,
+  expectPosition,
   fileFingerprint,
   readSavedSearch,
   type SavedSearch,
@@ -24,15 +25,18 @@ import { similarityMetric } from "../search/similarity/metric.ts";
 import { tableBytes } from "../search/sums.ts";
 import { countWork, remainingBlocks, type TreeWork } from "../search/tree.ts";
 import { formatArchitecture } from "../space/architecture.ts";
+import { readDataRecord } from "../store/data_record.ts";
+import { FolderLock } from "../store/folder_lock.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
 import { openDevice } from "./device.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
+import { dataPath, guardOutputFolder, searchOutput } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import type { Selection } from "./search_candidates.ts";
-import { type FinishedSearch, writeSearchFiles } from "./search_files.ts";
+import { type FinishedSearch, searchFileNames, writeSearchFiles } from "./search_files.ts";
 import { addTimes } from "./search_latency.ts";
 import { fewestImages, type SearchFlags } from "./search_flags.ts";
 
@@ -78,7 +82,10 @@ export class SearchRun {
   /** Searches, and writes the files unless it is interrupted. */
   async run(): Promise<SearchOutcome> {
     const { checkpoint, out } = this.#paths;
+    const inputs = [dataPath(this.#flags.data)];
+    await guardOutputFolder(out, searchOutput, searchFileNames, inputs);
     await makeOutputFolder(out);
+    await using _ = await FolderLock.take(join(out, "search.lock"), (text) => this.#logger.warn(text));
     const saved = await this.#findSaved();
     using gpu = await openDevice(this.#logger);
     const { config, encoder: student } = await openEncoder(gpu, checkpoint, "encoder_q");
@@ -87,6 +94,7 @@ export class SearchRun {
     const images = await openSearchImages(gpu, config, {
       source: this.#flags.data,
       images: this.#flags.images,
+      record: await readDataRecord(this.#paths.run),
       onWarning: (message) => this.#logger.warn(message),
     }, this.#selection.seed);
     try {
@@ -129,7 +137,12 @@ export class SearchRun {
     }
     const batch = this.#chooseBatch(gpu, config, encoders.student, images);
     const settings = await this.#settings(gpu, images, batch);
-    if (saved) this.#expectSame(saved.settings, settings);
+    if (saved) {
+      this.#expectSame(saved.settings, settings);
+      const rounds = searchRounds(images.count, batch, this.#flags.batchnorm).length;
+      const { components } = similarityMetric(gpu, this.#selection.similarity);
+      expectPosition(saved, { rounds, slots: tree.slots, components }, this.#savedPath);
+    }
     this.#logger.info(
       `${formatCount(tree.candidates.length)} architectures on ${
         formatCount(images.count)
@@ -282,7 +295,7 @@ export class SearchRun {
       device: gpu.facts.description,
       checkpoint: await fileFingerprint(this.#paths.checkpoint),
       data: images.source,
-      images: String(images.count),
+      images: `${images.count}, ${await images.digest()}`,
       batch: String(batch),
       seed: String(seed),
       task: flags.task,

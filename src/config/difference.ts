@@ -2,7 +2,17 @@
 import { formatPath, formatValue } from "./explain.ts";
 import type { Config } from "./schema.ts";
 
-function* compare(path: readonly string[], given: unknown, kept: unknown): Generator<string> {
+/** A field that two configurations have with different values. */
+export interface FieldDifference {
+  /** Names joined by dots, e.g. `training.batch`. */
+  readonly field: string;
+  readonly given: unknown;
+  readonly kept: unknown;
+  /** `training.batch (64, kept 32)`. */
+  readonly text: string;
+}
+
+function* compare(path: readonly string[], given: unknown, kept: unknown): Generator<FieldDifference> {
   const isObject = (value: unknown): value is Record<string, unknown> =>
     typeof value === "object" && value !== null && !Array.isArray(value);
   if (isObject(given) && isObject(kept)) {
@@ -10,11 +20,12 @@ function* compare(path: readonly string[], given: unknown, kept: unknown): Gener
       yield* compare([...path, name], given[name], kept[name]);
     }
   } else if (JSON.stringify(given) !== JSON.stringify(kept)) {
-    yield `${formatPath(path)} (${formatValue(given)}, kept ${formatValue(kept)})`;
+    const field = formatPath(path);
+    yield { field, given, kept, text: `${field} (${formatValue(given)}, kept ${formatValue(kept)})` };
   }
 }
 
-/** Each field that differs, with both values: `training.batch (64, kept 32)`. */
-export function configDifferences(given: Config, kept: Config): string[] {
+/** Each field that differs. */
+export function configDifferences(given: Config, kept: Config): FieldDifference[] {
   return [...compare([], given, kept)];
 }

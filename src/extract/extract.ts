@@ -1,6 +1,9 @@
 /** From a pretrained encoder to a plain model: recalibrate batchnorm, cut. */
+import { DataError } from "../errors.ts";
 import { recalibrate } from "../evaluate/calibrate.ts";
 import type { Encoder } from "../nn/encoder.ts";
+import { FinitenessCheck, tensorsAre } from "../nn/finiteness.ts";
+import type { Statistics } from "../nn/weights.ts";
 import type { Architecture } from "../space/architecture.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { cutSubnet } from "./cut.ts";
@@ -16,6 +19,7 @@ export interface CalibrationImages extends Calibration {
  * Cuts a subnet out, with batchnorm statistics of its own.
  *
  * @param images undefined keeps the encoder's running statistics, a mixture over all architectures of training
+ * @throws {DataError} when the images give statistics that are not finite
  * @throws {ConfigurationError} when the architecture cannot be cut out of the encoder's space
  */
 export async function extractSubnet(
@@ -31,9 +35,28 @@ export async function extractSubnet(
   }
   const statistics = await recalibrate(encoder, architecture, images.batches());
   try {
+    await expectFiniteStatistics(statistics, images.source);
     const weights = await cutSubnet(encoder, architecture, statistics);
     return { space, input, calibration: { images: images.images, source: images.source }, weights };
   } finally {
     statistics.release();
   }
+}
+
+/**
+ * Looks at statistics that were taken from images.
+ *
+ * @throws {DataError} naming one that is NaN or infinite
+ */
+export async function expectFiniteStatistics({ arena }: Statistics, source: string): Promise<void> {
+  const finiteness = new FinitenessCheck(arena.gpu, [["", arena]]);
+  const wrong = await finiteness.run();
+  finiteness.release();
+  if (wrong.length === 0) return;
+  throw new DataError(
+    `The batchnorm statistics of ${source} cannot be used: ${
+      tensorsAre(wrong)
+    } not finite. Check the images, ` +
+      `data.mean and data.std.`,
+  );
 }

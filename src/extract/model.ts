@@ -35,8 +35,11 @@ export interface PlainModel extends ModelDescription {
   readonly weights: PlainWeights;
 }
 
-/** Raised with every change of the metadata or the tensors. */
-const modelFormat = "scion-model-1";
+/** Raised with every change of the metadata or the tensors. From 2 on, files carry a checksum. */
+const modelFormat = "scion-model-2";
+
+/** Written by older versions, without a checksum; read as well. */
+const olderFormat = "scion-model-1";
 
 /** Multiplications for one image of the model's size, and parameters. */
 export function modelCosts({ space, input }: ModelDescription): { macs: number; params: number } {
@@ -102,9 +105,13 @@ export function parseMetadata(file: {
   readonly path: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, unknown>;
+  readonly checksum?: string | undefined;
 }): ModelDescription {
   const { path, metadata, tensors } = file;
   expectModel(path, metadata);
+  if (metadata.format === modelFormat && file.checksum === undefined) {
+    throw new DataError(`${path} is damaged: its checksum is missing. Extract the model again.`);
+  }
   const result = metadataSchema.safeParse(metadata);
   if (!result.success) {
     const { path: [field], message } = result.error.issues[0];
@@ -133,7 +140,7 @@ export function parseMetadata(file: {
 }
 
 function expectModel(path: string, { format, step, config }: Readonly<Record<string, string>>): void {
-  if (format === modelFormat) return;
+  if (format === modelFormat || format === olderFormat) return;
   if (step !== undefined && config !== undefined) {
     throw new DataError(
       `${path} is a checkpoint, not an extracted model. Give its run folder with --run, or cut a subnet out of it ` +
@@ -142,7 +149,7 @@ function expectModel(path: string, { format, step, config }: Readonly<Record<str
   }
   if (format?.startsWith("scion-model-")) {
     throw new DataError(
-      `${path} has model format ${format}; this version reads ${modelFormat}. Use the version of Scion that wrote it.`,
+      `${path} has model format ${format}; this version reads ${olderFormat} and ${modelFormat}. Use the version of Scion that wrote it.`,
     );
   }
   throw new DataError(

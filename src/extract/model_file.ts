@@ -2,6 +2,7 @@
 import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Encoder } from "../nn/encoder.ts";
+import { FinitenessCheck, tensorsAre } from "../nn/finiteness.ts";
 import { ElasticResNet } from "../nn/resnet.ts";
 import { expectTensor, readSafetensors, type TensorOf, writeSafetensors } from "../store/safetensors.ts";
 import { formatMetadata, type ModelDescription, parseMetadata, type PlainModel } from "./model.ts";
@@ -24,11 +25,18 @@ export async function writeModel(path: string, model: PlainModel): Promise<void>
 /**
  * Reads a model.
  *
- * @throws {DataError} when the file is missing, truncated, no extracted model, or lacks tensors of its architecture
+ * @param onWarning told when the file is of an older version, whose damage nothing would show
+ * @throws {DataError} when the file is missing, damaged, no extracted model, or lacks tensors of its architecture
  */
-export async function readModel(path: string): Promise<PlainModel> {
+export async function readModel(
+  path: string,
+  onWarning: (text: string) => void = () => {},
+): Promise<PlainModel> {
   const file = await readSafetensors(path);
   const description = parseMetadata(file);
+  if (file.checksum === undefined) {
+    onWarning(`${path} was written by an older version and has no checksum: damage would not be noticed.`);
+  }
   const { parameters, statistics } = new ElasticResNet(description.space).shapes();
   const weights = new Map<string, TensorOf<"F32">>();
   for (const [name, shape] of [...parameters, ...statistics]) {
@@ -60,8 +68,20 @@ export function uploadModel(gpu: Gpu, model: PlainModel): RunnableModel {
 /**
  * Reads a model file and brings it to the device.
  *
- * @throws {DataError} as {@linkcode readModel}
+ * @param onWarning as for {@linkcode readModel}
+ * @throws {DataError} as {@linkcode readModel}, and when a weight is not finite
  */
-export async function openModel(gpu: Gpu, path: string): Promise<RunnableModel> {
-  return uploadModel(gpu, await readModel(path));
+export async function openModel(
+  gpu: Gpu,
+  path: string,
+  onWarning?: (text: string) => void,
+): Promise<RunnableModel> {
+  const model = uploadModel(gpu, await readModel(path, onWarning));
+  const { weights, statistics } = model.encoder;
+  const finiteness = new FinitenessCheck(gpu, [["", weights.values], ["", statistics.arena]]);
+  const wrong = await finiteness.run();
+  finiteness.release();
+  if (wrong.length === 0) return model;
+  model.encoder.release();
+  throw new DataError(`${path} cannot be used: ${tensorsAre(wrong)} not finite. Extract the model again.`);
 }

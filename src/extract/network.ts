@@ -8,6 +8,7 @@ import { openEncoder } from "../pretrain/encoder_file.ts";
 import type { Architecture } from "../space/architecture.ts";
 import type { ImageRequest } from "../data/chosen_images.ts";
 import { openCalibration } from "./calibration.ts";
+import { expectFiniteStatistics } from "./extract.ts";
 import type { Calibration, ModelInput } from "./model.ts";
 import { openModel } from "./model_file.ts";
 
@@ -24,10 +25,15 @@ export interface Network {
 /**
  * Opens an extracted model.
  *
+ * @param onWarning as `readModel`
  * @throws {DataError} as `readModel`
  */
-export async function openModelNetwork(gpu: Gpu, path: string): Promise<Network> {
-  const { encoder, space, input, calibration } = await openModel(gpu, path);
+export async function openModelNetwork(
+  gpu: Gpu,
+  path: string,
+  onWarning: (text: string) => void,
+): Promise<Network> {
+  const { encoder, space, input, calibration } = await openModel(gpu, path, onWarning);
   return { encoder, architecture: space.max, statistics: encoder.statistics, input, calibration };
 }
 
@@ -61,6 +67,7 @@ export async function openRunNetwork(
       architecture,
       opened.batches((done) => onProgress(done, images)),
     );
+    await expectFiniteStatistics(statistics, source);
     return { ...network, statistics, calibration: { images, source } };
   } finally {
     opened.close();

@@ -33,6 +33,7 @@ import cosineScore from "../../kernels/cosine_score.wgsl" with { type: "text" };
 import crossEntropyFinish from "../../kernels/cross_entropy_finish.wgsl" with { type: "text" };
 import crossEntropyGradient from "../../kernels/cross_entropy_gradient.wgsl" with { type: "text" };
 import ema from "../../kernels/ema.wgsl" with { type: "text" };
+import findNonfinite from "../../kernels/find_nonfinite.wgsl" with { type: "text" };
 import gatherRows from "../../kernels/gather_rows.wgsl" with { type: "text" };
 import globalAveragePool from "../../kernels/global_average_pool.wgsl" with { type: "text" };
 import globalAveragePoolGradient from "../../kernels/global_average_pool_gradient.wgsl" with { type: "text" };
@@ -105,6 +106,7 @@ export const kernelSources: Readonly<Record<string, string>> = {
   "cross_entropy_finish": crossEntropyFinish,
   "cross_entropy_gradient": crossEntropyGradient,
   "ema": ema,
+  "find_nonfinite": findNonfinite,
   "gather_rows": gatherRows,
   "global_average_pool": globalAveragePool,
   "global_average_pool_gradient": globalAveragePoolGradient,

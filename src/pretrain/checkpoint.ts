@@ -2,43 +2,61 @@
  * Checkpoints: all of a {@linkcode PretrainState} in one safetensors file, under torchvision's names with MoCo's prefixes.
  * Whatever else a step depends on (order of the images, augmentation, architectures) is a function of seed and step.
  */
-import { formatConfig, parseConfig } from "../config/load.ts";
+import { formatConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { DataError } from "../errors.ts";
+import { DataError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import {
-  openSafetensors,
-  type SafetensorsFile,
-  type TensorData,
-  writeSafetensors,
-} from "../store/safetensors.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Arena } from "../nn/arena.ts";
+import { FinitenessCheck, tensorsAre } from "../nn/finiteness.ts";
+import { expectTensor, type TensorData, writeSafetensors } from "../store/safetensors.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { type CheckpointContents, checkpointFormat, openCheckpointFile } from "./checkpoint_file.ts";
 import { PretrainState } from "./state.ts";
 
-/** Raised with every change of the tensors or of their meaning. */
-export const checkpointFormat = "1";
+/** Everything on the device that a checkpoint holds: arenas under the prefix of their tensors' names, and tensors. */
+function stateSources(state: PretrainState): [name: string, source: Arena | Tensor][] {
+  const { queryEncoder, momentumEncoder, momentum, queue } = state;
+  return [
+    ["encoder_q.", queryEncoder.weights.values],
+    ["encoder_q.", queryEncoder.statistics.arena],
+    ["encoder_k.", momentumEncoder.weights.values],
+    ["encoder_k.", momentumEncoder.statistics.arena],
+    ["optimizer.momentum.encoder_q.", momentum],
+    ["queue", queue],
+  ];
+}
 
 /** Everything on the device that a checkpoint holds, under its name there. */
 export function* stateTensors(state: PretrainState): Generator<[name: string, tensor: Tensor]> {
-  const encoders = { encoder_q: state.queryEncoder, encoder_k: state.momentumEncoder };
-  for (const [prefix, encoder] of Object.entries(encoders)) {
-    for (const arena of [encoder.weights.values, encoder.statistics.arena]) {
-      for (const [name, tensor] of arena.entries()) yield [`${prefix}.${name}`, tensor];
-    }
+  for (const [prefix, source] of stateSources(state)) {
+    if (source instanceof Tensor) yield [prefix, source];
+    else for (const [name, tensor] of source.entries()) yield [prefix + name, tensor];
   }
-  for (const [name, tensor] of state.momentum.entries()) {
-    yield [`optimizer.momentum.encoder_q.${name}`, tensor];
-  }
-  yield ["queue", state.queue];
+}
+
+/** Looks at all that a checkpoint of this state would hold. The caller releases it. */
+export function stateFiniteness(state: PretrainState): FinitenessCheck {
+  return new FinitenessCheck(state.gpu, stateSources(state));
 }
 
 /**
  * Writes a checkpoint, atomically.
  * @param epoch epochs that are complete
+ * @throws {TrainingError} when the state holds NaN or infinity: then nothing is written
+ * @throws {DataError} when the file system refuses
  */
 export async function saveCheckpoint(state: PretrainState, epoch: number, ...paths: string[]): Promise<void> {
   const named = [...stateTensors(state)];
-  const contents = await state.gpu.read(...named.map(([, tensor]) => tensor));
+  const finiteness = stateFiniteness(state);
+  finiteness.record();
+  const [found, ...contents] = await state.gpu.read(finiteness.found, ...named.map(([, tensor]) => tensor));
+  const wrong = finiteness.interpret(found);
+  finiteness.release();
+  if (wrong.length > 0) {
+    throw new TrainingError(
+      `The checkpoint of step ${state.step} was not written: ${tensorsAre(wrong)} not finite.`,
+    );
+  }
   const tensors: [string, TensorData][] = named.map(([name, { shape }], index) => [
     name,
     { dtype: "F32", shape, data: new Float32Array(contents[index]) },
@@ -54,49 +72,73 @@ export async function saveCheckpoint(state: PretrainState, epoch: number, ...pat
   for (const path of paths) await writeSafetensors(path, tensors, metadata);
 }
 
-function expectCheckpoint(file: SafetensorsFile): void {
-  const { format, step, config } = file.metadata;
-  if (step === undefined || config === undefined) {
-    throw new DataError(
-      `${file.path} is not a checkpoint of Scion: its metadata has no step and configuration.`,
-    );
-  }
-  if (format !== checkpointFormat) {
-    throw new DataError(
-      `${file.path} has checkpoint format ${format}; this version reads format ${checkpointFormat}. ` +
-        `Use the version of Scion that wrote it.`,
-    );
-  }
-}
-
-/** The configuration that a checkpoint was made with. Throws {@linkcode DataError} for a file that is no checkpoint. */
-export async function readCheckpointConfig(path: string): Promise<Config> {
-  using file = await openSafetensors(path);
-  expectCheckpoint(file);
-  return parseConfig(JSON.parse(file.metadata.config), path);
+/**
+ * The configuration that a checkpoint was made with.
+ *
+ * @param onWarning as for {@linkcode openCheckpointFile}
+ * @throws {DataError} for a file that is no checkpoint or is damaged
+ */
+export async function readCheckpointConfig(
+  path: string,
+  onWarning?: (text: string) => void,
+): Promise<Config> {
+  const { file, config } = await openCheckpointFile(path, onWarning);
+  file.close();
+  return config;
 }
 
 /**
  * Reads a checkpoint into a state of the same configuration.
- * @throws {DataError} for a file that is no checkpoint, or one of another network
+ * @throws {DataError} for a file that is no checkpoint, is damaged, is one of another network, or holds values that are
+ * not finite
  */
 export async function loadCheckpoint(path: string, state: PretrainState): Promise<void> {
-  using file = await openSafetensors(path);
-  expectCheckpoint(file);
-  for (const [name, tensor] of stateTensors(state)) {
-    const { data } = await file.readExpected(name, "F32", [...tensor.shape]);
+  const contents = await openCheckpointFile(path);
+  using _ = contents.file;
+  await fillState(contents, state);
+}
+
+/** As {@linkcode loadCheckpoint}, from a checkpoint that is open. */
+export async function fillState(contents: CheckpointContents, state: PretrainState): Promise<void> {
+  const { file } = contents;
+  const named = [...stateTensors(state)];
+  for (const [name, { shape }] of named) expectTensor(file, name, "F32", shape);
+  for (const [name, tensor] of named) {
+    const { data } = await file.readExpected(name, "F32", tensor.shape);
     tensor.write(data as Float32Array<ArrayBuffer>);
   }
-  const { data } = await file.readExpected("queue_pointer", "I32", [1]);
-  state.queuePointer = data[0];
-  state.step = Number(file.metadata.step);
+  await expectFinite(file.path, stateFiniteness(state));
+  state.queuePointer = contents.queuePointer;
+  state.step = contents.step;
+  state.losses.clear();
   // Older checkpoints have none: the next metrics line is of the steps since the checkpoint.
-  if (file.metadata.losses !== undefined) state.losses.restore(JSON.parse(file.metadata.losses));
+  if (contents.losses) state.losses.restore(contents.losses);
+}
+
+/**
+ * Looks at what was loaded, and releases the check.
+ * @throws {DataError} naming a tensor that holds NaN or infinity
+ */
+export async function expectFinite(path: string, finiteness: FinitenessCheck): Promise<void> {
+  const wrong = await finiteness.run();
+  finiteness.release();
+  if (wrong.length === 0) return;
+  throw new DataError(
+    `${path} is of a training that had diverged: ${tensorsAre(wrong)} not finite. Continue from an ` +
+      `earlier checkpoint with --resume --checkpoint epoch-N and a lower optimizer.learningRate.`,
+  );
 }
 
 /** Opens a checkpoint: allocates a state by its configuration and fills it. The caller releases the state. */
 export async function openCheckpoint(gpu: Gpu, path: string): Promise<PretrainState> {
-  const state = new PretrainState(gpu, await readCheckpointConfig(path));
-  await loadCheckpoint(path, state);
+  const contents = await openCheckpointFile(path);
+  using _ = contents.file;
+  const state = new PretrainState(gpu, contents.config);
+  try {
+    await fillState(contents, state);
+  } catch (error) {
+    state.release();
+    throw error;
+  }
   return state;
 }

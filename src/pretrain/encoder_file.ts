@@ -2,30 +2,34 @@
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Encoder } from "../nn/encoder.ts";
+import { FinitenessCheck } from "../nn/finiteness.ts";
 import { SearchSpace } from "../space/search_space.ts";
-import { openSafetensors } from "../store/safetensors.ts";
-import { readCheckpointConfig } from "./checkpoint.ts";
+import { expectFinite } from "./checkpoint.ts";
+import { openCheckpointFile } from "./checkpoint_file.ts";
 
 /**
  * Opens the trained encoder of a checkpoint (`encoder_q`) or its moving average (`encoder_k`). The caller releases it.
  *
- * @throws {DataError} for a file that is no checkpoint, is truncated, or contradicts its own configuration
+ * @throws {DataError} for a file that is no checkpoint, is damaged, contradicts its own configuration, or holds values
+ * that are not finite
  */
 export async function openEncoder(
   gpu: Gpu,
   path: string,
   name: "encoder_q" | "encoder_k",
 ): Promise<{ config: Config; encoder: Encoder }> {
-  const config = await readCheckpointConfig(path);
-  using file = await openSafetensors(path);
+  const { file, config } = await openCheckpointFile(path);
+  using _ = file;
   const encoder = new Encoder(gpu, new SearchSpace(config.space), config.head, false);
+  const arenas = [encoder.weights.values, encoder.statistics.arena];
   try {
-    for (const arena of [encoder.weights.values, encoder.statistics.arena]) {
+    for (const arena of arenas) {
       for (const [tensorName, tensor] of arena.entries()) {
         const { data } = await file.readExpected(`${name}.${tensorName}`, "F32", tensor.shape);
         tensor.write(data as Float32Array<ArrayBuffer>);
       }
     }
+    await expectFinite(path, new FinitenessCheck(gpu, arenas.map((arena) => [`${name}.`, arena])));
   } catch (error) {
     encoder.release();
     throw error;

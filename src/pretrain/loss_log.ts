@@ -1,9 +1,10 @@
 /**
  * Losses on their way to the log. Each step leaves its losses on the device; they come back together every so many steps,
- * because each wait for the device costs 11 ms and holds up the event loop.
+ * because each wait for the device costs 11 ms and holds up the event loop. With them comes whether the run is finite.
  */
 import { TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { type FinitenessCheck, tensorsAre } from "../nn/finiteness.ts";
 import type { SandwichPass } from "../space/search_space.ts";
 import type { StepMetrics } from "../store/metrics.ts";
 import type { LossSlot } from "../tensor/ops/softmax.ts";
@@ -34,11 +35,13 @@ export class LossLog {
   #lastWait = performance.now();
 
   /**
+   * @param finiteness of all that the steps change; not owned
    * @param sums losses since the last line, those of an interrupted run included
    * @param passes most passes of a step
    */
   constructor(
     readonly gpu: Gpu,
+    readonly finiteness: FinitenessCheck,
     readonly sums: LossSums,
     readonly passes: number,
     readonly logEvery: number,
@@ -74,13 +77,17 @@ export class LossLog {
   /**
    * Waits for the device and returns the lines that are complete.
    * @param last also make a line of an incomplete interval, because the run is complete
-   * @throws {TrainingError} when a loss is not finite
+   * @param saved the checkpoint that can be gone on from, for the message
+   * @throws {TrainingError} when a loss, a weight, a statistic, the momentum or the queue is not finite
    */
-  async collect(last = false): Promise<StepMetrics[]> {
+  async collect(last: boolean, saved: string): Promise<StepMetrics[]> {
     const pending = this.#pending;
     this.#pending = [];
     if (pending.length === 0) return [];
-    const values = await this.#losses.read();
+    this.finiteness.record();
+    const [losses, found] = await this.gpu.read(this.#losses, this.finiteness.found);
+    const values = new Float32Array(losses);
+    this.#expectFinite(pending, values, this.finiteness.interpret(found), saved);
     const now = performance.now();
     const seconds = (now - this.#lastWait) / 1000;
     this.#lastWait = now;
@@ -89,7 +96,7 @@ export class LossLog {
 
     const lines: StepMetrics[] = [];
     pending.forEach((step, index) => {
-      step.roles.forEach((role, pass) => this.#note(values[index * this.passes + pass], role, step));
+      step.roles.forEach((role, pass) => this.sums.add(role, values[index * this.passes + pass]));
       if (step.step % this.logEvery === 0 || (last && index === pending.length - 1)) {
         lines.push(this.#line(step));
       }
@@ -97,16 +104,29 @@ export class LossLog {
     return lines;
   }
 
-  #note(loss: number, role: SandwichPass["role"], { step, learningRate }: PendingStep): void {
-    if (!Number.isFinite(loss)) {
+  #expectFinite(pending: PendingStep[], values: Float32Array, tensors: string[], saved: string): void {
+    const advice =
+      `The last good checkpoint is ${saved}. Lower optimizer.learningRate or add optimizer.warmupEpochs, ` +
+      `e.g. with --resume --set optimizer.learningRate=…; --checkpoint epoch-N goes on from an earlier one.`;
+    const held = tensors.length > 0 ? `, and ${tensorsAre(tensors)} no longer finite` : "";
+    pending.forEach(({ step, roles, learningRate }, index) => {
+      const pass = roles.findIndex((_, at) => !Number.isFinite(values[index * this.passes + at]));
+      if (pass < 0) return;
       throw new TrainingError(
-        `The loss of the ${role} architecture is ${loss} in step ${step} (learning rate ${
-          learningRate.toPrecision(3)
-        }). ` +
-          `The last checkpoint is from before. Lower optimizer.learningRate or add optimizer.warmupEpochs.`,
+        `The loss of the ${roles[pass]} architecture is ${
+          values[index * this.passes + pass]
+        } in step ${step} ` +
+          `(learning rate ${learningRate.toPrecision(3)})${held}. ${advice}`,
       );
-    }
-    this.sums.add(role, loss);
+    });
+    if (tensors.length === 0) return;
+    const { step, learningRate } = pending[pending.length - 1];
+    throw new TrainingError(
+      `${tensorsAre(tensors)} no longer finite after step ${step} (learning rate ${
+        learningRate.toPrecision(3)
+      }), ` +
+        `though the losses were. ${advice}`,
+    );
   }
 
   #line({ step, epoch, learningRate }: PendingStep): StepMetrics {

@@ -1,16 +1,17 @@
 /** A pretraining run from a configuration to its folder: new or resumed. */
 import { configWarnings } from "../config/checks.ts";
-import { parseConfig } from "../config/load.ts";
 import type { Override } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import type { SourceOptions } from "../data/source.ts";
-import { ConfigurationError } from "../errors.ts";
+import { ConfigurationError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { isKnn } from "../store/metrics.ts";
+import { readDataRecord } from "../store/data_record.ts";
+import { isKnn, type MetricsLine } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
-import { loadCheckpoint } from "./checkpoint.ts";
-import { openRunData } from "./run_data.ts";
+import { restoreState, resumedConfig, type ResumePoint } from "./resume.ts";
+import { openRunData, type RunData } from "./run_data.ts";
+import { keepRecord } from "./run_record.ts";
 import { PretrainState } from "./state.ts";
 import { Trainer, type TrainingObserver, type TrainingResult } from "./trainer.ts";
 import { KnnWatch } from "./watch.ts";
@@ -39,8 +40,8 @@ export interface PretrainOutcome extends TrainingResult {
 }
 
 /**
- * Starts a run in a folder that holds none.
- * @throws {UsageError} when the folder holds one
+ * Starts a run in a folder that holds none. When it fails before its first steps are done, the folder is as before.
+ * @throws {UsageError} when the folder holds one, or another process uses it
  */
 export async function startRun(
   gpu: Gpu,
@@ -48,91 +49,161 @@ export async function startRun(
   config: Config,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
-  return await train(gpu, config, path, hooks);
+  await using cleanup = new AsyncDisposableStack();
+  const data = await openRunData(gpu, config, hooks);
+  cleanup.defer(() => data.close());
+  const state = new PretrainState(gpu, config);
+  cleanup.defer(() => state.release());
+  for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
+  // Only now: a mistake in the specification of the images leaves no folder behind.
+  const madeHere = !await RunFolder.exists(path);
+  let begun = false;
+  cleanup.defer(async () => {
+    if (madeHere && !begun) await RunFolder.removeIfEmpty(path);
+  });
+  cleanup.use(await RunFolder.lock(path, hooks.onWarning));
+  const folder = await RunFolder.create(path, config, version);
+  try {
+    state.initialise();
+    const observer = {
+      ...hooks,
+      onSteps: (...steps: Parameters<typeof hooks.onSteps>) => {
+        begun = true;
+        hooks.onSteps(...steps);
+      },
+    };
+    return await train({
+      gpu,
+      config,
+      folder,
+      data,
+      state,
+      hooks: observer,
+      metrics: [],
+      resumedFrom: undefined,
+    });
+  } catch (error) {
+    // A run that diverged at once has a configuration to look at, and a first checkpoint to go on from.
+    if (!begun && !(error instanceof TrainingError)) await folder.discard();
+    throw error;
+  }
+}
+
+/** What a resumed run changes, and where it goes on. */
+export interface ResumeOptions {
+  /** Changes of its configuration; they end the equality with an uninterrupted run, e.g. more epochs stretch the schedule. */
+  readonly overrides?: readonly Override[];
+  /** `last` or `epoch-N`; without, the last checkpoint or, where it is damaged, the newest whole one. */
+  readonly checkpoint?: string;
+  /** Goes on with images that have changed since the run began; without, they are refused. */
+  readonly acceptChangedData?: boolean;
 }
 
 /**
- * Goes on with a run from its last checkpoint, bit for bit as if it had not been interrupted.
- * @param overrides changes of its configuration; they end that equality, e.g. more epochs stretch the schedule
+ * Goes on with a run from its last checkpoint, bit for bit as if it had not been interrupted. What a run that goes on from
+ * an earlier checkpoint leaves behind is kept in a folder `superseded-K` within the run's.
+ *
+ * @throws {UsageError} for a change of what a run keeps, a checkpoint that is not there, or a run in use
+ * @throws {DataError} when the run's files are damaged; then nothing was changed
  */
 export async function resumeRun(
   gpu: Gpu,
   path: string,
-  overrides: readonly Override[],
+  { overrides = [], checkpoint, acceptChangedData = false }: ResumeOptions,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
+  await using cleanup = new AsyncDisposableStack();
   const folder = await RunFolder.open(path);
-  const stored = await folder.readConfig();
-  const config = parseConfig(stored.config, folder.configPath, overrides);
-  return await train(gpu, config, folder, hooks);
+  cleanup.use(await RunFolder.lock(path, hooks.onWarning));
+  const { config } = await resumedConfig(folder, overrides);
+  const metrics = await folder.readMetrics();
+  const state = new PretrainState(gpu, config);
+  cleanup.defer(() => state.release());
+  const point = await restoreState(folder, state, metrics, checkpoint, hooks.onWarning);
+  if (!point) state.initialise();
+  const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
+  const data = await openRunData(gpu, config, hooks, earlier);
+  cleanup.defer(() => data.close());
+  for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
+  return await train({ gpu, config, folder, data, state, hooks, metrics, resumedFrom: point });
 }
 
-/** @param target the path of a new run, or the folder of one that goes on */
-async function train(
-  gpu: Gpu,
-  config: Config,
-  target: string | RunFolder,
-  hooks: PretrainHooks,
-): Promise<PretrainOutcome> {
-  const data = await openRunData(gpu, config, hooks);
-  const state = new PretrainState(gpu, config);
-  try {
-    for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
-    // Only now: a mistake in the specification of the images leaves no folder behind.
-    const folder = typeof target === "string" ? await RunFolder.create(target, config, version) : target;
-    const started = await folder.hasCheckpoint();
-    if (started) await loadCheckpoint(folder.lastCheckpointPath, state);
-    else state.initialise();
-    await folder.truncateMetrics(started ? state.step : -1);
-    const hasKnn = (await folder.readMetrics()).some(isKnn);
+/** A run whose images are open and whose state is that of its step. */
+interface ReadyRun {
+  readonly gpu: Gpu;
+  readonly config: Config;
+  readonly folder: RunFolder;
+  readonly data: RunData;
+  readonly state: PretrainState;
+  readonly hooks: PretrainHooks;
+  /** Lines of the run so far, those beyond the state's step included. */
+  readonly metrics: readonly MetricsLine[];
+  /** Undefined at the start. */
+  readonly resumedFrom: ResumePoint | undefined;
+}
 
-    const watch = data.knn && new KnnWatch(state, config, data.knn);
-    const trainer = new Trainer({
-      gpu,
-      config,
-      state,
-      folder,
-      views: data.views,
-      images: data.train,
-      evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
-      evaluatedAtStart: hasKnn,
-      observer: hooks,
-      signal: hooks.signal,
-    });
-    if (state.step > trainer.totalSteps) {
-      throw new ConfigurationError(
-        `training.epochs is ${config.training.epochs}, that is ${trainer.totalSteps} steps, but ${folder.path} is at ` +
-          `step ${state.step} already. Give at least the epochs that are done with --epochs.`,
-      );
-    }
-    if (folder === target) await folder.writeConfig(config, version);
-    hooks.onStart({
-      images: data.train.length,
-      labelled: data.source.labels !== undefined,
-      step: state.step,
-      totalSteps: trainer.totalSteps,
-    });
-    const result = await trainer.run();
-    const { skipped, classes, labels } = data.source;
-    if (skipped.length > 0) {
-      hooks.onWarning(
-        skipped.length === 1
-          ? "1 image could not be read and was left out."
-          : `${skipped.length} images could not be read and were left out.`,
-      );
-    }
-    const metrics = await folder.readMetrics();
-    return {
-      ...result,
-      folder,
-      config,
-      loss: metrics.findLast((line) => "loss" in line)?.loss,
-      knn: metrics.findLast(isKnn)?.knn,
-      images: data.train.length,
-      classes: labels && classes?.length,
-    };
-  } finally {
-    state.release();
-    data.close();
+async function train(run: ReadyRun): Promise<PretrainOutcome> {
+  const { gpu, config, folder, data, state, hooks, metrics, resumedFrom } = run;
+  const watch = data.knn && new KnnWatch(state, config, data.knn);
+  const trainer = new Trainer({
+    gpu,
+    config,
+    state,
+    folder,
+    views: data.views,
+    images: data.train,
+    evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
+    evaluatedAtStart: resumedFrom !== undefined &&
+      metrics.some((line) => isKnn(line) && line.step <= state.step),
+    observer: hooks,
+    signal: hooks.signal,
+  });
+  if (state.step > trainer.totalSteps) {
+    throw new ConfigurationError(
+      `training.epochs is ${config.training.epochs}, that is ${trainer.totalSteps} steps, but ${folder.path} is at ` +
+        `step ${state.step} already. Give at least the epochs that are done with --epochs.`,
+    );
   }
+  await prepareFolder(run);
+  hooks.onStart({
+    images: data.train.length,
+    labelled: data.source.labels !== undefined,
+    step: state.step,
+    totalSteps: trainer.totalSteps,
+  });
+  const result = await trainer.run();
+  const { skipped, leftOut = [], classes, labels } = data.source;
+  const missing = skipped.length + leftOut.length;
+  if (missing > 0) {
+    hooks.onWarning(
+      missing === 1
+        ? "1 image could not be read and was left out."
+        : `${missing} images could not be read and were left out.`,
+    );
+  }
+  const all = await folder.readMetrics();
+  return {
+    ...result,
+    folder,
+    config,
+    loss: all.findLast((line) => "loss" in line)?.loss,
+    knn: all.findLast(isKnn)?.knn,
+    images: data.train.length,
+    classes: labels && classes?.length,
+  };
+}
+
+/** The first change of a run's folder, after everything that it depends on was checked. */
+async function prepareFolder({ folder, config, data, state, hooks, resumedFrom }: ReadyRun): Promise<void> {
+  if (resumedFrom && (resumedFrom.chosen.epoch !== undefined || resumedFrom.later.length > 0)) {
+    const kept = await folder.supersede(resumedFrom.chosen, resumedFrom.later);
+    hooks.onWarning(
+      `The run goes on from ${resumedFrom.chosen.name}, step ${state.step}; its metrics and checkpoints from after that ` +
+        `are kept in ${kept}.`,
+    );
+  }
+  await folder.removePartialCheckpoints();
+  await folder.truncateMetrics(resumedFrom ? state.step : -1);
+  await folder.writeConfig(config, version);
+  await keepRecord(folder.path, data, state.step, hooks.onWarning);
 }

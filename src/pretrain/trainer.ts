@@ -2,12 +2,13 @@
 import type { Config } from "../config/schema.ts";
 import { batchCount, batchesOf, epochOrder } from "../data/order.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { FinitenessCheck } from "../nn/finiteness.ts";
 import { purpose, Random } from "../random.ts";
 import type { SandwichPass } from "../space/search_space.ts";
 import type { KnnMetrics, StepMetrics } from "../store/metrics.ts";
 import type { RunFolder } from "../store/run_folder.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { saveCheckpoint } from "./checkpoint.ts";
+import { saveCheckpoint, stateFiniteness } from "./checkpoint.ts";
 import { LossLog } from "./loss_log.ts";
 import { learningRate } from "./schedule.ts";
 import type { PretrainState } from "./state.ts";
@@ -83,6 +84,7 @@ export function stepsPerEpoch(config: Config, images: number): number {
 export class Trainer {
   readonly #task: TrainingTask;
   readonly #perEpoch: number;
+  readonly #finiteness: FinitenessCheck;
   readonly #log: LossLog;
   /** Steps of the whole run. */
   readonly totalSteps: number;
@@ -91,6 +93,8 @@ export class Trainer {
   /** Images of the steps of this process. */
   #images = 0;
   #lastSave = performance.now();
+  /** Step of the last checkpoint: that which was written last, or which the run goes on from. */
+  #savedStep: number;
 
   constructor(task: TrainingTask) {
     this.#task = task;
@@ -98,7 +102,9 @@ export class Trainer {
     const { sandwich, training } = task.config;
     this.totalSteps = training.epochs * this.#perEpoch;
     const passes = (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random;
-    this.#log = new LossLog(task.gpu, task.state.losses, passes, training.logEvery);
+    this.#finiteness = stateFiniteness(task.state);
+    this.#log = new LossLog(task.gpu, this.#finiteness, task.state.losses, passes, training.logEvery);
+    this.#savedStep = task.state.step;
   }
 
   /** Runs until the end or the signal; writes metrics and checkpoints. */
@@ -123,6 +129,7 @@ export class Trainer {
     }
     if (state.step % this.#perEpoch !== 0) await this.#save();
     this.#log.release();
+    this.#finiteness.release();
     return {
       steps: state.step,
       epochs: this.#epoch,
@@ -206,7 +213,10 @@ export class Trainer {
     const { state, folder, observer } = this.#task;
     const total = this.totalSteps;
     const seconds = stopwatch();
-    const lines: StepMetrics[] = await this.#log.collect(state.step === total);
+    const lines: StepMetrics[] = await this.#log.collect(
+      state.step === total,
+      `${folder.lastCheckpointPath}, of step ${this.#savedStep}`,
+    );
     this.#times.device += seconds();
     this.#times.deviceWaits++;
     if (lines.length > 0) await folder.appendMetrics(...lines);
@@ -243,6 +253,7 @@ export class Trainer {
     const paths = [folder.lastCheckpointPath];
     if (keptEpoch !== undefined) paths.unshift(folder.epochCheckpointPath(keptEpoch));
     await saveCheckpoint(state, this.#epoch, ...paths);
+    this.#savedStep = state.step;
     this.#lastSave = performance.now();
     this.#log.restartClock();
   }

@@ -3,7 +3,7 @@
  * renamed into place, so that a process killed at any moment leaves the old file or the new one.
  */
 
-import { dirname } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import { DataError } from "../errors.ts";
 
 /** Bounds what the runtime buffers for one write, so that a tensor of gigabytes is never copied as a whole. */
@@ -16,7 +16,9 @@ const chunkBytes = 16 * 2 ** 20;
  */
 export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.byteLength;) {
-    written += await file.write(bytes.subarray(written, Math.min(written + chunkBytes, bytes.byteLength)));
+    const count = await file.write(bytes.subarray(written, Math.min(written + chunkBytes, bytes.byteLength)));
+    if (count === 0) throw new Deno.errors.WriteZero(`${written} of ${bytes.byteLength} bytes were taken`);
+    written += count;
   }
 }
 
@@ -30,8 +32,8 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Lets `write` fill `path + ".partial"`, forces it to the disk and renames it to `path`. A partial file that a
- * killed process left is overwritten; one whose `write` fails is removed and the destination stays as it was.
+ * Lets `write` fill a file beside `path` that no other process uses, forces it to the disk and renames it to `path`. One
+ * whose `write` fails is removed and the destination stays as it was; what killed processes left there is removed.
  *
  * @throws {DataError} when the file system refuses, with its reason. Errors that are not the file system's pass through.
  */
@@ -39,20 +41,63 @@ export async function writeAtomically(
   path: string,
   write: (file: Deno.FsFile) => Promise<void>,
 ): Promise<void> {
-  const partial = path + ".partial";
+  const partial = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
   let created = false;
   try {
+    await removeLeftovers(path);
     {
-      using file = await Deno.open(partial, { write: true, create: true, truncate: true });
+      using file = await Deno.open(partial, { write: true, createNew: true });
       created = true;
+      // Tells other processes that somebody is at work; the system takes the lock back when the process ends.
+      await tryLock(file);
       await write(file);
       await file.sync();
     }
     await Deno.rename(partial, path);
+    created = false;
     await syncFolder(dirname(path));
   } catch (error) {
     if (created) await removeIfThere(partial);
     throw asWriteError(path, error);
+  }
+}
+
+/** A file that is not locked within this time of its last change has no writer. */
+const millisecondsToLock = 5000;
+
+/** Removes the partial files of one destination that processes left when they were killed. */
+async function removeLeftovers(path: string): Promise<void> {
+  const name = basename(path);
+  for await (const entry of Deno.readDir(dirname(path))) {
+    if (!entry.name.startsWith(name) || !/^(\.[0-9a-f]{8})?\.partial$/.test(entry.name.slice(name.length))) {
+      continue;
+    }
+    const leftover = join(dirname(path), entry.name);
+    try {
+      using file = await Deno.open(leftover, { read: true, write: true });
+      const { mtime } = await file.stat();
+      const fresh = mtime !== null && Date.now() - mtime.getTime() < millisecondsToLock;
+      if (!fresh && await tryLock(file) === true) await Deno.remove(leftover);
+    } catch (error) {
+      // Its writer has renamed or removed it meanwhile, or it is somebody else's: then it stays.
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) continue;
+      throw error;
+    }
+  }
+}
+
+/**
+ * Locks a file for this process until it is closed.
+ *
+ * @returns whether it was free; undefined on file systems that know no locks
+ */
+export async function tryLock(file: Deno.FsFile): Promise<boolean | undefined> {
+  try {
+    return await file.tryLock(true);
+  } catch (error) {
+    // ENOLCK, ENOSYS, EOPNOTSUPP and the like.
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
   }
 }
 

@@ -3,10 +3,13 @@
  *
  * ```
  * config.json                     resolved configuration, with the version that wrote it
+ * data.json                       which images it uses, and which are held out
  * metrics.jsonl                   one line per logged step and per kNN evaluation
  * checkpoints/last.safetensors    where `--resume` goes on
  * checkpoints/epoch-N.safetensors
  * report.html
+ * run.lock                        while a process trains
+ * superseded-K/                   what a run left behind that went on from an earlier checkpoint
  * ```
  *
  * A run survives being killed at any moment if it writes in this order: append the metrics up to a step, then write
@@ -14,11 +17,16 @@
  */
 
 import { join } from "@std/path";
+import { withoutMark } from "../byte_order_mark.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { asWriteError, writeFileAtomically } from "./atomic_file.ts";
+import { dataRecordPath } from "./data_record.ts";
+import { asWriteError, writeAll, writeAtomically, writeFileAtomically } from "./atomic_file.ts";
+import { FolderLock } from "./folder_lock.ts";
 import { appendMetrics, type MetricsLine, readMetrics, truncateMetrics } from "./metrics.ts";
 
 const configName = "config.json";
+const metricsName = "metrics.jsonl";
+const reportName = "report.html";
 const checkpointsName = "checkpoints";
 
 /** What `config.json` holds. */
@@ -27,6 +35,15 @@ export interface StoredConfig {
   readonly version: string;
   /** The resolved configuration, not validated again. */
   readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** A checkpoint's file. */
+export interface CheckpointFile {
+  /** `last` or `epoch-N`. */
+  readonly name: string;
+  readonly path: string;
+  /** N; undefined for the last one. */
+  readonly epoch: number | undefined;
 }
 
 /** A run's folder. Make one with {@linkcode RunFolder.create} or {@linkcode RunFolder.open}. */
@@ -43,11 +60,36 @@ export class RunFolder {
     return await statIfThere(join(path, configName)) !== undefined;
   }
 
+  /** Whether there is anything at a path. */
+  static async exists(path: string): Promise<boolean> {
+    return await statIfThere(path) !== undefined;
+  }
+
+  /**
+   * Whether a folder holds what a new run would destroy. A `config.json` without a checkpoint and without metrics is left
+   * from a process that was killed while it started: that is nothing.
+   *
+   * @returns the name that is in the way
+   */
+  static async occupant(path: string): Promise<string | undefined> {
+    const there = async (name: string) => await statIfThere(join(path, name)) !== undefined;
+    const checkpoints = join(path, checkpointsName);
+    if (
+      await there(checkpointsName) && (await namesIn(checkpoints)).some((name) => !name.endsWith(".partial"))
+    ) {
+      return checkpointsName;
+    }
+    if ((await statIfThere(join(path, metricsName)))?.size) return metricsName;
+    for (const name of [reportName, configName]) {
+      if (await there(name) && (name !== configName || !await there(checkpointsName))) return name;
+    }
+  }
+
   /**
    * Starts a run: makes the folder where it is missing and writes `config.json`.
    *
    * @param config the resolved configuration: what JSON can hold, without a field `version`.
-   * @throws {UsageError} when the folder holds a run already, or the path is a file.
+   * @throws {UsageError} when the folder holds a run or files of a run's names already, or the path is a file.
    * @throws {DataError} when the file system refuses.
    */
   static async create(path: string, config: object, version: string): Promise<RunFolder> {
@@ -55,15 +97,31 @@ export class RunFolder {
     if (status !== undefined && !status.isDirectory) {
       throw new UsageError(`--out ${path} is a file, expected a folder or a path that does not exist yet.`);
     }
-    for (const name of [configName, "metrics.jsonl", checkpointsName]) {
-      if (await statIfThere(join(path, name)) === undefined) continue;
+    const occupant = await RunFolder.occupant(path);
+    if (occupant !== undefined) {
       throw new UsageError(
-        `--out ${path} holds a run already (${name}). Use --resume to continue it, or another --out to start a new one.`,
+        `--out ${path} holds a run already (${occupant}). Use --resume to continue it, or another --out to start a ` +
+          `new one.`,
       );
     }
-    await makeFolder(path);
+    // The folder of the checkpoints first: where it is empty, config.json is that of a start that did not succeed.
+    await makeFolder(join(path, checkpointsName));
     await writeConfig(path, config, version);
-    return await RunFolder.open(path);
+    return new RunFolder(path);
+  }
+
+  /**
+   * Keeps other processes from writing into a run's folder, which is made where it is missing.
+   *
+   * @throws {UsageError} when another process holds it
+   */
+  static async lock(path: string, onWarning: (text: string) => void): Promise<FolderLock> {
+    const status = await statIfThere(path);
+    if (status !== undefined && !status.isDirectory) {
+      throw new UsageError(`--out ${path} is a file, expected a folder or a path that does not exist yet.`);
+    }
+    await makeFolder(path);
+    return await FolderLock.take(join(path, "run.lock"), onWarning);
   }
 
   /**
@@ -76,8 +134,6 @@ export class RunFolder {
       const reason = await statIfThere(path) === undefined ? "it does not exist" : `it has no ${configName}`;
       throw new DataError(`${path} is not a run folder: ${reason}. Give the --out of a pretraining run.`);
     }
-    // After config.json: a run that was killed while it was created may lack the folder, never the configuration.
-    await makeFolder(join(path, checkpointsName));
     return new RunFolder(path);
   }
 
@@ -88,12 +144,12 @@ export class RunFolder {
 
   /** `metrics.jsonl`; it does not exist before the first line. */
   get metricsPath(): string {
-    return join(this.path, "metrics.jsonl");
+    return join(this.path, metricsName);
   }
 
   /** `report.html`. */
   get reportPath(): string {
-    return join(this.path, "report.html");
+    return join(this.path, reportName);
   }
 
   /** `checkpoints/last.safetensors`; ask {@linkcode hasCheckpoint} whether it exists. */
@@ -106,12 +162,70 @@ export class RunFolder {
     return join(this.path, checkpointsName, `epoch-${epoch}.safetensors`);
   }
 
+  /** The checkpoints that exist: the last one, then those of epochs, the newest first. */
+  async checkpoints(): Promise<CheckpointFile[]> {
+    const found: CheckpointFile[] = [];
+    for (const file of await namesIn(join(this.path, checkpointsName))) {
+      const [, name, epoch] = /^(last|epoch-(0|[1-9]\d*))\.safetensors$/.exec(file) ?? [];
+      if (name === undefined) continue;
+      const path = join(this.path, checkpointsName, file);
+      found.push({ name, path, epoch: epoch === undefined ? undefined : Number(epoch) });
+    }
+    const rank = ({ epoch }: CheckpointFile) => epoch ?? Infinity;
+    return found.sort((a, b) => rank(a) < rank(b) ? 1 : -1);
+  }
+
   /**
-   * Whether there is a last checkpoint. A run that was killed before its first has none: it starts at step 0 again,
-   * after `truncateMetrics(-1)`.
+   * Makes a checkpoint the last one of the run. Nothing is destroyed: the last one until now, `later` and a copy of the
+   * metrics are moved into `superseded-K`, K being the first number that is free.
+   *
+   * @param later checkpoints of epochs after `chosen`
+   * @returns the folder that they are in
+   * @throws {DataError} when the file system refuses
    */
-  async hasCheckpoint(): Promise<boolean> {
-    return await statIfThere(this.lastCheckpointPath) !== undefined;
+  async supersede(chosen: CheckpointFile, later: readonly CheckpointFile[]): Promise<string> {
+    let number = 1;
+    while (await statIfThere(join(this.path, `superseded-${number}`)) !== undefined) number++;
+    const folder = join(this.path, `superseded-${number}`);
+    await makeFolder(folder);
+    try {
+      if (await statIfThere(this.metricsPath)) {
+        await copyAtomically(this.metricsPath, join(folder, metricsName));
+      }
+      for (const { name, path } of later) await Deno.rename(path, join(folder, `${name}.safetensors`));
+      if (chosen.path !== this.lastCheckpointPath) {
+        if (await statIfThere(this.lastCheckpointPath)) {
+          await Deno.rename(this.lastCheckpointPath, join(folder, "last.safetensors"));
+        }
+        await copyAtomically(chosen.path, this.lastCheckpointPath);
+      }
+    } catch (error) {
+      throw asWriteError(folder, error);
+    }
+    return folder;
+  }
+
+  /** Removes what killed processes left half written among the checkpoints. Only while the run is locked. */
+  async removePartialCheckpoints(): Promise<void> {
+    const folder = join(this.path, checkpointsName);
+    for (const name of await namesIn(folder)) {
+      if (name.endsWith(".partial")) await removeIfThere(join(folder, name));
+    }
+  }
+
+  /** Removes a run that has not begun: what {@linkcode RunFolder.create} made, and an untrained checkpoint. */
+  async discard(): Promise<void> {
+    for (
+      const path of [this.lastCheckpointPath, this.metricsPath, dataRecordPath(this.path), this.configPath]
+    ) {
+      await removeIfThere(path);
+    }
+    await RunFolder.removeIfEmpty(join(this.path, checkpointsName));
+  }
+
+  /** Removes a folder in which nothing is. */
+  static async removeIfEmpty(path: string): Promise<void> {
+    if (await RunFolder.exists(path) && (await namesIn(path)).length === 0) await removeIfThere(path);
   }
 
   /**
@@ -122,7 +236,7 @@ export class RunFolder {
   async readConfig(): Promise<StoredConfig> {
     let value: unknown;
     try {
-      value = JSON.parse(await Deno.readTextFile(this.configPath));
+      value = JSON.parse(withoutMark(await Deno.readTextFile(this.configPath)));
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       throw new DataError(
@@ -140,11 +254,13 @@ export class RunFolder {
   }
 
   /**
-   * Replaces `config.json`, for a run that goes on with another configuration.
+   * Replaces `config.json`, for a run that goes on, perhaps with another configuration; makes the folder of the
+   * checkpoints where it is missing.
    *
    * @throws {DataError} when the file system refuses.
    */
   async writeConfig(config: object, version: string): Promise<void> {
+    await makeFolder(join(this.path, checkpointsName));
     await writeConfig(this.path, config, version);
   }
 
@@ -185,6 +301,34 @@ async function makeFolder(path: string): Promise<void> {
     await Deno.mkdir(path, { recursive: true });
   } catch (error) {
     throw asWriteError(path, error);
+  }
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    if (!(error instanceof Error)) throw error;
+    throw new DataError(`Cannot look into ${path}: ${error.message}.`, { cause: error });
+  }
+}
+
+async function copyAtomically(from: string, to: string): Promise<void> {
+  using source = await Deno.open(from);
+  const block = new Uint8Array(2 ** 20);
+  await writeAtomically(to, async (file) => {
+    for (let count; (count = await source.read(block)) !== null;) {
+      await writeAll(file, block.subarray(0, count));
+    }
+  });
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

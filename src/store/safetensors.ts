@@ -4,6 +4,7 @@
 
 import { DataError } from "../errors.ts";
 import { writeAll, writeAtomically } from "./atomic_file.ts";
+import { FileChecksum } from "./checksum.ts";
 import {
   arrayConstructors,
   decodeHeader,
@@ -24,6 +25,8 @@ export interface SafetensorsContents {
   readonly path: string;
   readonly tensors: Map<string, TensorData>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** As in {@linkcode SafetensorsHeader}. */
+  readonly checksum: string | undefined;
 }
 
 /**
@@ -34,6 +37,7 @@ export class SafetensorsFile implements SafetensorsHeader, Disposable {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
+  readonly checksum: string | undefined;
   readonly #file: Deno.FsFile;
   /** The read under way. Reads share the file's position, so each waits for the one before. */
   #previous: Promise<unknown> = Promise.resolve();
@@ -44,6 +48,7 @@ export class SafetensorsFile implements SafetensorsHeader, Disposable {
     this.path = header.path;
     this.tensors = header.tensors;
     this.metadata = header.metadata;
+    this.checksum = header.checksum;
   }
 
   /** The tensors' names, in the order of their bytes. */
@@ -98,8 +103,12 @@ export class SafetensorsFile implements SafetensorsHeader, Disposable {
 
   async #readTensor(info: TensorInfo): Promise<TensorData> {
     const bytes = new Uint8Array(info.byteLength);
-    await this.#file.seek(info.offset, Deno.SeekMode.Start);
-    await readFull(this.#file, this.path, bytes);
+    try {
+      await this.#file.seek(info.offset, Deno.SeekMode.Start);
+      await readFull(this.#file, this.path, bytes);
+    } catch (error) {
+      throw asReadError(this.path, error);
+    }
     // The constructor belongs to the dtype, which the compiler cannot follow through the table.
     return {
       dtype: info.dtype,
@@ -110,29 +119,59 @@ export class SafetensorsFile implements SafetensorsHeader, Disposable {
 }
 
 /**
- * Opens a file and checks its header and length; tensors are read on demand.
+ * Opens a file and checks its header, its length and, where it has one, the checksum of all its bytes; tensors are read
+ * on demand.
  *
- * @throws {DataError} when the file cannot be opened, is no safetensors file, is truncated, has tensors that overlap
- * or do not fit their shapes, or an element type that is not supported.
+ * @throws {DataError} when the file cannot be opened, is no safetensors file, is truncated or damaged, has tensors that
+ * overlap or do not fit their shapes, or an element type that is not supported.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await openForReading(path);
   try {
-    return new SafetensorsFile(file, await readHeader(file, path));
+    const { header, bytes } = await readHeader(file, path);
+    if (header.checksum !== undefined) await verify(file, path, bytes, header.checksum);
+    return new SafetensorsFile(file, header);
   } catch (error) {
     file.close();
-    throw error;
+    throw asReadError(path, error);
   }
 }
 
 /**
- * Reads the header only: names, element types, shapes and metadata, checked against the file's length.
+ * Reads the header only: names, element types, shapes and metadata, checked against the file's length, not against the
+ * checksum.
  *
  * @throws {DataError} as {@linkcode openSafetensors}.
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
   using file = await openForReading(path);
-  return await readHeader(file, path);
+  try {
+    return (await readHeader(file, path)).header;
+  } catch (error) {
+    throw asReadError(path, error);
+  }
+}
+
+/** Bytes that are read at once while a checksum is taken. */
+const blockBytes = 4 * 2 ** 20;
+
+/** Reads the tensors' bytes, which follow the header, and compares the checksum. */
+async function verify(file: Deno.FsFile, path: string, header: Uint8Array, stored: string): Promise<void> {
+  const checksum = new FileChecksum();
+  const block = new Uint8Array(blockBytes);
+  await file.seek(header.byteLength, Deno.SeekMode.Start);
+  for (let count; (count = await file.read(block)) !== null;) checksum.add(block.subarray(0, count));
+  if (checksum.matches(header, stored)) return;
+  throw new DataError(
+    `${path} is damaged: its bytes do not have the checksum that it was written with (a failing disk, an edited or ` +
+      `badly copied file?). Copy it again from where it is whole.`,
+  );
+}
+
+/** What the file system reports while a file is read, as a {@linkcode DataError}; other errors as they are. */
+function asReadError(path: string, error: unknown): unknown {
+  if (!(error instanceof Error && "code" in error && typeof error.code === "string")) return error;
+  return new DataError(`Cannot read ${path}: ${error.message}.`, { cause: error });
 }
 
 /**
@@ -144,7 +183,7 @@ export async function readSafetensors(path: string): Promise<SafetensorsContents
   using file = await openSafetensors(path);
   const tensors = new Map<string, TensorData>();
   for (const name of file.names) tensors.set(name, await file.read(name));
-  return { path, tensors, metadata: file.metadata };
+  return { path, tensors, metadata: file.metadata, checksum: file.checksum };
 }
 
 /**
@@ -159,11 +198,12 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { bytes, order } = encodeHeader(path, tensors, metadata);
+  const parts = order.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  const checksum = new FileChecksum();
+  for (const part of parts) checksum.add(part);
+  checksum.seal(bytes);
   await writeAtomically(path, async (file) => {
-    await writeAll(file, bytes);
-    for (const { data } of order) {
-      await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    }
+    for (const part of [bytes, ...parts]) await writeAll(file, part);
   });
 }
 
@@ -208,7 +248,11 @@ async function openForReading(path: string): Promise<Deno.FsFile> {
   }
 }
 
-async function readHeader(file: Deno.FsFile, path: string): Promise<SafetensorsHeader> {
+/** @returns the header, and the bytes of length, JSON and padding */
+async function readHeader(
+  file: Deno.FsFile,
+  path: string,
+): Promise<{ header: SafetensorsHeader; bytes: Uint8Array }> {
   const status = await file.stat();
   if (!status.isFile) throw new DataError(`${path} is a folder, expected a safetensors file.`);
   const fileBytes = status.size;
@@ -232,10 +276,10 @@ async function readHeader(file: Deno.FsFile, path: string): Promise<SafetensorsH
         `the file has ${fileBytes}. Copy or write it again.`,
     );
   }
-  const json = new Uint8Array(headerBytes);
-  await file.seek(8, Deno.SeekMode.Start);
-  await readFull(file, path, json);
-  return decodeHeader(path, json, fileBytes);
+  const bytes = new Uint8Array(8 + headerBytes);
+  await file.seek(0, Deno.SeekMode.Start);
+  await readFull(file, path, bytes);
+  return { header: decodeHeader(path, bytes.subarray(8), fileBytes), bytes };
 }
 
 async function readFull(file: Deno.FsFile, path: string, bytes: Uint8Array): Promise<void> {

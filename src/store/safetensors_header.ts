@@ -6,6 +6,8 @@
  */
 
 import { DataError } from "../errors.ts";
+import { blankChecksum, checksumKey, takeChecksum } from "./checksum.ts";
+import { jsonFault } from "./json_shape.ts";
 
 /** Which typed array holds the elements of each element type. F16 and BF16 are raw bits, BOOL is 0 or 1. */
 export interface DtypeArrays {
@@ -49,7 +51,10 @@ export interface TensorInfo {
 export interface SafetensorsHeader {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Without the checksum. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** SHA-256 that covers the whole file; undefined in files of other programs. See src/store/checksum.ts. */
+  readonly checksum: string | undefined;
 }
 
 /** The constructor of each element type's typed array. */
@@ -76,6 +81,9 @@ export const arrayConstructors: {
 
 /** The format's own bound on the header's length, in bytes. */
 export const maximumHeaderBytes = 100_000_000;
+
+/** Levels of a header: the object, its entries, a shape. */
+const headerDepth = 3;
 
 /** The header's key for the metadata, which no tensor may have. */
 const metadataKey = "__metadata__";
@@ -129,7 +137,7 @@ export function encodeHeader(
 export type TensorPart = Omit<TensorInfo, "offset"> & { readonly name: string };
 
 /**
- * Encodes length, header and padding for tensors whose bytes follow in this order.
+ * Encodes length, header and padding for tensors whose bytes follow in this order, with a blank checksum.
  *
  * @param minimumBytes pads the result to at least this many bytes, a multiple of 8
  * @throws {DataError} when names and metadata are too long for the format
@@ -142,11 +150,11 @@ export function formatHeader(
 ): Uint8Array {
   // Built by hand because an object would move names that look like integers to the front.
   const fields: string[] = [];
-  const keys = Object.keys(metadata).sort();
-  if (keys.length > 0) {
-    const pairs = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`);
-    fields.push(`"${metadataKey}":{${pairs.join(",")}}`);
-  }
+  const texts: Record<string, string> = { ...metadata, [checksumKey]: blankChecksum };
+  const pairs = Object.keys(texts).sort().map((key) =>
+    `${JSON.stringify(key)}:${JSON.stringify(texts[key])}`
+  );
+  fields.push(`"${metadataKey}":{${pairs.join(",")}}`);
   let offset = 0;
   for (const { name, dtype, shape, byteLength } of parts) {
     const end = offset + byteLength;
@@ -214,7 +222,7 @@ export function decodeHeader(path: string, json: Uint8Array, fileBytes: number):
     end = info.offset + info.byteLength;
   }
   checkFileLength(path, end, fileBytes);
-  return { path, tensors: new Map(tensors), metadata };
+  return { path, tensors: new Map(tensors), ...takeChecksum(path, metadata) };
 }
 
 /**
@@ -233,9 +241,11 @@ function checkFileLength(path: string, expected: number, actual: number): void {
 function parseObject(path: string, json: Uint8Array): Record<string, unknown> {
   let reason: string;
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
-    if (isRecord(value)) return value;
-    reason = "its header is not a JSON object";
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(json);
+    const value: unknown = JSON.parse(text);
+    const fault = jsonFault(text, headerDepth);
+    if (isRecord(value) && fault === undefined) return value;
+    reason = fault === undefined ? "its header is not a JSON object" : `of its header, ${fault}`;
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
     reason = `its header is not JSON (${error.message})`;

@@ -3,6 +3,7 @@
  * last one: the header's place is kept free for the longest it can become, and filled in at the end.
  */
 import { writeAll, writeAtomically } from "./atomic_file.ts";
+import { FileChecksum } from "./checksum.ts";
 import { formatHeader, type TensorPart } from "./safetensors_header.ts";
 
 /** The file's tensors: a matrix, and vectors with an entry for each of its rows. */
@@ -48,18 +49,22 @@ export async function writeRows(
   const vectors = layout.vectors.map((name) => ({ name, data: new Int32Array(layout.maximumRows) }));
   let rows = 0;
   await writeAtomically(path, async (file) => {
+    const checksum = new FileChecksum();
+    const append = async (bytes: Uint8Array) => {
+      checksum.add(bytes);
+      await writeAll(file, bytes);
+    };
     await file.seek(reserved, Deno.SeekMode.Start);
     for await (const block of blocks) {
-      await writeAll(
-        file,
-        new Uint8Array(block.values.buffer, block.values.byteOffset, block.values.byteLength),
-      );
+      await append(new Uint8Array(block.values.buffer, block.values.byteOffset, block.values.byteLength));
       for (const { name, data } of vectors) data.set(block.vectors[name], rows);
       rows += block.values.length / layout.columns;
     }
-    for (const { data } of vectors) await writeAll(file, new Uint8Array(data.buffer, 0, 4 * rows));
+    for (const { data } of vectors) await append(new Uint8Array(data.buffer, 0, 4 * rows));
+    const header = formatHeader(path, describe(layout, rows), layout.metadata, reserved);
+    checksum.seal(header);
     await file.seek(0, Deno.SeekMode.Start);
-    await writeAll(file, formatHeader(path, describe(layout, rows), layout.metadata, reserved));
+    await writeAll(file, header);
   });
   return rows;
 }

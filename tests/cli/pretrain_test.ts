@@ -180,7 +180,7 @@ cliTest(
     await pretrain(folder, ...out, "--epochs", "1", "--seed", "3");
     const again = await pretrain(folder, ...out, "--epochs", "1");
     assertEquals(again.status, 2);
-    assertStringIncludes(again.err, "holds a run already. Use --resume");
+    assertStringIncludes(again.err, "holds a run already (checkpoints). Use --resume");
 
     for (const flags of [["--seed", "4"], ["--data", "synthetic:99"]]) {
       const { status, err } = await pretrain(folder, ...out, "--resume", ...flags);

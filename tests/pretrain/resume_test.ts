@@ -50,7 +50,7 @@ for (const [name, changes] of Object.entries(variants)) {
         assertEquals(outcome.steps, 1);
         for (let step = 2; step <= whole.steps; step++) {
           assert(outcome.interrupted);
-          outcome = await resumeRun(gpu, path, [], collectingHooks({ stopAtOnce: true }).hooks);
+          outcome = await resumeRun(gpu, path, {}, collectingHooks({ stopAtOnce: true }).hooks);
           assertEquals(outcome.steps, step);
         }
         assert(!outcome.interrupted);

@@ -56,7 +56,7 @@ export function collectingHooks(options: { stopAtOnce?: boolean; onSteps?: (step
 export async function run(gpu: Gpu, path: string, config: Config | "resume"): Promise<PretrainOutcome> {
   const { hooks, warnings } = collectingHooks();
   const outcome = config === "resume"
-    ? await resumeRun(gpu, path, [], hooks)
+    ? await resumeRun(gpu, path, {}, hooks)
     : await startRun(gpu, path, config, hooks);
   assertEquals(warnings.filter((text) => !/moco.queue|knn.neighbours/.test(text)), []);
   return outcome;

@@ -1,0 +1,163 @@
+/**
+ * What `--out` must not be: an input, a checkpoint, or a file that this command did not write. Files are told apart by
+ * device and inode, so that links and other spellings of a path are seen through.
+ */
+import { basename, dirname, join } from "@std/path";
+import { parseDataSpec } from "../data/spec.ts";
+import { UsageError } from "../errors.ts";
+import { RunFolder } from "../store/run_folder.ts";
+import { readSafetensorsHeader } from "../store/safetensors.ts";
+
+/** A kind of output, and how an earlier one is recognised. */
+export interface OutputKind {
+  /** With an article, e.g. "an extracted model". */
+  readonly name: string;
+  isOurs(path: string): Promise<boolean>;
+}
+
+/** Files and folders that a command reads. */
+export type Inputs = readonly (string | undefined)[];
+
+/** The path in a data specification; undefined where the images come from no file. */
+export function dataPath(spec: string | undefined | null): string | undefined {
+  if (spec === undefined || spec === null) return undefined;
+  const parsed = parseDataSpec(spec);
+  return "path" in parsed ? parsed.path : undefined;
+}
+
+/** Paths of a run that nothing may write over. */
+export async function runInputs(path: string): Promise<string[]> {
+  const folder = await RunFolder.open(path);
+  return [folder.configPath, folder.metricsPath, ...(await folder.checkpoints()).map(({ path }) => path)];
+}
+
+async function look(path: string, follow = true): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await (follow ? Deno.stat(path) : Deno.lstat(path));
+  } catch (error) {
+    // Paths that cannot be looked at fail when they are read or written, with the reason.
+    if (error instanceof Error && "code" in error || error instanceof Deno.errors.FilesystemLoop) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** The input that a path leads to. */
+async function inputAt(path: string, inputs: Inputs): Promise<string | undefined> {
+  const status = await look(path);
+  if (!status) return undefined;
+  for (const input of inputs) {
+    const other = input === undefined ? undefined : await look(input);
+    if (other && status.dev === other.dev && status.ino === other.ino) return input;
+  }
+}
+
+/** Whether a folder is that of a run's checkpoints. */
+async function holdsCheckpoints(folder: string): Promise<boolean> {
+  const status = await look(folder);
+  if (!status?.isDirectory) return false;
+  const path = await Deno.realPath(folder);
+  return basename(path) === "checkpoints" && await RunFolder.holdsRun(dirname(path));
+}
+
+/**
+ * Checks a file that is to be written.
+ *
+ * @throws {UsageError} saying what is there
+ */
+export async function guardOutputFile(out: string, kind: OutputKind, inputs: Inputs): Promise<void> {
+  const refuse = (what: string) => new UsageError(`--out ${out} ${what}. Give another --out.`);
+  if (await holdsCheckpoints(dirname(out))) throw refuse("is among the checkpoints of a run");
+  const link = await look(out, false);
+  if (!link) return;
+  const status = await look(out);
+  if (!status) throw refuse("is a symbolic link to nothing");
+  if (status.isDirectory) throw refuse("is a folder, expected a file");
+  const input = await inputAt(out, inputs);
+  if (input !== undefined) throw refuse(`is the input ${input}`);
+  if (status.isFile && await kind.isOurs(out)) return;
+  throw refuse(
+    `exists and is not ${kind.name} that this command wrote, so it is not overwritten; or remove it`,
+  );
+}
+
+/**
+ * Checks a folder that files are to be written into, with files that lie in it and that an earlier output may have left.
+ *
+ * @param names of the files; the first tells whether all of them are an earlier output
+ * @throws {UsageError} saying what is there
+ */
+export async function guardOutputFolder(
+  out: string,
+  kind: OutputKind,
+  names: readonly string[],
+  inputs: Inputs,
+): Promise<void> {
+  const refuse = (what: string) => new UsageError(`--out ${out} ${what}. Give another --out.`);
+  const input = await inputAt(out, inputs);
+  if (input !== undefined) throw refuse(`is the input ${input}`);
+  if (await RunFolder.holdsRun(out)) throw refuse("is the folder of a run");
+  if (await holdsCheckpoints(out)) throw refuse("is the folder of a run's checkpoints");
+  const first = join(out, names[0]);
+  if (await look(first, false) && await kind.isOurs(first)) return;
+  for (const name of names) {
+    if (!await look(join(out, name), false)) continue;
+    throw refuse(`holds a ${name} that is not of ${kind.name}, so it is not overwritten; or remove it`);
+  }
+}
+
+/**
+ * Checks the folder of a new run.
+ *
+ * @throws {UsageError} when it is an input
+ */
+export async function guardRunFolder(out: string, inputs: Inputs): Promise<void> {
+  const input = await inputAt(out, inputs);
+  if (input !== undefined) throw new UsageError(`--out ${out} is the input ${input}. Give another --out.`);
+  if (await holdsCheckpoints(out)) {
+    throw new UsageError(`--out ${out} is the folder of a run's checkpoints. Give another --out.`);
+  }
+}
+
+/** Whether a file's metadata, when it is a safetensors file, satisfy a condition. */
+async function metadataSay(
+  path: string,
+  condition: (metadata: Readonly<Record<string, string>>) => boolean,
+): Promise<boolean> {
+  return await readSafetensorsHeader(path).then(({ metadata }) => condition(metadata), () => false);
+}
+
+/** `deno task extract`, as .safetensors. */
+export const modelOutput: OutputKind = {
+  name: "an extracted model",
+  isOurs: (path) => metadataSay(path, ({ format }) => format?.startsWith("scion-model-") ?? false),
+};
+
+/** `deno task extract`, as .onnx: its first fields are the format's version and who wrote it. */
+export const onnxOutput: OutputKind = {
+  name: "an extracted model",
+  async isOurs(path) {
+    using file = await Deno.open(path);
+    const start = new Uint8Array(64);
+    const count = await file.read(start);
+    return new TextDecoder("latin1").decode(start.subarray(0, count ?? 0)).startsWith("\b\x08\x12\x05scion");
+  },
+};
+
+/** `deno task embed`. */
+export const featuresOutput: OutputKind = {
+  name: "a file of features",
+  isOurs: (path) =>
+    metadataSay(path, ({ scion, arch, source, format }) => Boolean(scion && arch && source && !format)),
+};
+
+/** `deno task search`, by its ranking.json. */
+export const searchOutput: OutputKind = {
+  name: "a search",
+  async isOurs(path) {
+    const value: unknown = await Deno.readTextFile(path).then(JSON.parse).catch(() => undefined);
+    const { version, ranking, groups } = (value ?? {}) as Record<string, unknown>;
+    return typeof version === "string" && Array.isArray(ranking) && Array.isArray(groups);
+  },
+};

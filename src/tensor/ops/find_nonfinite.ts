@@ -1,0 +1,41 @@
+/** Looking for values that are not finite, on the device. */
+import { ShapeError } from "../../errors.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { linearGrid } from "../../gpu/stream.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Groups of four elements that one invocation looks at. */
+const turns = 8;
+const workgroupSize = 64;
+
+/**
+ * Records a search for NaN and infinities. {@linkcode firstNonfinite} reads what it finds.
+ *
+ * @param input a multiple of four elements
+ * @param result receives what was found at `slot`, which must be zero before
+ */
+export function findNonfinite(gpu: Gpu, input: Tensor, result: Tensor, slot: number): void {
+  if (input.length % 4 !== 0) {
+    throw new ShapeError(`find_nonfinite: ${input.length} elements, expected a multiple of four`);
+  }
+  const quads = input.length / 4;
+  const grid = linearGrid(Math.ceil(quads / turns), workgroupSize);
+  gpu.stream.dispatch({
+    kernel: "find_nonfinite",
+    constants: { TURNS: turns },
+    buffers: { input, result },
+    params: { quads, stride: grid[0] * grid[1] * workgroupSize, slot },
+    grid,
+    work: { bytes: input.byteLength },
+  });
+}
+
+/**
+ * The index of the first element that is not finite; undefined when all are.
+ *
+ * @param found what {@linkcode findNonfinite} left in its slot
+ * @param length elements of its input
+ */
+export function firstNonfinite(found: number, length: number): number | undefined {
+  return found === 0 ? undefined : length - found;
+}
