@@ -10,6 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
+import { readDataRecord } from "../store/data_record.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
@@ -114,6 +115,7 @@ interface Hooks {
 async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<Plan> {
   const checkpoint = (await RunFolder.open(run)).lastCheckpointPath;
   const stored = await readCheckpointConfig(checkpoint, (text) => logger.warn(text));
+  const record = await readDataRecord(run);
   const seed = flags.seed ?? stored.training.seed;
   const config = {
     ...stored,
@@ -125,7 +127,7 @@ async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<
   return {
     seed,
     async open(gpu, { logger, signal, warn }) {
-      const request = images > 0 ? { source: flags.data, images, onWarning: warn } : undefined;
+      const request = images > 0 ? { source: flags.data, images, record, onWarning: warn } : undefined;
       let progress: Progress | undefined;
       return await openRunNetwork(gpu, checkpoint, config, architecture, request, (done, total) => {
         signal.throwIfAborted();

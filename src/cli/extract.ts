@@ -10,6 +10,7 @@ import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
+import { readDataRecord } from "../store/data_record.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
@@ -192,6 +193,7 @@ export const extractCommand = defineCommand({
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
       source: flags.data,
       images: flags.calibrate,
+      record: await readDataRecord(flags.run),
       onWarning: (message) => logger.warn(message),
     });
     const total = (images?.images ?? 0) * targets.length;

@@ -74,6 +74,11 @@ const flags = {
       "With --resume: last or epoch-N (default: last or, where that is damaged, the newest whole one); what came after " +
       "it is kept in superseded-K",
   },
+  acceptChangedData: {
+    type: "boolean",
+    description:
+      "With --resume: go on with images that have changed since the run began; what was held out stays so",
+  },
   strict: { type: "boolean", description: "Stop at an image that cannot be read, instead of skipping it" },
   profile: {
     type: "boolean",
@@ -232,6 +237,9 @@ export const pretrainCommand = defineCommand({
           "sums differently. Leave --tune out.",
       );
     }
+    if (flags.acceptChangedData && !flags.resume) {
+      throw new UsageError("--accept-changed-data goes with --resume only. Leave it out.");
+    }
     const configPath = flags.config ?? defaultConfig;
     const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
@@ -259,9 +267,11 @@ export const pretrainCommand = defineCommand({
     }
     if (flags.profile) gpu.profile();
     const hooks = hooksFor(logger, signal);
-    const outcome = config
-      ? await startRun(gpu, path, config, hooks)
-      : await resumeRun(gpu, path, { overrides, checkpoint: flags.checkpoint }, hooks);
+    const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {
+      overrides,
+      checkpoint: flags.checkpoint,
+      acceptChangedData: flags.acceptChangedData,
+    }, hooks);
     hooks.finish();
     if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
     await writeReport(gpu, outcome);

@@ -13,6 +13,7 @@ import { rankCandidates, type Ranking } from "../search/ranking.ts";
 import {
   differingSetting,
   digest,
+  expectPosition,
   fileFingerprint,
   readSavedSearch,
   type SavedSearch,
@@ -24,6 +25,7 @@ import { similarityMetric } from "../search/similarity/metric.ts";
 import { tableBytes } from "../search/sums.ts";
 import { countWork, remainingBlocks, type TreeWork } from "../search/tree.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
+import { readDataRecord } from "../store/data_record.ts";
 import { FolderLock } from "../store/folder_lock.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
@@ -92,6 +94,7 @@ export class SearchRun {
     const images = await openSearchImages(gpu, config, {
       source: this.#flags.data,
       images: this.#flags.images,
+      record: await readDataRecord(this.#paths.run),
       onWarning: (message) => this.#logger.warn(message),
     }, this.#selection.seed);
     try {
@@ -134,7 +137,12 @@ export class SearchRun {
     }
     const batch = this.#chooseBatch(gpu, config, encoders.student, images);
     const settings = await this.#settings(gpu, images, batch);
-    if (saved) this.#expectSame(saved.settings, settings);
+    if (saved) {
+      this.#expectSame(saved.settings, settings);
+      const rounds = searchRounds(images.count, batch, this.#flags.batchnorm).length;
+      const { components } = similarityMetric(gpu, this.#selection.similarity);
+      expectPosition(saved, { rounds, slots: tree.slots, components }, this.#savedPath);
+    }
     this.#logger.info(
       `${formatCount(tree.candidates.length)} architectures on ${
         formatCount(images.count)
@@ -283,7 +291,7 @@ export class SearchRun {
       device: gpu.facts.description,
       checkpoint: await fileFingerprint(this.#paths.checkpoint),
       data: images.source,
-      images: String(images.count),
+      images: `${images.count}, ${await images.digest()}`,
       batch: String(batch),
       seed: String(seed),
       task: flags.task,

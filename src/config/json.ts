@@ -1,5 +1,6 @@
 /** JSON files with errors that say where they are. */
 
+import { withoutMark } from "../byte_order_mark.ts";
 import { ConfigurationError } from "../errors.ts";
 
 interface Fault {
@@ -67,12 +68,13 @@ class FaultFinder {
 }
 
 /**
- * Parses JSON.
+ * Parses JSON, with or without a byte-order mark.
  *
  * @param name what the text is, for messages, e.g. the file's path
  * @throws {ConfigurationError} naming line and column, what stands there and what was expected
  */
-export function parseJson(text: string, name: string): unknown {
+export function parseJson(contents: string, name: string): unknown {
+  const text = withoutMark(contents);
   try {
     return JSON.parse(text);
   } catch (error) {

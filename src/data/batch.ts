@@ -18,6 +18,21 @@ function positionIn(pool: Uint32Array, index: number): number {
 }
 
 /**
+ * The image itself where it is usable, else the next usable one of `pool`, from its end on from its start.
+ *
+ * @throws DataError when none is
+ */
+export function standIn(index: number, pool: Uint32Array, isUsable: (index: number) => boolean): number {
+  if (isUsable(index)) return index;
+  const start = positionIn(pool, index);
+  for (let step = 1; step < pool.length; step++) {
+    const other = pool[(start + step) % pool.length];
+    if (isUsable(other)) return other;
+  }
+  throw new DataError(`none of ${pool.length} images can be read; check the files`);
+}
+
+/**
  * Loads a batch without gaps: in place of an image whose file turns out to be broken stands the next usable one of
  * `pool`, from its end on from its start. So the batch keeps its size and depends on the files only, not on timing.
  *

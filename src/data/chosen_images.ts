@@ -1,11 +1,14 @@
 /** A random choice of a source's images as they are: what an extraction calibrates with and a search compares on. */
 import type { Config } from "../config/schema.ts";
-import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Random } from "../random.ts";
+import { type DataRecord, digestText, type ImageList } from "../store/data_record.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type ImageSource, openSource, type TensorSource } from "./source.ts";
-import { splitHeldOut } from "./split.ts";
+import { parseDataSpec } from "./spec.ts";
+import { listFiles, listImages } from "./manifest.ts";
+import { trainedOn } from "./split.ts";
+import { expectTensorSize } from "./tensor_file.ts";
 import { openViews } from "./views.ts";
 
 /** Which images to choose. */
@@ -14,6 +17,8 @@ export interface ImageRequest {
   readonly source: string | undefined;
   /** Number of images; all where the source has fewer. */
   readonly images: number;
+  /** The run's record of its images; undefined for a run of a version that kept none. */
+  readonly record: DataRecord | undefined;
   /** Something the user should know. */
   onWarning(message: string): void;
 }
@@ -30,6 +35,8 @@ export interface ChosenImages {
    * @param first number of an image, from 0
    */
   load(first: number, end: number): Promise<Tensor>;
+  /** Digest of which images these are, and of their contents. */
+  digest(): Promise<string>;
   close(): void;
 }
 
@@ -43,11 +50,12 @@ export interface ChosenImages {
  */
 export async function openChosenImages(
   gpu: Gpu,
-  { data, training }: Config,
+  config: Config,
   request: ImageRequest,
   random: Random,
   check: (source: ImageSource | TensorSource, spec: string) => void | Promise<void>,
 ): Promise<ChosenImages> {
+  const { data, training } = config;
   const spec = request.source ?? data.source;
   const source = await openSource(spec, {
     imageSize: data.imageSize,
@@ -60,9 +68,8 @@ export async function openChosenImages(
   });
   try {
     await check(source, spec);
-    checkTensorSize(source, spec, data.imageSize);
-    const heldOut = request.source === undefined && data.test === null ? data.heldOut : 0;
-    const { train } = splitHeldOut(source.length, heldOut, training.seed);
+    expectTensorSize(source, data.imageSize, () => "Give images of that size with --data.");
+    const { images: train, list } = await choosable(config, request, source);
     const chosen = random.permutation(train.length).slice(0, request.images).map((at) => train[at]).sort();
     const views = await openViews(gpu, source, {
       imageSize: data.imageSize,
@@ -77,6 +84,7 @@ export async function openChosenImages(
       source: spec,
       count: chosen.length,
       load: async (first, end) => (await views.evaluationBatch(chosen.subarray(first, end))).images,
+      digest: () => digestChosen(source, chosen, list),
       close() {
         views.close();
         source.close();
@@ -88,13 +96,48 @@ export async function openChosenImages(
   }
 }
 
-/** Ready-made inputs must have the network's size; other images are scaled to it. */
-function checkTensorSize(source: ImageSource | TensorSource, spec: string, imageSize: number): void {
-  if (source.kind !== "tensor" || (source.height === imageSize && source.width === imageSize)) return;
-  throw new DataError(
-    `${spec} has images of ${source.height} x ${source.width} pixels; the run's are ${imageSize} x ${imageSize} ` +
-      `(data.imageSize). Give images of that size with --data.`,
-  );
+/**
+ * The images that may be chosen, ascending: all of a set of its own, and of the run's own set only what it was trained on,
+ * also where the set is named.
+ */
+async function choosable(
+  config: Config,
+  { source: spec, record, onWarning }: ImageRequest,
+  source: ImageSource | TensorSource,
+): Promise<{ images: Uint32Array; list: ImageList | undefined }> {
+  if (spec !== undefined && !await isSameSet(spec, record?.source ?? config.data.source)) {
+    return { images: Uint32Array.from({ length: source.length }, (_, index) => index), list: undefined };
+  }
+  const list = await listImages(source, record?.list);
+  return { images: trainedOn(config, source, record, list, onWarning), list };
+}
+
+/** Whether two specifications name the same images. */
+async function isSameSet(one: string, other: string): Promise<boolean> {
+  if (one === other) return true;
+  const [a, b] = [parseDataSpec(one), parseDataSpec(other)];
+  if (a.kind === "synthetic" || b.kind === "synthetic") {
+    return a.kind === "synthetic" && b.kind === "synthetic" && a.length === b.length;
+  }
+  const real = (path: string) => Deno.realPath(path).catch(() => path);
+  return a.kind === b.kind && await real(a.path) === await real(b.path);
+}
+
+/** @param list the set's files, where they are listed already */
+async function digestChosen(
+  source: ImageSource | TensorSource,
+  chosen: Uint32Array,
+  list: ImageList | undefined,
+): Promise<string> {
+  const { origin } = source;
+  const indices = Array.from(chosen);
+  if (origin?.kind !== "images") {
+    return await digestText(JSON.stringify([(list ?? await listImages(source)).digest, indices]));
+  }
+  const files = list
+    ? indices.map((index) => list.files[index])
+    : await listFiles(origin.root, indices.map((index) => origin.paths[index]));
+  return await digestText(JSON.stringify(files.map(({ path, bytes, digest }) => [path, bytes, digest])));
 }
 
 /** Bounds of equal batches: [first, end) of each. They differ by one image at most. */

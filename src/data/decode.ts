@@ -1,27 +1,83 @@
 import sharp from "sharp";
+import { describeDamage, sniffFormat } from "./formats.ts";
 import type { DecodedImage } from "./source.ts";
 
+/** Why a file cannot be used as an image, in words that do not depend on what else is decoded at the time. */
+export class ImageFault extends Error {}
+
+/** Most pixels of a file: a bit more than what a camera of 250 megapixels takes. */
+const mostPixels = 2 ** 28;
+/** Longest side of a file, JPEG's own limit. */
+const longestSide = 65535;
+/** Most pixels of a decoded image over those of a square one: a strip of 64 such squares. */
+const mostStoredSquares = 64;
 /**
- * Decodes a JPEG, PNG or WebP file of any size, bit depth, colour space and EXIF orientation. An image whose shorter
- * side is longer than `shorterSide` is shrunk to it, aspect kept; none is enlarged. Transparency is composited on
- * white.
+ * Longest side of a decoded image over the shorter side that images are shrunk to. Resizing reads all pixels of a crop
+ * that one output pixel covers, in one loop of the kernel, whose length is bounded.
+ */
+const longestStored = 224;
+/** Kinds of sample that have a defined way to 8 bits. */
+const sampleKinds: readonly string[] = ["uchar", "ushort"];
+
+type Pixels = DecodedImage & { pixels: Uint8Array<ArrayBuffer> };
+
+/**
+ * Decodes a JPEG, PNG, WebP, GIF, TIFF or AVIF file of 8 or 16 bits a sample, any colour space and EXIF orientation; by
+ * its contents, whatever it is named. An image whose shorter side is longer than `shorterSide` is shrunk to it, aspect
+ * kept; none is enlarged. Transparency is composited on white; of an animation or of several pages the first is taken.
  *
  * @param bytes the file's bytes
  * @param shorterSide longest allowed shorter side, in pixels
- * @throws Error (of the decoding library) when the file is broken or truncated
+ * @throws {ImageFault} saying what is wrong: no image, another format, damaged or truncated, too large
  */
-export async function decodeImage(
-  bytes: Uint8Array,
-  shorterSide: number,
-): Promise<DecodedImage & { pixels: Uint8Array<ArrayBuffer> }> {
-  // "error" refuses truncated and corrupt pixel data, but not the harmless oddities that many cameras write.
-  const { data, info } = await sharp(bytes, { failOn: "error", autoOrient: true })
-    .resize({ width: shorterSide, height: shorterSide, fit: "outside", withoutEnlargement: true })
-    .flatten({ background: "#ffffff" })
-    .toColourspace("srgb")
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  return { width: info.width, height: info.height, pixels: toRgba(data, info.channels) };
+export async function decodeImage(bytes: Uint8Array, shorterSide: number): Promise<Pixels> {
+  if (bytes.length === 0) throw new ImageFault("it is empty");
+  const sniffed = sniffFormat(bytes);
+  if ("other" in sniffed) {
+    throw new ImageFault(`it holds ${sniffed.other}; JPEG, PNG, WebP, GIF, TIFF and AVIF are read`);
+  }
+  const { format } = sniffed;
+  try {
+    await checkHeader(bytes, shorterSide);
+    // "error" refuses truncated and corrupt pixel data, but not the harmless oddities that many cameras write.
+    const { data, info } = await sharp(bytes, {
+      failOn: "error",
+      autoOrient: true,
+      limitInputPixels: mostPixels,
+    })
+      .resize({ width: shorterSide, height: shorterSide, fit: "outside", withoutEnlargement: true })
+      .flatten({ background: "#ffffff" })
+      .toColourspace("srgb")
+      .raw({ depth: "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, pixels: toRgba(data, info.channels) };
+  } catch (error) {
+    if (error instanceof ImageFault) throw error;
+    throw new ImageFault(describeDamage(format, bytes), { cause: error });
+  }
+}
+
+/** Refuses what could be decoded but not used, before its pixels are. */
+async function checkHeader(bytes: Uint8Array, shorterSide: number): Promise<void> {
+  const { width, height, depth, channels } = await sharp(bytes, { limitInputPixels: false }).metadata();
+  const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
+  if (longer > longestSide) {
+    throw new ImageFault(`it has ${width} x ${height} pixels; a side has at most ${longestSide}`);
+  }
+  if (width * height > mostPixels) {
+    throw new ImageFault(`it has ${width} x ${height} pixels, more than the ${mostPixels} that are read`);
+  }
+  const scale = Math.min(1, shorterSide / shorter);
+  const mostStored = mostStoredSquares * shorterSide ** 2;
+  if (scale * longer > longestStored * shorterSide || scale * scale * width * height > mostStored) {
+    throw new ImageFault(
+      `it has ${width} x ${height} pixels, a strip too long to be resized to the network's input; cut it into pieces`,
+    );
+  }
+  if (!sampleKinds.includes(depth)) {
+    throw new ImageFault(`its samples are of type ${depth}; those of 8 or 16 bits without sign are read`);
+  }
+  if (channels > 5) throw new ImageFault(`it has ${channels} channels; at most 5 (CMYK and alpha) are read`);
 }
 
 /** Adds the fourth byte; the library's own way takes as long as the decoding of a small image. */
@@ -42,3 +98,11 @@ export function limitDecoder(): void {
   sharp.concurrency(1);
   sharp.cache(false);
 }
+
+// Contents decide which loader is used. Those of what is refused by its first bytes stay shut, should another format's be
+// taken for it. Named one by one: blocking all and allowing some would for a moment refuse what other Workers decode.
+sharp.block({
+  operation:
+    "Svg Pdf Magick Magick7 OpenSlide Vips Csv Matrix Raw Ppm Analyze Rad Fits Jp2k Jxl Nifti Openexr Mat Dcraw Uhdr"
+      .split(" ").map((loader) => `VipsForeignLoad${loader}`),
+});

@@ -4,6 +4,8 @@
  * they would not bind anyway.
  */
 
+import { readImageFile } from "./image_file.ts";
+
 /** Files to decode, shared by all Workers. */
 export interface DecodeRequest {
   id: number;
@@ -48,7 +50,7 @@ scope.onmessage = async (event) => {
       position = Atomics.add(next, 0, 1)
     ) {
       try {
-        const file = await Deno.readFile(paths[position]);
+        const file = await readImageFile(paths[position]);
         const { width, height, pixels } = await loaded.decodeImage(file, shorterSide);
         scope.postMessage({ id, position, width, height, pixels }, [pixels.buffer]);
       } catch (error) {

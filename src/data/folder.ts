@@ -2,9 +2,15 @@ import { DataError } from "../errors.ts";
 import { ImageCache } from "./cache.ts";
 import { DecodePool } from "./decode_pool.ts";
 import { trimSlashes } from "./path.ts";
-import { type FolderListing, scanFolder } from "./scan.ts";
-import { type DecodedImage, defaultCacheBytes, type ImageSource, type SkippedFile } from "./source.ts";
-import type { SourceOptions } from "./source.ts";
+import { compareCodepoints, countEnding, type FolderListing, scanFolder } from "./scan.ts";
+import {
+  type DecodedImage,
+  defaultCacheBytes,
+  type ImageOrigin,
+  type ImageSource,
+  type SkippedFile,
+  type SourceOptions,
+} from "./source.ts";
 
 /** Files that are decoded between two looks at the cache's limit and two calls of `onProgress`. */
 const filesPerRound = 64;
@@ -20,37 +26,32 @@ function storedSide(imageSize: number): number {
 class FolderSource implements ImageSource {
   readonly kind = "images";
   readonly name: string;
+  readonly length: number;
+  readonly labels: Int32Array | undefined;
   readonly classes: readonly string[] | undefined;
+  readonly origin: ImageOrigin;
+  readonly leftOut: readonly SkippedFile[];
   readonly skipped: SkippedFile[] = [];
-  labels: Int32Array | undefined;
+  readonly broken = new Set<number>();
   readonly #root: string;
   readonly #options: SourceOptions;
   readonly #pool: DecodePool;
   readonly #cache: ImageCache;
-  readonly #broken = new Set<number>();
   readonly #paths: readonly string[];
-  /** File number of each index; the cache, the broken files and the paths go by file number. */
-  #files: Uint32Array;
 
   constructor(name: string, root: string, listing: FolderListing, options: SourceOptions) {
     this.name = name;
     this.#root = root;
     this.#options = options;
     this.#paths = listing.paths;
+    this.length = listing.paths.length;
+    this.origin = { kind: "images", root, paths: listing.paths };
     this.classes = listing.classes;
     this.labels = listing.labels;
-    this.#files = Uint32Array.from(listing.paths, (_, index) => index);
+    this.leftOut = listing.leftOut.map(({ path, reason }) => ({ path: `${root}/${path}`, reason }));
     const cores = navigator.hardwareConcurrency || 1;
     this.#pool = new DecodePool(options.workers ?? Math.min(4, cores), storedSide(options.imageSize));
     this.#cache = new ImageCache(options.cacheBytes ?? defaultCacheBytes);
-  }
-
-  get length(): number {
-    return this.#files.length;
-  }
-
-  load(indices: readonly number[]): Promise<(DecodedImage | undefined)[]> {
-    return this.#loadFiles(indices.map((index) => this.#files[index]));
   }
 
   close(): void {
@@ -59,31 +60,27 @@ class FolderSource implements ImageSource {
   }
 
   /**
-   * Decodes files in order until all are decoded or one does not fit the cache, then drops the broken ones from the
-   * set. The order makes the outcome depend on files and limit only, not on which Worker was faster.
+   * Decodes files in order until all are decoded or one does not fit the cache. The order makes the outcome depend on
+   * files and limit only, not on which Worker was faster.
    */
   async preload(): Promise<void> {
-    const total = this.#files.length;
+    const total = this.length;
     for (let start = 0; start < total; start += filesPerRound) {
-      const round = Array.from(this.#files.subarray(start, start + filesPerRound));
-      await this.#loadFiles(round);
-      this.#options.onProgress?.(Math.min(start + filesPerRound, total), total);
-      if (round.some((file) => !this.#broken.has(file) && !this.#cache.get(file))) break;
+      const length = Math.min(filesPerRound, total - start);
+      const round = Array.from({ length }, (_, position) => start + position);
+      await this.load(round);
+      this.#options.onProgress?.(start + length, total);
+      if (round.some((file) => !this.broken.has(file) && !this.#cache.get(file))) break;
     }
-    if (this.#broken.size === 0) return;
-    const labels = this.labels;
-    this.#files = this.#files.filter((file) => !this.#broken.has(file));
-    if (labels) this.labels = Int32Array.from(this.#files, (file) => labels[file]);
-    if (this.#files.length === 0) {
-      const { path, reason } = this.skipped[0];
-      throw new DataError(
-        `all ${total} images of "${this.#root}" are broken, the first is "${path}": ${reason}`,
-      );
-    }
+    if (this.broken.size < total) return;
+    const { path, reason } = this.skipped[0];
+    throw new DataError(
+      `all ${total} images of "${this.#root}" are broken, the first is "${path}": ${reason}`,
+    );
   }
 
-  async #loadFiles(files: readonly number[]): Promise<(DecodedImage | undefined)[]> {
-    const wanted = files.filter((file) => !this.#cache.get(file) && !this.#broken.has(file));
+  async load(files: readonly number[]): Promise<(DecodedImage | undefined)[]> {
+    const wanted = files.filter((file) => !this.#cache.get(file) && !this.broken.has(file));
     const missing = [...new Set(wanted)];
     const decoded = new Map<number, DecodedImage>();
     if (missing.length > 0) {
@@ -99,35 +96,77 @@ class FolderSource implements ImageSource {
   }
 
   #reportBroken(file: number, reason: string): void {
-    if (this.#broken.has(file)) return; // two loads at once may both have asked for it
+    if (this.broken.has(file)) return; // two loads at once may both have asked for it
     const path = `${this.#root}/${this.#paths[file]}`;
     if (this.#options.strict) {
       throw new DataError(
         `image "${path}" is broken: ${reason}; replace or remove it, or run without --strict to skip it`,
       );
     }
-    this.#broken.add(file);
+    this.broken.add(file);
     this.skipped.push({ path, reason });
     this.#options.onWarning?.(`skipping broken image "${path}": ${reason}`);
   }
 }
 
+/** Files that are named one by one; more are counted. */
+const mostNamed = 20;
+
+/** Says, or refuses with `strict`, what of a folder is not in the set. */
+function reportListing(folder: string, listing: FolderListing, { strict, onWarning }: SourceOptions): void {
+  const { stray, leftOut, reachedAgain, otherFiles } = listing;
+  if (strict && leftOut.length > 0) {
+    const [{ path, reason }] = leftOut;
+    throw new DataError(
+      `"${folder}/${path}" cannot be used: ${reason}; ${leftOut.length} in all cannot. Mend or remove them, or run ` +
+        `without --strict to leave them out`,
+    );
+  }
+  const warn = (message: string) => onWarning?.(message);
+  for (const { path, reason } of leftOut.slice(0, mostNamed)) {
+    warn(`leaving out "${folder}/${path}": ${reason}`);
+  }
+  if (leftOut.length > mostNamed) {
+    const endings = new Map<string, number>();
+    for (const { path } of leftOut) countEnding(endings, path);
+    warn(`${leftOut.length} files and folders of "${folder}" are left out in all (${formatCounts(endings)})`);
+  }
+  if (reachedAgain.length > 0) {
+    warn(
+      `${reachedAgain.length} link(s) in "${folder}" lead to what is listed already, which counts once; the first is ` +
+        `"${folder}/${reachedAgain[0]}"`,
+    );
+  }
+  if (otherFiles.size > 0) {
+    warn(`files of "${folder}" that are not named like images: ${formatCounts(otherFiles)}`);
+  }
+  if (stray > 0) {
+    warn(
+      `"${folder}" has ${stray} image(s) beside its class folders, so it is used without labels; ` +
+        `move them into a class folder to have labels`,
+    );
+  }
+}
+
+/** Counts by name, largest first: `.txt 12, .json 3`. */
+function formatCounts(counts: ReadonlyMap<string, number>): string {
+  const sorted = [...counts].sort(([a, many], [b, few]) => few - many || compareCodepoints(a, b));
+  const named = sorted.slice(0, mostNamed).map(([name, many]) => `${name} ${many}`);
+  return [...named, ...(sorted.length > mostNamed ? ["…"] : [])].join(", ");
+}
+
 /**
- * Opens a folder of JPEG, PNG or WebP files, one folder per class or flat and unlabelled, in codepoint order of the
- * paths. Files are decoded by Workers and cached up to a limit; beyond it they are decoded anew at each load.
+ * Opens a folder of JPEG, PNG, WebP, GIF, TIFF or AVIF files, one folder per class or flat and unlabelled, in codepoint
+ * order of the paths. Files are decoded by Workers and cached up to a limit; beyond it they are decoded anew at each
+ * load. A broken file keeps its place in the listing, so that no other image's index depends on it.
  *
  * @throws ConfigurationError when the folder is missing or no folder
- * @throws DataError when it holds no usable image, or a broken one with `strict`
+ * @throws DataError when it holds no usable image, or with `strict` one that is not
  */
 export async function openFolder(name: string, root: string, options: SourceOptions): Promise<ImageSource> {
   const folder = trimSlashes(root);
   const listing = await scanFolder(folder);
-  if (listing.stray > 0) {
-    options.onWarning?.(
-      `"${folder}" has ${listing.stray} image(s) beside its class folders, so it is used without labels; ` +
-        `move them into a class folder to have labels`,
-    );
-  }
+  reportListing(folder, listing, options);
   const source = new FolderSource(name, folder, listing, options);
   try {
     if (options.preload ?? true) await source.preload();

@@ -4,7 +4,7 @@
 import { GpuError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { loadBatch } from "./batch.ts";
+import { loadBatch, standIn } from "./batch.ts";
 import { packImages } from "./residency.ts";
 import type { DecodedImage, ImageSource } from "./source.ts";
 
@@ -49,24 +49,28 @@ function placesOf(table: Uint32Array, start: number): ImagePlace[] {
   });
 }
 
-/** Loads a whole set; undefined when it passes the limit or holds an image that cannot be read. */
+/**
+ * Loads a whole set, but for files that were found broken when it was opened, which have no place; undefined when it
+ * passes the limit or holds another image that cannot be read.
+ */
 async function packSet(
   source: ImageSource,
   limitBytes: number,
-): Promise<{ chunks: Uint32Array<ArrayBuffer>[]; places: ImagePlace[] } | undefined> {
+): Promise<{ chunks: Uint32Array<ArrayBuffer>[]; places: (ImagePlace | undefined)[] } | undefined> {
   const chunks: Uint32Array<ArrayBuffer>[] = [];
-  const places: ImagePlace[] = [];
+  const places = new Array<ImagePlace | undefined>(source.length);
+  const whole = Array.from({ length: source.length }, (_, index) => index)
+    .filter((index) => !source.broken?.has(index));
   let pixels = 0;
-  for (let first = 0; first < source.length; first += imagesPerRound) {
-    const length = Math.min(imagesPerRound, source.length - first);
-    const loaded = await source.load(Array.from({ length }, (_, index) => first + index));
-    const images = loaded.filter((image) => image !== undefined);
+  for (let first = 0; first < whole.length; first += imagesPerRound) {
+    const indices = whole.slice(first, first + imagesPerRound);
+    const images = (await source.load(indices)).filter((image) => image !== undefined);
     const start = pixels;
     for (const { width, height } of images) pixels += width * height;
-    if (images.length < length || 4 * pixels > limitBytes) return undefined;
+    if (images.length < indices.length || 4 * pixels > limitBytes) return undefined;
     const packed = packImages(images, limitBytes);
     chunks.push(...packed.chunks);
-    places.push(...placesOf(packed.table, start));
+    placesOf(packed.table, start).forEach((place, at) => places[indices[at]] = place);
   }
   return { chunks, places };
 }
@@ -76,11 +80,13 @@ export class GpuImages {
   private constructor(
     readonly gpu: Gpu,
     readonly source: ImageSource,
-    readonly whole: Omit<PlacedImages, "release"> | undefined,
+    readonly whole:
+      | { readonly pixels: Tensor; readonly places: readonly (ImagePlace | undefined)[] }
+      | undefined,
   ) {}
 
   /**
-   * Uploads the source if it fits into one buffer and all its images can be read; else its batches will be streamed.
+   * Uploads the source if it fits into one buffer and no more of its images break; else its batches will be streamed.
    *
    * @param limitBytes most bytes of device memory for a whole set; 0 always streams
    */
@@ -120,7 +126,9 @@ export class GpuImages {
    * @throws DataError as {@linkcode loadBatch} does
    */
   async fetch(indices: Uint32Array, pool: Uint32Array): Promise<FetchedImages> {
-    return this.resident ? { indices } : await loadBatch(this.source, indices, pool);
+    if (!this.whole) return await loadBatch(this.source, indices, pool);
+    const { places } = this.whole;
+    return { indices: indices.map((index) => standIn(index, pool, (other) => places[other] !== undefined)) };
   }
 
   /**
@@ -131,7 +139,7 @@ export class GpuImages {
   place({ indices, images }: FetchedImages): PlacedImages {
     if (this.whole) {
       const { pixels, places } = this.whole;
-      return { pixels, places: Array.from(indices, (index) => places[index]), release: () => {} };
+      return { pixels, places: Array.from(indices, (index) => places[index]!), release: () => {} };
     }
     if (!images) throw new GpuError("a batch of a set that is on the device was given to one that is not");
     const { table, chunks } = packImages(images, this.gpu.pool.limit);

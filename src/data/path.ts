@@ -1,4 +1,6 @@
+import { basename, dirname } from "@std/path";
 import { ConfigurationError, DataError } from "../errors.ts";
+import type { ImageOrigin } from "./source.ts";
 
 /**
  * Looks up the file or folder that a data specification names.
@@ -21,4 +23,9 @@ export async function statPath(path: string, expected: string): Promise<Deno.Fil
 /** The path without slashes at its end, except the root's own. */
 export function trimSlashes(path: string): string {
   return path.replace(/(?<=.)\/+$/, "");
+}
+
+/** The origin of a set whose files, all in one folder, hold many images each. */
+export function recordsOrigin(paths: readonly string[]): ImageOrigin {
+  return { kind: "records", root: dirname(paths[0]), paths: paths.map((path) => basename(path)) };
 }

@@ -12,17 +12,32 @@ export interface DecodedImage {
   pixels: Uint8Array;
 }
 
-/** A file that was left out of the set, and why. */
+/** A file that was left out, and why. */
 export interface SkippedFile {
   path: string;
   reason: string;
 }
 
+/** What the images of a set are read from. */
+export type ImageOrigin =
+  /** Image `i` is file `i` of these, relative to `root`. */
+  | { kind: "images"; root: string; paths: readonly string[] }
+  /** Each file holds many images, one after the other. Paths are relative to `root`. */
+  | { kind: "records"; root: string; paths: readonly string[] }
+  /** The images are made; these words say how, and equal words make equal images. */
+  | { kind: "made"; recipe: string };
+
 interface Source {
   /** The specification that opened it. */
   name: string;
-  /** Number of images; valid indices are 0 … length - 1. */
+  /** Number of images listed, broken ones among them; valid indices are 0 … length - 1. */
   length: number;
+  /** What they are read from; absent for a set that exists in memory only. */
+  origin?: ImageOrigin;
+  /** Indices of broken files found so far; absent where there cannot be any. A broken file keeps its index. */
+  readonly broken?: ReadonlySet<number>;
+  /** Files and folders that look like images but are not listed: they have no index. */
+  readonly leftOut?: readonly SkippedFile[];
   /** Class of each image, [length]; absent when the set has no labels. */
   labels?: Int32Array;
   /** Name of each class; absent when there are no labels or no names. */
@@ -61,20 +76,20 @@ export interface SourceOptions {
   imageSize: number;
   /** Seed of the synthetic images; no other source uses it. */
   seed: number;
-  /** Refuse a broken file with a DataError instead of skipping it. Default false. */
+  /** Refuse a broken or left-out file with a DataError instead of skipping it. Default false. */
   strict?: boolean;
   /** Most bytes of decoded images to keep on the host. Default 2 GiB. */
   cacheBytes?: number;
   /** Decoding Workers. Default: one per core, at most 4. */
   workers?: number;
   /**
-   * Decode the files while opening, until all are decoded or the cache is full, so that broken ones are known and
-   * left out of `length`. Default true. With false a broken file is only found when it is loaded.
+   * Decode the files while opening, until all are decoded or the cache is full, so that broken ones are known.
+   * Default true. With false a broken file is only found when it is loaded.
    */
   preload?: boolean;
   /** Called while files are decoded at opening. */
   onProgress?(done: number, total: number): void;
-  /** Called once per broken file and once for a folder whose labels are ambiguous. */
+  /** Called once per broken file, and for what is said about a folder as a whole. */
   onWarning?(message: string): void;
 }
 

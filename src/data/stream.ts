@@ -5,6 +5,7 @@
  */
 import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { expectTensorSize } from "./tensor_file.ts";
 import type { DecodedImage, ImageSource, TensorSource } from "./source.ts";
 import { type EvaluationBatch, openViews, type ViewSettings } from "./views.ts";
 
@@ -26,7 +27,7 @@ export async function* streamImages(
   source: ImageSource | TensorSource,
   settings: StreamSettings,
 ): AsyncGenerator<EvaluationBatch> {
-  if (source.kind === "tensor") expectSize(source, settings.imageSize);
+  expectTensorSize(source, settings.imageSize, () => "Give images of that size.");
   const upcoming = new Upcoming(source);
   const views = await openViews(gpu, source.kind === "tensor" ? source : upcoming.asSource(source), {
     ...settings,
@@ -109,14 +110,6 @@ export function* splitByBytes({ indices, images }: Batch, limit: number): Genera
     bytes += size;
   }
   if (first < indices.length) yield indices.subarray(first);
-}
-
-function expectSize({ name, height, width }: TensorSource, imageSize: number): void {
-  if (height === imageSize && width === imageSize) return;
-  throw new DataError(
-    `${name} has images of ${height} x ${width} pixels; the network's are ${imageSize} x ${imageSize}. ` +
-      `Give images of that size.`,
-  );
 }
 
 function allBroken({ name, skipped }: ImageSource | TensorSource): DataError {

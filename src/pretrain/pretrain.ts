@@ -5,11 +5,13 @@ import type { Config } from "../config/schema.ts";
 import type { SourceOptions } from "../data/source.ts";
 import { ConfigurationError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { readDataRecord } from "../store/data_record.ts";
 import { isKnn, type MetricsLine } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { restoreState, resumedConfig, type ResumePoint } from "./resume.ts";
 import { openRunData, type RunData } from "./run_data.ts";
+import { keepRecord } from "./run_record.ts";
 import { PretrainState } from "./state.ts";
 import { Trainer, type TrainingObserver, type TrainingResult } from "./trainer.ts";
 import { KnnWatch } from "./watch.ts";
@@ -93,6 +95,8 @@ export interface ResumeOptions {
   readonly overrides?: readonly Override[];
   /** `last` or `epoch-N`; without, the last checkpoint or, where it is damaged, the newest whole one. */
   readonly checkpoint?: string;
+  /** Goes on with images that have changed since the run began; without, they are refused. */
+  readonly acceptChangedData?: boolean;
 }
 
 /**
@@ -105,7 +109,7 @@ export interface ResumeOptions {
 export async function resumeRun(
   gpu: Gpu,
   path: string,
-  { overrides = [], checkpoint }: ResumeOptions,
+  { overrides = [], checkpoint, acceptChangedData = false }: ResumeOptions,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
   await using cleanup = new AsyncDisposableStack();
@@ -117,7 +121,8 @@ export async function resumeRun(
   cleanup.defer(() => state.release());
   const point = await restoreState(folder, state, metrics, checkpoint, hooks.onWarning);
   if (!point) state.initialise();
-  const data = await openRunData(gpu, config, hooks);
+  const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
+  const data = await openRunData(gpu, config, hooks, earlier);
   cleanup.defer(() => data.close());
   for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
   return await train({ gpu, config, folder, data, state, hooks, metrics, resumedFrom: point });
@@ -167,12 +172,13 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     totalSteps: trainer.totalSteps,
   });
   const result = await trainer.run();
-  const { skipped, classes, labels } = data.source;
-  if (skipped.length > 0) {
+  const { skipped, leftOut = [], classes, labels } = data.source;
+  const missing = skipped.length + leftOut.length;
+  if (missing > 0) {
     hooks.onWarning(
-      skipped.length === 1
+      missing === 1
         ? "1 image could not be read and was left out."
-        : `${skipped.length} images could not be read and were left out.`,
+        : `${missing} images could not be read and were left out.`,
     );
   }
   const all = await folder.readMetrics();
@@ -188,7 +194,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
 }
 
 /** The first change of a run's folder, after everything that it depends on was checked. */
-async function prepareFolder({ folder, config, state, hooks, resumedFrom }: ReadyRun): Promise<void> {
+async function prepareFolder({ folder, config, data, state, hooks, resumedFrom }: ReadyRun): Promise<void> {
   if (resumedFrom && (resumedFrom.chosen.epoch !== undefined || resumedFrom.later.length > 0)) {
     const kept = await folder.supersede(resumedFrom.chosen, resumedFrom.later);
     hooks.onWarning(
@@ -199,4 +205,5 @@ async function prepareFolder({ folder, config, state, hooks, resumedFrom }: Read
   await folder.removePartialCheckpoints();
   await folder.truncateMetrics(resumedFrom ? state.step : -1);
   await folder.writeConfig(config, version);
+  await keepRecord(folder.path, data, state.step, hooks.onWarning);
 }

@@ -2,11 +2,14 @@
 import { checkAgainstData } from "../config/checks.ts";
 import type { Config } from "../config/schema.ts";
 import { type ImageSource, openSource, type SourceOptions, type TensorSource } from "../data/source.ts";
-import { splitHeldOut } from "../data/split.ts";
+import { expectUnchanged, recordSet } from "../data/run_record.ts";
+import { acceptedSplit, heldOutCount, recordedSplit, splitImages, type UsableSplit } from "../data/split.ts";
+import { expectTensorSize } from "../data/tensor_file.ts";
 import { openViews, type ViewMaker } from "../data/views.ts";
 import { ConfigurationError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";
+import type { DataRecord, RecordedSet } from "../store/data_record.ts";
 
 /** Labelled images for kNN: those that vote, and those that are classified. */
 export interface KnnImages {
@@ -29,52 +32,92 @@ export interface RunData {
   readonly train: Uint32Array;
   /** Absent when there are no labels, nothing is held out, or the configuration wants no kNN. */
   readonly knn: KnnImages | undefined;
+  /** What the run's folder keeps of this. */
+  readonly record: Omit<DataRecord, "accepted">;
+  /** What it kept until now; undefined for a new run, and one of a version that kept nothing. */
+  readonly earlier: DataRecord | undefined;
+  /** How the images differ from those that the run had until now, in words; undefined where they do not. */
+  readonly change: string | undefined;
   close(): void;
+}
+
+/** What a run that goes on had until now. */
+export interface EarlierData {
+  /** Its record; undefined for a run of a version that kept none. */
+  readonly record: DataRecord | undefined;
+  /** Whether changed images are accepted instead of refused. */
+  readonly acceptChanges: boolean;
 }
 
 /**
  * Opens source and test source of a configuration and splits them.
  *
  * @param hooks progress of decoding, and warnings
+ * @param earlier for a run that goes on: it keeps its split, and its images must be what they were
+ * @throws {DataError} for images that have changed, unless changes are accepted
  */
 export async function openRunData(
   gpu: Gpu,
   config: Config,
   hooks: Pick<SourceOptions, "onProgress" | "onWarning">,
+  earlier?: EarlierData,
 ): Promise<RunData> {
   const { data, knn, training, augmentation } = config;
   const { seed } = training;
-  const open = (spec: string) =>
-    openSource(spec, {
+  const open = async (spec: string, close: (() => void)[]) => {
+    const source = await openSource(spec, {
       imageSize: data.imageSize,
       seed,
       strict: data.strict,
       cacheBytes: data.cacheMegabytes * 2 ** 20,
       ...hooks,
     });
+    close.push(() => source.close());
+    expectTensorSize(
+      source,
+      data.imageSize,
+      (height, width) =>
+        height === width
+          ? `Set the field (--set data.imageSize=${height}), or give images of its size.`
+          : "Give square images.",
+    );
+    return source;
+  };
   const settings = { imageSize: data.imageSize, mean: data.mean, std: data.std, augmentation, seed };
   const closers: (() => void)[] = [];
   const closeAll = () => closers.reverse().forEach((close) => close());
   try {
-    const source = await open(data.source);
-    closers.push(() => source.close());
-    const watched = knn.every > 0 && source.labels !== undefined;
-    const split = splitHeldOut(source.length, watched && data.test === null ? data.heldOut : 0, seed);
+    const source = await open(data.source, closers);
+    const set = await recordSet(source, earlier?.record);
+    const change = expectUnchanged("data.source", set, earlier?.record, earlier?.acceptChanges);
+    const split = chooseSplit(config, source, set, earlier?.record, change);
     checkAgainstData(config, split.train.length);
+    if (
+      earlier?.record && split.heldOut.length === 0 && heldOutCount(config, source.labels !== undefined) > 0
+    ) {
+      hooks.onWarning?.("No kNN: the run began without holding images out, and goes on so.");
+    }
     const views = await openViews(gpu, source, { ...settings, pool: split.train });
     closers.push(() => views.close());
 
+    const watched = knn.every > 0 && source.labels !== undefined;
     let queries: LabelledImages | undefined;
+    let testSet: RecordedSet | undefined;
+    let testChange: string | undefined;
     if (watched && data.test !== null) {
-      const test = await open(data.test);
-      closers.push(() => test.close());
+      const test = await open(data.test, closers);
+      const known = earlier?.record?.test ?? undefined;
+      testSet = await recordSet(test, known);
+      testChange = expectUnchanged("data.test", testSet, known, earlier?.acceptChanges);
       const testViews = await openViews(gpu, test, settings);
       closers.push(() => testViews.close());
-      const indices = Uint32Array.from({ length: test.length }, (_, index) => index);
+      const indices = Uint32Array.from({ length: test.length }, (_, index) => index)
+        .filter((index) => !test.broken?.has(index));
       queries = { views: testViews, indices, labels: testLabels(source, test) };
     } else if (watched && split.heldOut.length > 0) {
       queries = { views, indices: split.heldOut, labels: source.labels! };
     }
+    const changes = [change, testChange && `data.test: ${testChange}`].filter((text) => text !== undefined);
     return {
       source,
       views,
@@ -83,12 +126,26 @@ export async function openRunData(
         queries,
         bank: { views, indices: chooseImages(split.train, knn.bank, seed), labels: source.labels! },
       },
+      record: { ...set, heldOut: Array.from(split.reserved), test: testSet ?? null },
+      earlier: earlier?.record,
+      change: changes.length > 0 ? changes.join("; ") : undefined,
       close: closeAll,
     };
   } catch (error) {
     closeAll();
     throw error;
   }
+}
+
+function chooseSplit(
+  config: Config,
+  source: ImageSource | TensorSource,
+  { list }: RecordedSet,
+  record: DataRecord | undefined,
+  change: string | undefined,
+): UsableSplit {
+  if (!record) return splitImages(config, source);
+  return change === undefined ? recordedSplit(record) : acceptedSplit(config, source, record, list);
 }
 
 /** At most `count` of the images, the same for the same seed, ascending. */

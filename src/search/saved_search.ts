@@ -54,6 +54,41 @@ export async function readSavedSearch(path: string): Promise<SavedSearch> {
   }
 }
 
+/** How far a search can come: rounds, scores of a round, and sums of a score. */
+export interface SearchExtent {
+  readonly rounds: number;
+  readonly slots: number;
+  readonly components: number;
+}
+
+/**
+ * Refuses a search that is not where this one can be: it would leave scores out, or add to them twice.
+ *
+ * @param path the saved search's file, for messages
+ * @throws {DataError} naming what is wrong
+ */
+export function expectPosition(
+  { round, slot, sums }: SavedSearch,
+  { rounds, slots, components }: SearchExtent,
+  path: string,
+): void {
+  const refuse = (what: string): never => {
+    throw new DataError(
+      `${path} is no state of this search: ${what}. Remove it, and search without --resume.`,
+    );
+  };
+  if (sums.length !== slots * components) {
+    refuse(`it has ${sums.length} sums, this search ${slots} scores of ${components}`);
+  }
+  if (round > rounds || (round === rounds && slot > 0)) {
+    refuse(`it is in round ${round}, score ${slot}, of ${rounds} rounds`);
+  }
+  if (slot > slots) refuse(`it is at score ${slot} of ${slots}`);
+  if (round === 0 && sums.subarray(slot * components).some((sum) => sum !== 0)) {
+    refuse(`it has sums of scores from ${slot} on, which it did not come to`);
+  }
+}
+
 /** The first setting in which two searches differ. */
 export function differingSetting(
   saved: SearchSettings,

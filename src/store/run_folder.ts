@@ -3,6 +3,7 @@
  *
  * ```
  * config.json                     resolved configuration, with the version that wrote it
+ * data.json                       which images it uses, and which are held out
  * metrics.jsonl                   one line per logged step and per kNN evaluation
  * checkpoints/last.safetensors    where `--resume` goes on
  * checkpoints/epoch-N.safetensors
@@ -16,7 +17,9 @@
  */
 
 import { join } from "@std/path";
+import { withoutMark } from "../byte_order_mark.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { dataRecordPath } from "./data_record.ts";
 import { asWriteError, writeAll, writeAtomically, writeFileAtomically } from "./atomic_file.ts";
 import { FolderLock } from "./folder_lock.ts";
 import { appendMetrics, type MetricsLine, readMetrics, truncateMetrics } from "./metrics.ts";
@@ -212,7 +215,9 @@ export class RunFolder {
 
   /** Removes a run that has not begun: what {@linkcode RunFolder.create} made, and an untrained checkpoint. */
   async discard(): Promise<void> {
-    for (const path of [this.lastCheckpointPath, this.metricsPath, this.configPath]) {
+    for (
+      const path of [this.lastCheckpointPath, this.metricsPath, dataRecordPath(this.path), this.configPath]
+    ) {
       await removeIfThere(path);
     }
     await RunFolder.removeIfEmpty(join(this.path, checkpointsName));
@@ -231,7 +236,7 @@ export class RunFolder {
   async readConfig(): Promise<StoredConfig> {
     let value: unknown;
     try {
-      value = JSON.parse(await Deno.readTextFile(this.configPath));
+      value = JSON.parse(withoutMark(await Deno.readTextFile(this.configPath)));
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       throw new DataError(

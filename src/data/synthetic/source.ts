@@ -22,6 +22,10 @@ export function openSynthetic(name: string, length: number, options: SourceOptio
     labels: Int32Array.from({ length }, (_, index) => index % syntheticClasses.length),
     classes: syntheticClasses,
     skipped: [],
+    origin: {
+      kind: "made",
+      recipe: `synthetic images of ${options.imageSize} pixels, seed ${options.seed}, ${length} of them`,
+    },
     load: (indices) => Promise.resolve(indices.map(draw)),
     close: () => cache.clear(),
   };
