@@ -1,6 +1,7 @@
 /** Backbone and projection head with their weights: what MoCo calls an encoder. */
 import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { turn } from "../interrupt.ts";
 import { purpose, Random } from "../random.ts";
 import type { Architecture } from "../space/architecture.ts";
 import type { SearchSpace } from "../space/search_space.ts";
@@ -65,9 +66,10 @@ export class Encoder {
   /**
    * Draws new weights: convolutions normal with variance 2 / (out kernel²) (He et al. 2015, fan out); the head's layers
    * normal with variance 2 / in and bias 0, or uniform within 1 / sqrt(in); batchnorm 1 and 0, but for the last of each
-   * residual branch, which 0 makes start as its shortcut (Goyal et al. 2017).
+   * residual branch, which 0 makes start as its shortcut (Goyal et al. 2017). Takes a second for each two million values,
+   * and lets the event loop have its turns.
    */
-  initialise(seed: number, initialisation: Initialisation): void {
+  async initialise(seed: number, initialisation: Initialisation): Promise<void> {
     const lastBatchnorms = this.network.lastBatchnorms();
     let index = 0;
     for (const [name, tensor] of this.weights.values.entries()) {
@@ -77,11 +79,11 @@ export class Encoder {
       const values = new Float32Array(elements(tensor.shape));
       if (tensor.shape.length === 4) {
         const [out, , height, width] = tensor.shape;
-        fillNormal(values, Math.sqrt(2 / (out * height * width)), random);
+        await fillNormal(values, Math.sqrt(2 / (out * height * width)), random);
       } else if (name.startsWith("fc.")) {
         const inputs = this.shapes.parameters.get(`${layer}.weight`)![1];
-        if (initialisation.head === "uniform") fillUniform(values, 1 / Math.sqrt(inputs), random);
-        else if (!isBias) fillNormal(values, Math.sqrt(2 / inputs), random);
+        if (initialisation.head === "uniform") await fillUniform(values, 1 / Math.sqrt(inputs), random);
+        else if (!isBias) await fillNormal(values, Math.sqrt(2 / inputs), random);
       } else if (!isBias) values.fill(lastBatchnorms.has(layer) ? initialisation.lastBatchnorm : 1);
       tensor.write(values);
     }
@@ -125,10 +127,20 @@ export class Encoder {
   }
 }
 
-function fillNormal(values: Float32Array, deviation: number, random: Random): void {
-  for (let index = 0; index < values.length; index++) values[index] = deviation * random.normal();
+/** Values drawn between two turns of the event loop. */
+const valuesPerTurn = 2 ** 18;
+
+async function fill(values: Float32Array, draw: () => number): Promise<void> {
+  for (let index = 0; index < values.length; index++) {
+    values[index] = draw();
+    if ((index + 1) % valuesPerTurn === 0) await turn();
+  }
 }
 
-function fillUniform(values: Float32Array, bound: number, random: Random): void {
-  for (let index = 0; index < values.length; index++) values[index] = random.uniform(-bound, bound);
+function fillNormal(values: Float32Array, deviation: number, random: Random): Promise<void> {
+  return fill(values, () => deviation * random.normal());
+}
+
+function fillUniform(values: Float32Array, bound: number, random: Random): Promise<void> {
+  return fill(values, () => random.uniform(-bound, bound));
 }

@@ -10,6 +10,7 @@ import { isKnn } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { loadCheckpoint } from "./checkpoint.ts";
+import { expectMemory } from "./memory_plan.ts";
 import { openRunData } from "./run_data.ts";
 import { PretrainState } from "./state.ts";
 import { Trainer, type TrainingObserver, type TrainingResult } from "./trainer.ts";
@@ -20,7 +21,7 @@ export interface PretrainHooks
   extends TrainingObserver, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
   /** Images are open and training begins or goes on at `step`. */
   onStart(started: { images: number; labelled: boolean; step: number; totalSteps: number }): void;
-  /** Stops the run after the present step when aborted. */
+  /** Stops the run when aborted; its checkpoint is then that of the last complete step. */
   signal: AbortSignal;
 }
 
@@ -74,6 +75,7 @@ async function train(
   target: string | RunFolder,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
+  await expectMemory(gpu, config);
   const data = await openRunData(gpu, config, hooks);
   const state = new PretrainState(gpu, config);
   try {
@@ -82,9 +84,9 @@ async function train(
     const folder = typeof target === "string" ? await RunFolder.create(target, config, version) : target;
     const started = await folder.hasCheckpoint();
     if (started) await loadCheckpoint(folder.lastCheckpointPath, state);
-    else state.initialise();
+    else await state.initialise();
     await folder.truncateMetrics(started ? state.step : -1);
-    const hasKnn = (await folder.readMetrics()).some(isKnn);
+    const evaluated = (await folder.readMetrics()).some((line) => isKnn(line) && line.step === state.step);
 
     const watch = data.knn && new KnnWatch(state, config, data.knn);
     const trainer = new Trainer({
@@ -95,7 +97,7 @@ async function train(
       views: data.views,
       images: data.train,
       evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
-      evaluatedAtStart: hasKnn,
+      evaluated,
       observer: hooks,
       signal: hooks.signal,
     });

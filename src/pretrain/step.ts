@@ -7,7 +7,8 @@
  *      gradients added up over the passes;
  *   3. one optimiser step on all weights; 4. one step of the moving average; 5. the keys join the queue, once.
  *
- * All of it is recorded into the command stream; nothing is read back.
+ * All of it is recorded into the command stream; nothing is read back. Up to the optimiser's step, nothing changes but
+ * gradients and running statistics: a step that is dropped before is undone by restoring the latter (`state.ts`).
  */
 import type { Encoder } from "../nn/encoder.ts";
 import type { Architecture } from "../space/architecture.ts";
@@ -33,33 +34,41 @@ export interface StepInput {
   losses: LossSlot;
 }
 
-/** Records a whole step and advances the state's counters. */
-export function recordStep(state: PretrainState, input: StepInput): void {
+/**
+ * Records a whole step and advances the state's counters.
+ * @throws the reason of the stream's interrupt, when it is aborted meanwhile; nothing of the step is left then
+ */
+export async function recordStep(state: PretrainState, input: StepInput): Promise<void> {
   const { gpu, config, queryEncoder, momentumEncoder } = state;
   const { optimizer, moco } = config;
   const keysAt = new KeyCache(state, input);
-  queryEncoder.weights.gradients?.clear();
+  try {
+    queryEncoder.weights.gradients?.clear();
+    for (const [index, architecture] of input.architectures.entries()) {
+      const keys = keysAt.for(moco.teacher === "largest" ? state.space.max : architecture);
+      await gpu.stream.breathe();
+      const tape = new Tape(gpu, true);
+      const query = embed(queryEncoder, tape, input.queryImages, architecture, moco.batchnormGroups);
+      const loss = { tensor: input.losses.tensor, index: input.losses.index + index };
+      tape.backward([query, infoNce(gpu, query, keys, state.queue, moco.temperature, loss)]);
+      tape.release();
+      await gpu.stream.breathe();
+    }
 
-  input.architectures.forEach((architecture, index) => {
-    const keys = keysAt.for(moco.teacher === "largest" ? state.space.max : architecture);
-    const tape = new Tape(gpu, true);
-    const query = embed(queryEncoder, tape, input.queryImages, architecture, moco.batchnormGroups);
-    const loss = { tensor: input.losses.tensor, index: input.losses.index + index };
-    tape.backward([query, infoNce(gpu, query, keys, state.queue, moco.temperature, loss)]);
-    tape.release();
-  });
-
-  const { values, gradients } = queryEncoder.weights;
-  values.chunks.forEach((value, chunk) => {
-    sgdStep(gpu, value, gradients!.chunks[chunk], state.momentum.chunks[chunk], {
-      learningRate: input.learningRate,
-      momentum: optimizer.momentum,
-      weightDecay: optimizer.weightDecay,
+    gpu.stream.commit();
+    const { values, gradients } = queryEncoder.weights;
+    values.chunks.forEach((value, chunk) => {
+      sgdStep(gpu, value, gradients!.chunks[chunk], state.momentum.chunks[chunk], {
+        learningRate: input.learningRate,
+        momentum: optimizer.momentum,
+        weightDecay: optimizer.weightDecay,
+      });
+      emaStep(gpu, value, momentumEncoder.weights.values.chunks[chunk], moco.momentum);
     });
-    emaStep(gpu, value, momentumEncoder.weights.values.chunks[chunk], moco.momentum);
-  });
-  state.queuePointer = enqueue(gpu, keysAt.first(), state.queue, state.queuePointer);
-  keysAt.release();
+    state.queuePointer = enqueue(gpu, keysAt.first(), state.queue, state.queuePointer);
+  } finally {
+    keysAt.release();
+  }
   state.step++;
 }
 
