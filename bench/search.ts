@@ -52,9 +52,9 @@ interface Run {
   readonly scores: ReadonlyMap<number, number>;
 }
 
-function newEncoder(gpu: Gpu, network: Network, seed: number): Encoder {
+async function newEncoder(gpu: Gpu, network: Network, seed: number): Promise<Encoder> {
   const encoder = new Encoder(gpu, network, head, false);
-  encoder.initialise(seed, { head: "kaiming", lastBatchnorm: 1 });
+  await encoder.initialise(seed, { head: "kaiming", lastBatchnorm: 1 });
   return encoder;
 }
 
@@ -124,7 +124,7 @@ async function compare(name: string, definition: SpaceDefinition, rounds: number
   );
   const random = new Random(1, purpose.test);
   const images = Float32Array.from({ length: batch * 3 * imageSize ** 2 }, () => random.uniform(-2, 2));
-  const [student, teacher] = [newEncoder(gpu, network, 1), newEncoder(gpu, network, 2)];
+  const [student, teacher] = [await newEncoder(gpu, network, 1), await newEncoder(gpu, network, 2)];
   const bench: Bench = { gpu, student, teacher, tree, images, imageSize };
 
   const count = tree.candidates.length;

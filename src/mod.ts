@@ -113,7 +113,7 @@
  *   named: { shallow: "8-8.16-1.1" },
  * });
  * const encoder = new Encoder(gpu, new ElasticResNet(space), undefined, false);
- * encoder.initialise(1, { head: "kaiming", lastBatchnorm: 1 });
+ * await encoder.initialise(1, { head: "kaiming", lastBatchnorm: 1 });
  *
  * const values = Float32Array.from({ length: 16 * 3 * 64 }, (_, at) => Math.sin(at * at));
  * const images = Tensor.from(gpu, values, [16, 3, 8, 8]);
@@ -171,7 +171,7 @@
  * }, "example");
  * const { data, augmentation, training: { seed }, optimizer } = config;
  * const state = new PretrainState(gpu, config);
- * state.initialise();
+ * await state.initialise();
  *
  * const source = await openSource(data.source, { imageSize: data.imageSize, seed });
  * const views = await openViews(gpu, source, { ...data, augmentation, seed });
@@ -180,7 +180,7 @@
  * const losses = Tensor.zeros(gpu, [2]);
  * const [queryImages, keyImages] = await views.views(state.step, [batch, batch]);
  * const { learningRate } = optimizer;
- * recordStep(state, { queryImages, keyImages, architectures, learningRate, losses });
+ * await recordStep(state, { queryImages, keyImages, architectures, learningRate, losses });
  * console.log("losses of the largest and the smallest:", await losses.read());
  * assert((await losses.read()).every((loss) => loss > 0 && loss < 20));
  *

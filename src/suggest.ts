@@ -1,4 +1,9 @@
-/** Guesses what a mistyped name was meant to be. */
+/** Words of users in messages: guesses what a mistyped name was meant to be, and keeps long ones short. */
+
+/** A text as messages show it. */
+export function shorten(text: string): string {
+  return text.length > 80 ? text.slice(0, 77) + "…" : text;
+}
 
 function editDistance(one: string, other: string): number {
   let previous = Array.from({ length: other.length + 1 }, (_, index) => index);
@@ -13,11 +18,15 @@ function editDistance(one: string, other: string): number {
   return previous[other.length];
 }
 
+/** Characters of a name that somebody may have mistyped; comparing takes time with the square of them. */
+const longestName = 100;
+
 /**
  * The candidate that a name most likely stands for: the fewest edits away, at most a third of the name, or one
  * that starts with the name; undefined when nothing is near.
  */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  if (name.length > longestName) return undefined;
   const wanted = name.toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;

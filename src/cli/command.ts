@@ -2,26 +2,32 @@
  * What all commands share: flags, help, `--json`, logging, interrupts, and the exit status.
  *
  * A command returns its result; this file prints it: as one JSON object, or formatted for people. Nothing else is
- * written to stdout. Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration, 130 interrupted.
+ * written to stdout. With `--json` that one object tells of a failure, too. The exit status is one of `exit_status.ts`.
  */
 
-import { ScionError } from "../errors.ts";
+import { whyItFailed } from "./failure.ts";
+import { isGone } from "./system_error.ts";
+import { exitStatus } from "./exit_status.ts";
 import { type Flags, type FlagValues, parseFlags } from "./flags.ts";
 import { type CommandDescription, helpText } from "./help.ts";
+import { Interrupts } from "./interrupts.ts";
 import { Logger, writeText } from "./logger.ts";
 
 /** What a running command works with. */
 export interface Context<F extends Flags> {
   readonly flags: FlagValues<F>;
   readonly logger: Logger;
+  /** The signal of {@linkcode Context.onInterrupt}; not aborted before that was called. */
+  readonly signal: AbortSignal;
   /**
-   * Takes over Ctrl-C and SIGTERM: the first aborts the returned signal, which the command polls between steps; a
-   * second one ends the process at once. A command that never calls this is ended by the first. One that has nothing
-   * to show when it is stopped half way ends with `signal.throwIfAborted()`.
+   * Takes over Ctrl-C, SIGTERM and SIGHUP: the first aborts the returned signal; a second one ends the process at once.
+   * A command that never calls this is ended by the first. One that has nothing to show when it is stopped half way ends
+   * with `signal.throwIfAborted()`.
    *
-   * @param message what happens now, e.g. that the step is finished first
+   * @param message what happens now, e.g. that the last complete step is saved
+   * @param nothingToSave the process may be ended when the command does not end by itself within two seconds
    */
-  onInterrupt(message: string): AbortSignal;
+  onInterrupt(message: string, nothingToSave?: "nothing to save"): AbortSignal;
 }
 
 /** A command: its description, its work, and how its result is shown. */
@@ -33,6 +39,8 @@ export interface Command<F extends Flags, R extends object> extends CommandDescr
   format(result: R): string;
   /** The exit status that goes with a result; without, 0. */
   exitCode?(result: R): 0 | 1;
+  /** What to do about a result that is not complete, because the command was interrupted. */
+  afterInterrupt?(result: R): string;
 }
 
 /** Where a command's output goes; the process's own streams unless in tests. */
@@ -47,11 +55,6 @@ const commonFlags = {
   help: { type: "boolean", description: "Print this text" },
 } as const satisfies Flags;
 
-const interruptedStatus = 130;
-
-/** One press of Ctrl-C arrives twice under `deno task`, from the terminal and passed on: so long it counts once. */
-const samePressMilliseconds = 500;
-
 /** Declares a command; only here so that types are inferred. */
 export function defineCommand<const F extends Flags, R extends object>(
   command: Command<F, R>,
@@ -59,87 +62,9 @@ export function defineCommand<const F extends Flags, R extends object>(
   return command;
 }
 
-function debugging(): boolean {
-  const permission = { name: "env", variable: "SCION_DEBUG" } as const;
-  return Deno.permissions.querySync(permission).state === "granted" && Boolean(Deno.env.get("SCION_DEBUG"));
-}
-
-/** Whether the operating system refused something: a missing file, a full disk, a denied access. */
-function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && "code" in error && typeof error.code === "string" &&
-    /^E[A-Z0-9]+$/.test(error.code);
-}
-
-/** Says why a command failed. Returns the exit status. */
-function reportFailure(error: unknown, name: string, logger: Logger): number {
-  const debug = debugging();
-  if (debug) logger.info(error instanceof Error && error.stack ? error.stack : String(error));
-  if (error instanceof ScionError) {
-    logger.error(error.message);
-    return error.exitCode;
-  }
-  if (error instanceof Deno.errors.NotCapable) {
-    logger.error(`${error.message}\nDeno's sandbox refused this. Run the command as "deno task ${name}".`);
-    return 1;
-  }
-  if (isSystemError(error)) {
-    logger.error(
-      `${error.message}\nThe system refused this. Check that the path exists and that you may use it.`,
-    );
-    return 1;
-  }
-  logger.error(
-    `${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}\n` +
-      "This is a fault of Scion. Please report it with the command line" +
-      (debug ? " and what is printed above." : ` and what SCION_DEBUG=1 deno task ${name} … prints.`),
-  );
-  return 1;
-}
-
-/** Hands the first SIGINT or SIGTERM to the command and ends the process at the second. */
-class Interrupts {
-  readonly #controller = new AbortController();
-  #message: string | undefined;
-  #first = 0;
-
-  constructor(readonly logger: Logger) {}
-
-  get happened(): boolean {
-    return this.#controller.signal.aborted;
-  }
-
-  /** Whether a command ended with this error because of an interrupt. */
-  caused(error: unknown): boolean {
-    return this.happened && error === this.#controller.signal.reason;
-  }
-
-  listen(message: string): AbortSignal {
-    if (this.#message === undefined) {
-      for (const signal of this.#signals) Deno.addSignalListener(signal, this.#handle);
-    }
-    this.#message = message;
-    return this.#controller.signal;
-  }
-
-  stop(): void {
-    if (this.#message === undefined) return;
-    for (const signal of this.#signals) Deno.removeSignalListener(signal, this.#handle);
-  }
-
-  get #signals(): Deno.Signal[] {
-    return Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  }
-
-  readonly #handle = () => {
-    if (this.happened) {
-      if (performance.now() - this.#first < samePressMilliseconds) return;
-      this.logger.status("");
-      Deno.exit(interruptedStatus);
-    }
-    this.#first = performance.now();
-    this.logger.info(`${this.#message} Interrupt again to stop at once.`);
-    this.#controller.abort();
-  };
+/** A failure as `--json` prints it. */
+function failure(message: string, code: number) {
+  return { error: { message, code } };
 }
 
 /**
@@ -153,29 +78,63 @@ export async function executeCommand<F extends Flags, R extends object>(
   { logger, print }: Output,
 ): Promise<number> {
   const allFlags = { ...command.flags, ...commonFlags };
-  const interrupts = new Interrupts(logger);
+  const json = args.includes("--json");
+  const printObject = (object: object) => print(JSON.stringify(object) + "\n");
+  const fail = (error: unknown): number => {
+    logger.status("");
+    const { message, status } = whyItFailed(error, command.name, logger);
+    logger.error(message);
+    if (json && !isGone(error)) printObject(failure(message, status));
+    return status;
+  };
+  const interrupts = new Interrupts(logger, {
+    onEnd: (message, status) => {
+      if (json) printObject(failure(message, status));
+    },
+    tells: json,
+  });
+  const uncaught = (event: ErrorEvent | PromiseRejectionEvent) => {
+    event.preventDefault();
+    // What a worker throws has a message only.
+    Deno.exit(fail("reason" in event ? event.reason : event.error ?? new Error(event.message)));
+  };
+  addEventListener("unhandledrejection", uncaught);
+  addEventListener("error", uncaught);
   try {
     if (args.includes("--help") || args.includes("-h")) {
       print(helpText({ ...command, flags: allFlags }));
-      return 0;
+      return exitStatus.done;
     }
     const flags = parseFlags<Flags>(allFlags, args);
     const result = await command.run({
       flags: flags as FlagValues<F>,
       logger,
-      onInterrupt: (message) => interrupts.listen(message),
+      signal: interrupts.signal,
+      onInterrupt: (message, nothingToSave) => interrupts.takeOver(message, nothingToSave !== undefined),
     });
     logger.status("");
-    print(flags.json ? JSON.stringify(result) + "\n" : command.format(result) + "\n");
-    return interrupts.happened ? interruptedStatus : command.exitCode?.(result) ?? 0;
+    const { happened } = interrupts;
+    if (!happened) {
+      if (json) printObject(result);
+      else print(command.format(result) + "\n");
+      return command.exitCode?.(result) ?? exitStatus.done;
+    }
+    const advice = command.afterInterrupt?.(result);
+    if (advice !== undefined) logger.info(advice);
+    const message = advice === undefined ? happened.message : `${happened.message} ${advice}`;
+    if (json) printObject({ ...result, ...failure(message, happened.status) });
+    else print(command.format(result) + "\n");
+    return happened.status;
   } catch (error) {
-    // The reader of our output has gone, e.g. `| head`: there is no one to tell.
-    if (error instanceof Deno.errors.BrokenPipe) return 0;
+    const { happened } = interrupts;
+    if (!interrupts.caused(error)) return fail(error);
     logger.status("");
-    if (interrupts.caused(error)) return interruptedStatus;
-    return reportFailure(error, command.name, logger);
+    if (json) printObject(failure(happened!.message, happened!.status));
+    return happened!.status;
   } finally {
     interrupts.stop();
+    removeEventListener("unhandledrejection", uncaught);
+    removeEventListener("error", uncaught);
   }
 }
 

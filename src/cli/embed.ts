@@ -163,7 +163,8 @@ export const embedCommand = defineCommand({
     await guardOutputFile(flags.out, featuresOutput, [...inputs, dataPath(flags.data)]);
     await makeOutputFolder(dirname(flags.out));
     using gpu = await openDevice(logger);
-    const signal = onInterrupt("Stopping; no file is written.");
+    const signal = onInterrupt("Stopping; no file is written.", "nothing to save");
+    gpu.stream.interrupt = signal;
     // Calibration and the features may meet the same broken image, and word the reason after its path differently.
     const told = new Set<string>();
     const warn = (message: string) => {

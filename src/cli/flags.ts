@@ -1,7 +1,7 @@
 /** Command-line flags: what a command declares, and the strict reading of arguments against it. */
 
 import { UsageError } from "../errors.ts";
-import { nearest } from "../suggest.ts";
+import { nearest, shorten } from "../suggest.ts";
 
 interface Described {
   /** What the flag is for, without a full stop. */
@@ -107,12 +107,12 @@ function unknownArgument(argument: string, names: Iterable<string>): UsageError 
   const all = [...names];
   if (!argument.startsWith("-")) {
     return new UsageError(
-      `"${argument}" is not expected here: every input has a flag. Allowed: ${all.join(", ")}.`,
+      `"${shorten(argument)}" is not expected here: every input has a flag. Allowed: ${all.join(", ")}.`,
     );
   }
   const suggestion = nearest(argument, all);
   const guess = suggestion ? ` Did you mean ${suggestion}?` : "";
-  return new UsageError(`There is no flag ${argument}.${guess} Allowed: ${all.join(", ")}.`);
+  return new UsageError(`There is no flag ${shorten(argument)}.${guess} Allowed: ${all.join(", ")}.`);
 }
 
 /**
@@ -145,7 +145,9 @@ export function parseFlags<const F extends Flags>(flags: F, args: readonly strin
 
     if (flag.type === "boolean") {
       if (separator >= 0) {
-        throw new UsageError(`${name} takes no value; "${argument.slice(separator + 1)}" was given.`);
+        throw new UsageError(
+          `${name} takes no value; "${shorten(argument.slice(separator + 1))}" was given.`,
+        );
       }
       values[key] = true;
       continue;
@@ -158,7 +160,7 @@ export function parseFlags<const F extends Flags>(flags: F, args: readonly strin
     if (text === undefined) throw new UsageError(`${name} needs a value: ${describeAllowed(flag)}.`);
     const value = parseValue(flag, text);
     if (value === undefined) {
-      throw new UsageError(`${name} cannot be "${text}". Allowed: ${describeAllowed(flag)}.`);
+      throw new UsageError(`${name} cannot be "${shorten(text)}". Allowed: ${describeAllowed(flag)}.`);
     }
     if (flag.type === "strings") (values[key] as string[]).push(String(value));
     else values[key] = value;

@@ -1,5 +1,6 @@
 /** The text of `--help`. */
 
+import { exitStatusText } from "./exit_status.ts";
 import { type Flag, flagName, type Flags } from "./flags.ts";
 
 /** What a command tells about itself. */
@@ -67,6 +68,9 @@ export function helpText({ name, summary, flags, examples }: CommandDescription)
     "",
     "Examples:",
     ...examples.map((example) => `  ${example}`),
+    "",
+    "Exit status:",
+    ...wrap(exitStatusText, lineWidth - 2).map((line) => `  ${line}`),
     "",
   ].join("\n");
 }

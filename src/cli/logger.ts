@@ -1,5 +1,7 @@
 /** Messages for people, on stderr; results go to stdout (see `command.ts`). */
 
+import { isGone } from "./system_error.ts";
+
 /** Where a logger writes. */
 export interface LogTarget {
   write(text: string): void;
@@ -19,11 +21,21 @@ export function writeText(writer: SynchronousWriter, text: string): void {
   while (bytes.length > 0) bytes = bytes.subarray(writer.writeSync(bytes));
 }
 
-/** The process's stderr. */
+let standardErrorGone = false;
+
+/** The process's stderr. When its reader has gone, e.g. with the terminal, there is no one to tell, and work goes on. */
 export const standardError: LogTarget = {
-  write: (text) => writeText(Deno.stderr, text),
+  write(text) {
+    if (standardErrorGone) return;
+    try {
+      writeText(Deno.stderr, text);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      standardErrorGone = true;
+    }
+  },
   isTerminal: Deno.stderr.isTerminal(),
-  columns: () => Deno.consoleSize().columns,
+  columns: () => standardErrorGone ? 80 : Deno.consoleSize().columns,
 };
 
 const clearLine = "\r\x1b[K";

@@ -5,6 +5,7 @@ import { type Override, parseSet } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { planRun, type RunPlan } from "../pretrain/dry_run.ts";
 import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { resumedConfig } from "../pretrain/resume.ts";
 import { renderPretrainReport } from "../report/pretrain_report.ts";
@@ -17,7 +18,7 @@ import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatDuration, formatQuantity, formatRate } from "./format.ts";
+import { formatCount, formatDuration, formatQuantity, formatRate, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";
@@ -90,6 +91,10 @@ const flags = {
       "Measure kernel variants so long before the first step, those that an earlier tuning did not; a " +
       "tuned device rounds sums differently",
   },
+  dryRun: {
+    type: "boolean",
+    description: "Show steps, images and the memory that they need, and stop: nothing is written",
+  },
   set: configFlags.set,
 } as const;
 
@@ -115,6 +120,12 @@ async function defaultFolders(config: string): Promise<{ next: string; newest: s
   }
 }
 
+/** The configuration of a run that goes on. */
+async function storedConfig(path: string, overrides: readonly Override[]): Promise<Config> {
+  const folder = await RunFolder.open(path);
+  return (await resumedConfig(folder, overrides)).config;
+}
+
 /**
  * What flags change of a run that goes on. It keeps what decides about the steps that are done, and its configuration
  * file: flags that repeat them are welcome, so that the same command line resumes a run; flags that contradict them are
@@ -137,7 +148,12 @@ async function resumeOverrides(path: string, flags: Flags, logger: Logger): Prom
   return overrides;
 }
 
-function hooksFor(logger: Logger, signal: AbortSignal): PretrainHooks & { finish(): void } {
+/** @param start called when training begins */
+function hooksFor(
+  logger: Logger,
+  signal: AbortSignal,
+  start: () => void,
+): PretrainHooks & { finish(): void } {
   let decoding: Progress | undefined;
   let training: Progress | undefined;
   return {
@@ -149,6 +165,7 @@ function hooksFor(logger: Logger, signal: AbortSignal): PretrainHooks & { finish
       if (done === total) decoding.finish();
     },
     onStart({ images, labelled, step, totalSteps }) {
+      start();
       const watched = labelled ? "" : "; no kNN: the images have no labels";
       const place = step > 0 ? `, from step ${formatCount(step)}` : "";
       logger.info(`${formatCount(images)} images, ${formatCount(totalSteps)} steps${place}${watched}`);
@@ -213,6 +230,42 @@ function describeSettings({ training, optimizer, moco }: Config): [string, strin
   ];
 }
 
+function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }: PretrainSummary): string {
+  const parts = [
+    `${formatCount(steps)} steps (${formatCount(epochs)} epochs) in ${formatDuration(seconds)}`,
+  ];
+  if (steps > 0) parts.push(`${formatQuantity(imagesPerSecond, 0).trim()} images/s`);
+  if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);
+  if (knn !== null) parts.push(`kNN ${(100 * knn).toFixed(1)} %`);
+  return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
+}
+
+function formatPlan({ steps, epochs, images, memory: { device, host }, free }: RunPlan): string {
+  const row = (name: string, bytes: number | null) => [
+    name,
+    bytes === null ? "not known" : `${formatCount(Math.ceil(bytes / 2 ** 20))} MiB`,
+  ];
+  return [
+    `${formatCount(steps)} steps in ${formatCount(epochs)} epochs on ${
+      formatCount(images.training)
+    } images, ` +
+    `${formatCount(images.heldOut)} held back`,
+    formatTable([
+      ["memory", ""],
+      row("device: weights, gradients, momentum, statistics", device.weights),
+      row("device: queue", device.queue),
+      row("device: images", device.images),
+      row("device: batches, feature maps and their gradients", device.activations),
+      row("device: all", device.total),
+      row("host: decoded images, at most", host.images),
+      row("host: a checkpoint on its way to the disk", host.checkpoint),
+      row("host: runtime and driver", host.runtime),
+      row("host: all", host.total),
+      row("host: free", free),
+    ], "lr"),
+  ].join("\n");
+}
+
 /** The command; exported for tests. */
 export const pretrainCommand = defineCommand({
   name: "pretrain",
@@ -227,7 +280,7 @@ export const pretrainCommand = defineCommand({
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
   ],
-  async run({ flags, logger, onInterrupt }): Promise<PretrainSummary> {
+  async run({ flags, logger, signal, onInterrupt }): Promise<PretrainSummary | RunPlan> {
     if (flags.checkpoint !== undefined && !flags.resume) {
       throw new UsageError(`--checkpoint ${flags.checkpoint} needs --resume.`);
     }
@@ -260,13 +313,22 @@ export const pretrainCommand = defineCommand({
     }
     const overrides = config ? [] : await resumeOverrides(path, flags, logger);
     using gpu = await openDevice(logger);
+    if (flags.dryRun) {
+      return await planRun(gpu, config ?? await storedConfig(path, overrides), {
+        onWarning: (text) => logger.warn(text),
+      });
+    }
     logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
-    const signal = onInterrupt("Stopping after this step.");
     if (config && flags.tune !== undefined) {
-      logger.info(describeTuning(await tuneDevice(gpu, config, flags.tune, logger, signal)));
+      const stop = onInterrupt("Stopping; nothing is written.", "nothing to save");
+      logger.info(describeTuning(await tuneDevice(gpu, config, flags.tune, logger, stop)));
     }
     if (flags.profile) gpu.profile();
-    const hooks = hooksFor(logger, signal);
+    const hooks = hooksFor(
+      logger,
+      signal,
+      () => onInterrupt("Stopping; the last complete step is saved."),
+    );
     const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {
       overrides,
       checkpoint: flags.checkpoint,
@@ -275,11 +337,6 @@ export const pretrainCommand = defineCommand({
     hooks.finish();
     if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
     await writeReport(gpu, outcome);
-    if (outcome.interrupted) {
-      logger.info(
-        `Stopped at step ${outcome.steps}. Continue with: deno task pretrain --out ${path} --resume`,
-      );
-    }
     return {
       run: path,
       steps: outcome.steps,
@@ -290,15 +347,11 @@ export const pretrainCommand = defineCommand({
       imagesPerSecond: Number(outcome.imagesPerSecond.toPrecision(4)),
     };
   },
-  format({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }) {
-    const parts = [
-      `${formatCount(steps)} steps (${formatCount(epochs)} epochs) in ${formatDuration(seconds)}`,
-    ];
-    if (steps > 0) parts.push(`${formatQuantity(imagesPerSecond, 0).trim()} images/s`);
-    if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);
-    if (knn !== null) parts.push(`kNN ${(100 * knn).toFixed(1)} %`);
-    return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
-  },
+  afterInterrupt: (result) =>
+    "memory" in result
+      ? "Nothing was written."
+      : `Stopped at step ${result.steps}. Continue with: deno task pretrain --out ${result.run} --resume`,
+  format: (result) => "memory" in result ? formatPlan(result) : formatSummary(result),
 });
 
 if (import.meta.main) await runCommand(pretrainCommand);

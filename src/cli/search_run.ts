@@ -5,6 +5,7 @@ import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatProfile, kernelSeconds } from "../gpu/profiler.ts";
 import type { Encoder } from "../nn/encoder.ts";
+import { freeMemory } from "../pretrain/memory_plan.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { chooseBatch } from "../search/batch_size.ts";
 import type { ChosenImages } from "../data/chosen_images.ts";
@@ -88,6 +89,7 @@ export class SearchRun {
     await using _ = await FolderLock.take(join(out, "search.lock"), (text) => this.#logger.warn(text));
     const saved = await this.#findSaved();
     using gpu = await openDevice(this.#logger);
+    gpu.stream.interrupt = this.#signal;
     const { config, encoder: student } = await openEncoder(gpu, checkpoint, "encoder_q");
     const { encoder: teacher } = await openEncoder(gpu, checkpoint, "encoder_k");
     gpu.pool.budget = this.#flags.memory ?? Infinity;
@@ -256,6 +258,9 @@ export class SearchRun {
   #chooseBatch(gpu: Gpu, config: Config, encoder: Encoder, images: ChosenImages): number {
     const flags = this.#flags;
     const { similarity, tree } = this.#selection;
+    // A software driver's memory is the machine's.
+    const free = gpu.facts.software ? (freeMemory() ?? Infinity) + gpu.pool.use.used : Infinity;
+    const memory = Math.min(flags.memory ?? Infinity, free);
     const batch = chooseBatch(
       {
         tree,
@@ -268,7 +273,8 @@ export class SearchRun {
         images: images.count,
         source: images.source,
         fewest: fewestImages(flags),
-        memory: flags.memory ?? Infinity,
+        memory,
+        free: memory === free,
         fixed: gpu.pool.use.used + tableBytes(tree.slots) + encoder.statistics.arena.byteLength,
         largest: gpu.pool.limit,
       },
@@ -276,7 +282,7 @@ export class SearchRun {
     if (batch < Math.min(flags.batch, images.count)) {
       this.#logger.warn(
         `batches have ${batch} images in place of ${Math.min(flags.batch, images.count)}, to fit into ` +
-          (flags.memory === undefined ? "this adapter's buffers" : `${formatCount(flags.memory)} bytes`),
+          (memory === flags.memory ? `${formatCount(memory)} bytes` : "this adapter's buffers and memory"),
       );
     }
     return batch;

@@ -61,7 +61,8 @@ function formatSummary(
   ].join("\n");
 }
 
-const spaceCommand = defineCommand({
+/** The command; exported for its tests. */
+export const spaceCommand = defineCommand({
   name: "space",
   summary: "Shows the size of a search space, the MACs and parameters of its smallest, largest and named " +
     "architectures, and how many architectures there are per group of MACs.",

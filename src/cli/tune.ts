@@ -67,7 +67,7 @@ export const tuneCommand = defineCommand({
     // Without the choices of earlier tunings, so that all are measured anew.
     using gpu = await Gpu.open();
     logger.info(`tune ${flags.config} on ${gpu.facts.description}`);
-    const signal = onInterrupt("Stopping; nothing is written.");
+    const signal = onInterrupt("Stopping; nothing is written.", "nothing to save");
     const tuning = await tuneDevice(gpu, config, flags.seconds, logger, signal);
     const { seconds, rounds, buckets, step, file } = tuning;
     return {

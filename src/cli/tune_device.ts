@@ -2,6 +2,7 @@
 
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { expectMemory } from "../pretrain/memory_plan.ts";
 import { tune, type TuningOutcome } from "../tuning/tuner.ts";
 import { writeTuning } from "../tuning/tuning_file.ts";
 import { formatDuration } from "./format.ts";
@@ -24,6 +25,8 @@ export async function tuneDevice(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<DeviceTuning> {
+  await expectMemory(gpu, config);
+  gpu.stream.interrupt = signal;
   const outcome = await tune({
     gpu,
     config,
@@ -31,6 +34,7 @@ export async function tuneDevice(
     signal,
     onStep: (elapsed) => logger.status(`tune ${formatDuration(elapsed)} of ${formatDuration(seconds)}`),
   });
+  gpu.stream.interrupt = undefined;
   logger.status("");
   const { buckets } = outcome;
   if (buckets.length === 0) return { ...outcome, file: null };

@@ -1,7 +1,7 @@
 /** Turns what zod finds into messages that name the field, what was given and what is allowed. */
 
 import type { z } from "zod";
-import { nearest } from "../suggest.ts";
+import { nearest, shorten } from "../suggest.ts";
 import { jsonSchema, type SchemaNode } from "./json_schema.ts";
 
 /** Field names and list indices from the top of a configuration. */
@@ -15,8 +15,9 @@ export function formatPath(path: Path): string {
 
 /** A value as it is shown in messages, shortened. */
 export function formatValue(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? text.slice(0, 77) + "…" : text;
+  // JSON has no word for what a number like 1e309 becomes.
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
+  return shorten(text);
 }
 
 function alternatives(node: SchemaNode): readonly SchemaNode[] {
@@ -55,7 +56,7 @@ function describeNumber(node: SchemaNode): string {
     bounds.push(`at least ${node.minimum}`);
   }
   if (node.exclusiveMinimum !== undefined) bounds.push(`above ${node.exclusiveMinimum}`);
-  if (node.maximum !== undefined && node.maximum < Number.MAX_SAFE_INTEGER) {
+  if (node.maximum !== undefined && node.maximum !== Number.MAX_SAFE_INTEGER) {
     bounds.push(`at most ${node.maximum}`);
   }
   if (node.exclusiveMaximum !== undefined) bounds.push(`below ${node.exclusiveMaximum}`);
@@ -77,7 +78,9 @@ export function describeNode(node: SchemaNode): string {
     case "array":
       return node.prefixItems
         ? `a list of ${node.prefixItems.length} entries, each ${describeNode(node.prefixItems[0])}`
-        : `a list with at least one entry, each ${describeNode(node.items as SchemaNode)}`;
+        : `a list with at least one entry${
+          node.maxItems === undefined ? "" : ` and at most ${node.maxItems}`
+        }, each ${describeNode(node.items as SchemaNode)}`;
     case "object":
       return node.properties
         ? `an object (fields: ${fieldNames(node).join(", ")})`

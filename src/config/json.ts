@@ -67,6 +67,42 @@ class FaultFinder {
   }
 }
 
+/** Objects and lists inside each other, at most; no file of ours has more than six. */
+export const mostLevels = 64;
+
+/** Whether objects and lists lie deeper in each other than {@linkcode mostLevels}. */
+export function isTooDeep(text: string): boolean {
+  let level = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
+    if (token === "[" || token === "{") level++;
+    else if (token === "]" || token === "}") level--;
+    if (level > mostLevels) return true;
+  }
+  return false;
+}
+
+/** The name of a field that JSON may have, but that would change an object itself where it is copied. */
+export const hiddenField = "__proto__";
+
+/**
+ * Refuses what no configuration has, and what the functions that follow could not cope with.
+ * @throws {ConfigurationError} for a value that is too deep, or that has a field named {@linkcode hiddenField}
+ */
+export function checkStructure(value: unknown, name: string, level = 0): void {
+  if (typeof value !== "object" || value === null) return;
+  if (level >= mostLevels) throw tooDeep(name);
+  if (Object.hasOwn(value, hiddenField)) {
+    throw new ConfigurationError(`${name}: ${hiddenField} cannot be the name of a field. Take another name.`);
+  }
+  for (const inner of Object.values(value)) checkStructure(inner, name, level + 1);
+}
+
+function tooDeep(name: string): ConfigurationError {
+  return new ConfigurationError(
+    `${name} has more than ${mostLevels} objects and lists inside each other. Allowed: ${mostLevels}.`,
+  );
+}
+
 /**
  * Parses JSON, with or without a byte-order mark.
  *
@@ -75,6 +111,7 @@ class FaultFinder {
  */
 export function parseJson(contents: string, name: string): unknown {
   const text = withoutMark(contents);
+  if (isTooDeep(text)) throw tooDeep(name);
   try {
     return JSON.parse(text);
   } catch (error) {

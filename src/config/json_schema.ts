@@ -14,6 +14,7 @@ export interface SchemaNode {
   readonly additionalProperties?: false | SchemaNode;
   readonly items?: false | SchemaNode;
   readonly prefixItems?: readonly SchemaNode[];
+  readonly maxItems?: number;
   readonly minLength?: number;
   readonly minimum?: number;
   readonly maximum?: number;

@@ -4,7 +4,7 @@ import { ConfigurationError } from "../errors.ts";
 import { version } from "../version.ts";
 import { checkConfig } from "./checks.ts";
 import { explainIssues, type Path } from "./explain.ts";
-import { parseJson } from "./json.ts";
+import { checkStructure, parseJson } from "./json.ts";
 import { applyOverride, type Override } from "./overrides.ts";
 import { type Config, configSchema } from "./schema.ts";
 
@@ -17,8 +17,12 @@ import { type Config, configSchema } from "./schema.ts";
  * @throws {ConfigurationError} naming each wrong field, what was given and what is allowed
  */
 export function parseConfig(raw: unknown, name: string, overrides: readonly Override[] = []): Config {
+  checkStructure(raw, name);
   const changed = structuredClone(raw);
-  for (const override of overrides) applyOverride(changed, override);
+  for (const override of overrides) {
+    checkStructure(override.value, `${override.flag} ${override.path}`);
+    applyOverride(changed, override);
+  }
   const result = configSchema.safeParse(changed);
   if (!result.success) {
     const lines = explainIssues(result.error.issues, changed)

@@ -10,7 +10,9 @@ import {
   type Path,
   unknownField,
 } from "./explain.ts";
+import { hiddenField, isTooDeep, mostLevels } from "./json.ts";
 import { jsonSchema } from "./json_schema.ts";
+import { shorten } from "../suggest.ts";
 
 /** A new value for one field. */
 export interface Override {
@@ -29,11 +31,26 @@ export interface Override {
 export function parseSet(text: string): Override {
   const separator = text.indexOf("=");
   if (separator < 1) {
-    throw new UsageError(`--set ${text}: give a field and a value, e.g. --set training.batch=128.`);
+    throw new UsageError(
+      `--set ${shorten(text)}: give a field and a value, e.g. --set training.batch=128.`,
+    );
   }
   const path = text.slice(0, separator), value = text.slice(separator + 1);
+  if (path.length > longestPath) {
+    throw new UsageError(
+      `--set: the field's name has ${path.length} characters; there is none with more than ${longestPath}.`,
+    );
+  }
+  if (isTooDeep(value)) {
+    throw new UsageError(
+      `--set ${path}: the value has more than ${mostLevels} objects and lists inside each other. Allowed: ${mostLevels}.`,
+    );
+  }
   return { path, value: parseLoosely(value), flag: "--set" };
 }
+
+/** Characters of a field's path, at most. */
+const longestPath = 200;
 
 function parseLoosely(text: string): unknown {
   try {
@@ -59,6 +76,9 @@ export function applyOverride(raw: unknown, { path, value, flag }: Override): vo
   const fail = (message: string) => new ConfigurationError(`${flag} ${path}: ${message}`);
   if (!isContainer(raw) || Array.isArray(raw)) throw fail("the configuration is not an object.");
   const steps = path.split(".");
+  if (steps.includes(hiddenField)) {
+    throw fail(`${hiddenField} cannot be the name of a field. Take another name.`);
+  }
   let node = jsonSchema();
   let container: Container = raw;
   const done: (string | number)[] = [];

@@ -5,14 +5,20 @@
 
 import { z } from "zod";
 
-const count = z.int().min(1);
-const countOrZero = z.int().min(0);
+// Every number has a bound: far above what is of use, and low enough for whatever is computed from it before the memory
+// plan is.
+const count = z.int().min(1).max(1e8);
+const countOrZero = z.int().min(0).max(1e8);
+const epochs = z.int().min(0).max(1e6);
 const probability = z.number().min(0).max(1);
-const choices = z.array(count).min(1);
-const positive = z.number().gt(0);
+const widths = z.array(z.int().min(1).max(16_384)).min(1).max(64);
+const depths = z.array(z.int().min(1).max(256)).min(1).max(64);
+const positive = z.number().gt(0).max(1e4);
 /** A range from low to high. */
 const range = z.tuple([positive, positive]);
-const channels = z.tuple([z.number(), z.number(), z.number()]);
+const deviation = z.number().min(1e-6).max(1e4);
+const mean = z.number().min(-1e3).max(1e3);
+const channels = z.tuple([mean, mean, mean]);
 
 const space = z.strictObject({
   block: z.enum(["bottleneck", "basic"]).describe(
@@ -22,11 +28,15 @@ const space = z.strictObject({
     kind: z.enum(["7x7", "3x3"]).describe(
       "First convolution: 7x7 with stride 2 and a 3x3 max-pool of stride 2, or 3x3 with stride 1 for small images.",
     ),
-    widths: choices.describe("Choices for the stem's output channels, ascending."),
+    widths: widths.describe("Choices for the stem's output channels, ascending."),
   }).describe("The layers before the first stage."),
-  widths: z.array(choices).describe("Per stage, the choices for its width in channels, ascending."),
-  depths: z.array(choices).describe("Per stage, the choices for its number of blocks, ascending."),
-  strides: z.array(z.int().min(1).max(2)).default([1, 2, 2, 2]).describe(
+  widths: z.array(widths).min(1).max(8).describe(
+    "Per stage, the choices for its width in channels, ascending.",
+  ),
+  depths: z.array(depths).min(1).max(8).describe(
+    "Per stage, the choices for its number of blocks, ascending.",
+  ),
+  strides: z.array(z.int().min(1).max(2)).max(8).default([1, 2, 2, 2]).describe(
     "Stride of each stage's first block.",
   ),
   named: z.record(z.string(), z.string()).default({}).describe(
@@ -46,10 +56,12 @@ const data = z.strictObject({
   ),
   imageSize: z.int().min(8).max(1024).default(32).describe("Side of the square network input, in pixels."),
   mean: channels.default([0.5, 0.5, 0.5]).describe("Subtracted from red, green and blue in 0..1."),
-  std: z.tuple([positive, positive, positive]).default([0.25, 0.25, 0.25]).describe(
+  std: z.tuple([deviation, deviation, deviation]).default([0.25, 0.25, 0.25]).describe(
     "Divides red, green and blue after the mean is subtracted.",
   ),
-  cacheMegabytes: countOrZero.default(2048).describe("Main memory for decoded images, in MiB."),
+  cacheMegabytes: z.int().min(0).max(2 ** 20).default(2048).describe(
+    "Main memory for decoded images, in MiB.",
+  ),
   strict: z.boolean().default(false).describe(
     "Stop at an image that cannot be read, instead of skipping it.",
   ),
@@ -92,8 +104,8 @@ const head = z.strictObject({
   kind: z.enum(["mlp", "linear"]).default("mlp").describe(
     "Projection: linear-ReLU-linear, or one linear layer.",
   ),
-  hidden: count.default(2048).describe("Width of the mlp's hidden layer."),
-  dimension: count.default(128).describe("Dimension of the projection, a multiple of 4."),
+  hidden: z.int().min(1).max(65_536).default(2048).describe("Width of the mlp's hidden layer."),
+  dimension: z.int().min(1).max(8192).default(128).describe("Dimension of the projection, a multiple of 4."),
 }).prefault({}).describe("The projection head on the pooled features; it is left out of extracted models.");
 
 const initialisation = z.strictObject({
@@ -109,13 +121,13 @@ const initialisation = z.strictObject({
 );
 
 const moco = z.strictObject({
-  queue: count.default(65536).describe("Keys in the queue of negatives."),
+  queue: z.int().min(1).max(2 ** 24).default(65536).describe("Keys in the queue of negatives."),
   momentum: z.number().min(0).max(1).default(0.999).describe("Momentum of the key encoder's moving average."),
   temperature: positive.default(0.2).describe("Temperature of the contrastive loss."),
   teacher: z.enum(["largest", "same-architecture"]).default("largest").describe(
     "Architecture of the key encoder: always the largest, or the query's own (the naive variant, to compare).",
   ),
-  batchnormGroups: count.default(1).describe(
+  batchnormGroups: z.int().min(1).max(4096).default(1).describe(
     "Groups of the batch with batchnorm statistics of their own, as on that many devices.",
   ),
   shuffle: z.boolean().default(true).describe(
@@ -126,37 +138,37 @@ const moco = z.strictObject({
 const sandwich = z.strictObject({
   largest: z.boolean().default(true).describe("A pass with the largest architecture."),
   smallest: z.boolean().default(true).describe("A pass with the smallest architecture."),
-  random: countOrZero.default(1).describe("Passes with random architectures."),
+  random: z.int().min(0).max(64).default(1).describe("Passes with random architectures."),
 }).prefault({}).describe(
   "The passes of a training step; their gradients are summed. An architecture that comes up twice counts once.",
 );
 
 const optimizer = z.strictObject({
-  learningRate: positive.default(0.03).describe("Learning rate of SGD, after warm-up."),
+  learningRate: z.number().gt(0).max(1e38).default(0.03).describe("Learning rate of SGD, after warm-up."),
   momentum: z.number().min(0).lt(1).default(0.9).describe("Momentum of SGD."),
-  weightDecay: z.number().min(0).default(0.0001).describe("Weight decay, on all parameters."),
+  weightDecay: z.number().min(0).max(1).default(0.0001).describe("Weight decay, on all parameters."),
   schedule: z.enum(["cosine", "constant"]).default("cosine").describe(
     "Learning rate over time; cosine ends at 0.",
   ),
-  warmupEpochs: z.number().min(0).default(0).describe("Epochs of linear warm-up."),
+  warmupEpochs: z.number().min(0).max(1e6).default(0).describe("Epochs of linear warm-up."),
 }).prefault({}).describe("Stochastic gradient descent.");
 
 const training = z.strictObject({
-  epochs: countOrZero.default(200).describe("Passes over the images; 0 writes the initial checkpoint only."),
-  batch: count.default(256).describe("Images per step."),
+  epochs: epochs.default(200).describe("Passes over the images; 0 writes the initial checkpoint only."),
+  batch: z.int().min(1).max(65_536).default(256).describe("Images per step."),
   lastBatch: z.enum(["drop", "keep"]).default("drop").describe(
     "What becomes of an epoch's last, smaller batch.",
   ),
-  logEvery: count.default(10).describe("Steps between two lines of metrics."),
-  checkpointEvery: countOrZero.default(10).describe(
+  logEvery: z.int().min(1).max(1e6).default(10).describe("Steps between two lines of metrics."),
+  checkpointEvery: epochs.default(10).describe(
     "Epochs between two checkpoints that are kept (the last one always is); 0 keeps none.",
   ),
   seed: z.int().min(0).max(0xffff_ffff).default(1).describe("Seed of all randomness."),
 }).prefault({}).describe("The run.");
 
 const knn = z.strictObject({
-  every: countOrZero.default(10).describe("Epochs between two evaluations; 0 for none."),
-  neighbours: count.default(200).describe("Nearest neighbours that vote."),
+  every: epochs.default(10).describe("Epochs between two evaluations; 0 for none."),
+  neighbours: z.int().min(1).max(1e6).default(200).describe("Nearest neighbours that vote."),
   temperature: positive.default(0.1).describe("A neighbour votes with exp(cosine similarity / temperature)."),
   features: z.enum(["pooled", "projection"]).default("pooled").describe("Features before or after the head."),
   bank: count.default(50000).describe("Training images to search, at most."),

@@ -1,4 +1,5 @@
 import { ConfigurationError } from "../errors.ts";
+import { shorten } from "../suggest.ts";
 
 /** A parsed data specification: where the images come from. */
 export type DataSpec =
@@ -9,6 +10,9 @@ export type DataSpec =
 
 /** Images of `synthetic` without a number: 2048 to train on and 512 to hold out. */
 export const defaultSyntheticLength = 2560;
+
+/** The most images of `synthetic`: their order, split and labels are lists of so many numbers. */
+const mostSynthetic = 10_000_000;
 
 const allowed = "synthetic, synthetic:N, folder:DIR, cifar10:DIR or tensor:FILE.safetensors";
 
@@ -24,10 +28,12 @@ export function parseDataSpec(text: string): DataSpec {
   if (kind === "synthetic") {
     if (rest === undefined) return { kind, length: defaultSyntheticLength };
     const length = Number(rest);
-    if (!/^\d+$/.test(rest) || length < 1 || length > 0xffff_ffff) {
+    if (!/^\d+$/.test(rest) || length < 1 || length > mostSynthetic) {
       throw new ConfigurationError(
-        `data specification "${text}": the number of synthetic images must be a whole number from 1 to ` +
-          `4294967295, e.g. synthetic:${defaultSyntheticLength}`,
+        `data specification "${
+          shorten(text)
+        }": the number of synthetic images must be a whole number from 1 to ` +
+          `${mostSynthetic}, e.g. synthetic:${defaultSyntheticLength}`,
       );
     }
     return { kind, length };
@@ -35,7 +41,7 @@ export function parseDataSpec(text: string): DataSpec {
   if (kind === "folder" || kind === "cifar10" || kind === "tensor") {
     if (rest) return { kind, path: rest };
     const file = kind === "tensor" ? "tensor:FILE.safetensors" : `${kind}:DIR`;
-    throw new ConfigurationError(`data specification "${text}" names no path; write ${file}`);
+    throw new ConfigurationError(`data specification "${shorten(text)}" names no path; write ${file}`);
   }
-  throw new ConfigurationError(`data specification "${text}" is not known; allowed: ${allowed}`);
+  throw new ConfigurationError(`data specification "${shorten(text)}" is not known; allowed: ${allowed}`);
 }

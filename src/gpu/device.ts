@@ -4,6 +4,7 @@ import { requestAdapter, wantedLimits } from "./adapter.ts";
 import { BufferPool } from "./buffers.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { Profiler } from "./profiler.ts";
+import { silentDevice } from "./rehearsal.ts";
 import { type BufferRange, CommandStream } from "./stream.ts";
 import { Tuning } from "./tuning.ts";
 
@@ -59,7 +60,7 @@ export class Gpu {
   private constructor(readonly device: GPUDevice, readonly facts: AdapterFacts) {
     this.pool = new BufferPool(device);
     this.pipelines = new PipelineCache(device);
-    this.stream = new CommandStream(device, this.pipelines);
+    this.stream = new CommandStream(device, this.pipelines, facts.software);
     this.pool.onDestroy = () => this.stream.forgetBindGroups();
     this.pool.onPressure = () => this.stream.submit();
     device.addEventListener("uncapturederror", (event) => {
@@ -97,6 +98,14 @@ export class Gpu {
     });
   }
 
+  /**
+   * A device with these facts and limits that runs nothing and takes no memory, to learn from its pool's account what a
+   * recording would take. Nothing can be read from it.
+   */
+  static rehearse(facts: AdapterFacts, limits: GPUSupportedLimits): Gpu {
+    return new Gpu(silentDevice(limits), facts);
+  }
+
   /** Raises what went wrong on the device since the last call: compiler errors, refused commands, a lost device. */
   async check(): Promise<void> {
     await this.pipelines.settle();
@@ -105,8 +114,9 @@ export class Gpu {
 
   /** Submits, and waits until the device has run everything. */
   async finish(): Promise<void> {
-    this.stream.submit();
+    await this.stream.flush();
     await this.device.queue.onSubmittedWorkDone();
+    this.stream.finished();
     await this.check();
   }
 
@@ -140,13 +150,19 @@ export class Gpu {
       offset += range.byteLength;
       return offset - range.byteLength;
     });
-    this.stream.submit();
+    try {
+      await this.stream.flush();
+    } catch (error) {
+      staging.destroy();
+      throw error;
+    }
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (error) {
       await this.check();
       throw new GpuError(`the device's results could not be read: ${error}`);
     }
+    this.stream.finished();
     await this.check();
     const mapped = staging.getMappedRange();
     const results = ranges.map((range, index) =>

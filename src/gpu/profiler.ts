@@ -23,6 +23,12 @@ interface Measured {
   readonly work: Work;
 }
 
+/** A buffer that timestamps come back in, and whose they are. */
+interface Staging {
+  readonly buffer: GPUBuffer;
+  readonly measured: Measured[];
+}
+
 /** Measures each dispatch that is recorded while it is a stream's profiler. Needs the feature `timestamp-query`. */
 export class Profiler {
   readonly #device: GPUDevice;
@@ -32,7 +38,9 @@ export class Profiler {
   readonly #reads: Promise<void>[] = [];
   #open: Measured[] = [];
   /** What was resolved into the present staging buffer. */
-  #staging: { buffer: GPUBuffer; measured: Measured[] } | undefined;
+  #staging: Staging | undefined;
+  /** Staging buffers that are full, while copies into them may wait to be submitted. */
+  #full: Staging[] = [];
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -58,14 +66,14 @@ export class Profiler {
     };
   }
 
-  /** Records the copies that bring the timestamps back; called by the stream before it submits. */
+  /** Records the copies that bring the timestamps back; called by the stream at the end of each part. */
   resolve(encoder: GPUCommandEncoder): void {
     const open = this.#open;
     if (open.length === 0) return;
     this.#open = [];
     const bytes = stampBytes * open.length;
     const used = stampBytes * (this.#staging?.measured.length ?? 0);
-    if (used + bytes > stagingBytes) this.#readStaging();
+    if (used + bytes > stagingBytes) this.#replaceStaging();
     const { buffer, measured } = this.#staging ??= {
       buffer: this.#device.createBuffer({
         size: stagingBytes,
@@ -78,19 +86,30 @@ export class Profiler {
     measured.push(...open);
   }
 
-  /** Brings the staged timestamps back; all copies into them are submitted. */
-  #readStaging(): void {
-    const staging = this.#staging;
-    if (!staging) return;
+  #replaceStaging(): void {
+    if (this.#staging) this.#full.push(this.#staging);
     this.#staging = undefined;
-    this.#reads.push((async () => {
-      await staging.buffer.mapAsync(GPUMapMode.READ);
-      const stamps = new BigUint64Array(staging.buffer.getMappedRange());
-      staging.measured.forEach(({ kernel, work }, index) => {
-        this.#add(work.tag ?? kernel, work, Number(stamps[2 * index + 1] - stamps[2 * index]) * 1e-9);
-      });
-      staging.buffer.destroy();
-    })());
+  }
+
+  /** Begins to bring full buffers back; called by the stream when all copies into them are submitted. */
+  submitted(): void {
+    for (const staging of this.#full.splice(0)) this.#reads.push(this.#read(staging));
+  }
+
+  /** Forgets what was measured since {@linkcode take}: some of it was dropped and never ran. */
+  discard(): void {
+    this.#open = [];
+    this.#replaceStaging();
+    for (const { buffer } of this.#full.splice(0)) buffer.destroy();
+  }
+
+  async #read({ buffer, measured }: Staging): Promise<void> {
+    await buffer.mapAsync(GPUMapMode.READ);
+    const stamps = new BigUint64Array(buffer.getMappedRange());
+    measured.forEach(({ kernel, work }, index) => {
+      this.#add(work.tag ?? kernel, work, Number(stamps[2 * index + 1] - stamps[2 * index]) * 1e-9);
+    });
+    buffer.destroy();
   }
 
   #add(kernel: string, work: Work, seconds: number): void {
@@ -104,7 +123,8 @@ export class Profiler {
 
   /** Waits for the timestamps of what is submitted; returns the kernels, slowest first, and starts anew. */
   async take(): Promise<KernelTime[]> {
-    this.#readStaging();
+    this.#replaceStaging();
+    this.submitted();
     await Promise.all(this.#reads.splice(0));
     const times = [...this.#times.values()].sort((a, b) => b.seconds - a.seconds);
     this.#times.clear();

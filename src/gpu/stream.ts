@@ -1,5 +1,6 @@
 /**
- * The command stream: everything that runs on the device is recorded here, in order, and submitted in few pieces.
+ * The command stream: everything that runs on the device is recorded here, in order, and submitted in few pieces
+ * (`submission.ts`).
  *
  * Dispatches that follow each other share one compute pass. Their parameters collect in one uniform arena that is
  * uploaded with the submit; a bind group is made once for each set of buffers and then found again.
@@ -10,6 +11,7 @@ import { cutRounds, type CuttableLoop, loop, mostLoopTurns, type Rounds } from "
 import type { Kernel, PipelineCache } from "./pipelines.ts";
 import type { KernelConstants } from "./wgsl.ts";
 import type { Profiler } from "./profiler.ts";
+import { type Estimate, Submission } from "./submission.ts";
 
 /** A range of a buffer, as kernels are bound to it. Tensors are such ranges. */
 export interface BufferRange {
@@ -97,11 +99,21 @@ export class CommandStream {
   #pass: GPUComputePassEncoder | undefined;
   #bindGroups = new Map<string, GPUBindGroup>();
   #dispatches = 0;
-  #submitSeconds = 0;
+  /** What is recorded and not submitted. */
+  readonly submission: Submission;
+  /** Of what is recorded and in no part yet. */
+  #estimate: Estimate = { work: 0, compilation: 0 };
+  #discards = 0;
+  #committing = false;
+  /** Something that is committed was submitted already. */
+  #committed = false;
+  /** Ends {@linkcode flush} and {@linkcode breathe} when aborted: what is recorded is dropped, its reason thrown. */
+  interrupt: AbortSignal | undefined;
   /** Set to measure each dispatch with device timestamps. */
   profiler: Profiler | undefined;
 
-  constructor(device: GPUDevice, pipelines: PipelineCache) {
+  /** @param software whether the driver runs shaders on the CPU */
+  constructor(device: GPUDevice, pipelines: PipelineCache, software: boolean) {
     this.#device = device;
     this.#pipelines = pipelines;
     this.#alignment = device.limits.minUniformBufferOffsetAlignment;
@@ -114,6 +126,7 @@ export class CommandStream {
       size: arenaBytes,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
+    this.submission = new Submission(device, this.#arenaBuffer, software);
   }
 
   /** Number of dispatches recorded so far. */
@@ -123,7 +136,7 @@ export class CommandStream {
 
   /** Seconds spent on handing work over. Mesa's software driver takes no more before it has done the last. */
   get submitSeconds(): number {
-    return this.#submitSeconds;
+    return this.submission.submitSeconds;
   }
 
   /**
@@ -141,10 +154,12 @@ export class CommandStream {
   }
 
   #launch(call: Dispatch): void {
+    const pipelines = this.#pipelines.size;
     const kernel = this.#pipelines.get(call.kernel, call.constants);
     if (typeof call.turns !== "number" && !kernel.fields.some(({ name }) => name === "endRound")) {
       throw new GpuError(`kernels/${kernel.name}.wgsl: its loop cannot be cut: no parameter 'endRound'`);
     }
+    this.#makeRoom(kernel, call.work ?? {}, this.#pipelines.size > pipelines);
     const offset = this.#writeParams(kernel, call.params);
     const bindGroup = this.#bindGroup(kernel, call.buffers);
     const pass = this.#openPass(call, kernel);
@@ -197,26 +212,129 @@ export class CommandStream {
     this.#device.queue.writeBuffer(range.storage.buffer, range.byteOffset, data);
   }
 
-  /** Hands everything recorded so far to the device. */
+  /**
+   * Hands everything recorded so far to the device at once. A software driver takes it when it has done the last, so
+   * where work can be long, {@linkcode flush} is better.
+   */
   submit(): void {
+    this.#endPart();
+    this.submission.submitAll();
+    this.profiler?.submitted();
+    this.#committing = this.#committed = false;
+  }
+
+  /**
+   * Hands everything recorded so far to the device; where it is long, in parts, between which the event loop has its
+   * turn. Resolves when all is handed over, not when it is done.
+   *
+   * @throws the reason of {@linkcode interrupt}, when it is aborted; what was not submitted then is dropped
+   */
+  async flush(): Promise<void> {
+    this.#endPart();
+    if (!await this.submission.drain(this.interrupt, this.#committed)) {
+      this.discard();
+      throw this.interrupt!.reason;
+    }
+    this.profiler?.submitted();
+    this.#committing = this.#committed = false;
+  }
+
+  /**
+   * Lets the event loop have its turn where recording takes long.
+   * @throws the reason of {@linkcode interrupt}, when it is aborted; what was recorded then is dropped
+   */
+  async breathe(): Promise<void> {
+    await this.submission.breathe();
+    if (!this.interrupt?.aborted) return;
+    this.discard();
+    throw this.interrupt.reason;
+  }
+
+  /**
+   * What is recorded from here to the next {@linkcode flush} or {@linkcode submit} changes what cannot be restored: it is
+   * run to its end even if it is interrupted, once some of it was submitted.
+   */
+  commit(): void {
+    if (this.submission.pending) this.#endPart();
+    this.#committing = true;
+  }
+
+  /** How often recorded work was dropped. */
+  get discards(): number {
+    return this.#discards;
+  }
+
+  /** Drops what was recorded and not submitted. */
+  discard(): void {
+    this.#discards++;
+    this.#closePass();
+    this.#encoder = undefined;
+    this.#arenaUsed = 0;
+    this.#estimate = { work: 0, compilation: 0 };
+    this.submission.discard();
+    this.profiler?.discard();
+    this.#committing = this.#committed = false;
+  }
+
+  /** Runs work that an interrupt does not end. */
+  async uninterrupted<T>(work: () => Promise<T>): Promise<T> {
+    const { interrupt } = this;
+    this.interrupt = undefined;
+    try {
+      return await work();
+    } finally {
+      this.interrupt = interrupt;
+    }
+  }
+
+  /** To be called when the device has run everything. */
+  finished(): void {
+    this.submission.finished();
+  }
+
+  /** Ends the part before a launch with which it would be long, or whose parameters have no room in it. */
+  #makeRoom(kernel: Kernel, work: Work, newPipeline: boolean): void {
+    const submission = this.submission;
+    const longer = { ...this.#estimate };
+    submission.estimate(longer, work, newPipeline);
+    const full = this.#nextOffset() + kernel.parameterBytes > arenaBytes || this.profiler?.full;
+    const long = this.#encoder !== undefined && submission.seconds(longer) > submission.partSeconds;
+    if (!full && !long) {
+      this.#estimate = longer;
+      return;
+    }
+    const short = submission.fits(this.#estimate);
+    this.#endPart();
+    submission.estimate(this.#estimate, work, newPipeline);
+    if (!short) return;
+    submission.submitAll();
+    this.profiler?.submitted();
+    this.#committed ||= this.#committing;
+  }
+
+  #nextOffset(): number {
+    return Math.ceil(this.#arenaUsed / this.#alignment) * this.#alignment;
+  }
+
+  #endPart(): void {
     if (!this.#encoder) return;
     this.#closePass();
     this.profiler?.resolve(this.#encoder);
-    if (this.#arenaUsed > 0) {
-      this.#device.queue.writeBuffer(this.#arenaBuffer, 0, this.#arena, 0, this.#arenaUsed);
-      this.#arenaUsed = 0;
-    }
-    const commands = this.#encoder.finish();
-    const start = performance.now();
-    this.#device.queue.submit([commands]);
-    this.#submitSeconds += (performance.now() - start) / 1000;
+    this.submission.add({
+      commands: this.#encoder.finish(),
+      parameters: this.#arenaUsed > 0 ? this.#arena.slice(0, this.#arenaUsed) : undefined,
+      estimate: this.#estimate,
+      committed: this.#committing,
+    });
     this.#encoder = undefined;
+    this.#arenaUsed = 0;
+    this.#estimate = { work: 0, compilation: 0 };
   }
 
   /** Runs work whose dispatches the profiler, where there is one, does not count. */
   async unprofiled<T>(work: () => Promise<T>): Promise<T> {
     const { profiler } = this;
-    this.submit();
+    await this.flush();
     this.profiler = undefined;
     try {
       return await work();
@@ -251,11 +369,7 @@ export class CommandStream {
   }
 
   #writeParams(kernel: Kernel, params: Record<string, number>): number {
-    let offset = Math.ceil(this.#arenaUsed / this.#alignment) * this.#alignment;
-    if (offset + kernel.parameterBytes > arenaBytes || this.profiler?.full) {
-      this.submit();
-      offset = 0;
-    }
+    const offset = this.#nextOffset();
     this.#arenaUsed = offset + kernel.parameterBytes;
     let word = offset / 4;
     for (const { name, type } of kernel.fields) {

@@ -1,6 +1,7 @@
 /** Backbone and projection head with their weights: what MoCo calls an encoder. */
 import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { turn } from "../interrupt.ts";
 import { purpose, Random } from "../random.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import { featureChannels, weightsOf } from "../elastic/network.ts";
@@ -75,29 +76,35 @@ export class Encoder {
   /**
    * Draws new weights: convolutions normal with variance 2 / (out kernel²) (He et al. 2015, fan out); the head's layers
    * normal with variance 2 / in and bias 0, or uniform within 1 / sqrt(in); batchnorm 1 and 0, but for the last of each
-   * residual branch, which 0 makes start as its shortcut (Goyal et al. 2017).
+   * residual branch, which 0 makes start as its shortcut (Goyal et al. 2017). Takes a second for each two million values,
+   * and lets the event loop have its turns.
    */
-  initialise(seed: number, initialisation: Initialisation): void {
+  async initialise(seed: number, initialisation: Initialisation): Promise<void> {
     let index = 0;
     for (const [name, tensor] of this.weights.values.entries()) {
       const random = new Random(seed, purpose.initialisation, index++);
       const values = new Float32Array(elements(tensor.shape));
       const start = this.#starts.get(name);
-      if (start === undefined) this.#fillHead(name, values, initialisation, random);
+      if (start === undefined) await this.#fillHead(name, values, initialisation, random);
       else if (start === "fan-out") {
         const [out, , ...window] = tensor.shape;
-        fillNormal(values, Math.sqrt(2 / (out * elements(window))), random);
+        await fillNormal(values, Math.sqrt(2 / (out * elements(window))), random);
       } else values.fill({ zero: 0, one: 1, residual: initialisation.lastBatchnorm }[start]);
       tensor.write(values);
     }
     this.statistics.reset();
   }
 
-  #fillHead(name: string, values: Float32Array, { head }: Initialisation, random: Random): void {
+  async #fillHead(
+    name: string,
+    values: Float32Array,
+    { head }: Initialisation,
+    random: Random,
+  ): Promise<void> {
     const layer = name.slice(0, name.lastIndexOf("."));
     const inputs = this.shapes.parameters.get(`${layer}.weight`)![1];
-    if (head === "uniform") fillUniform(values, 1 / Math.sqrt(inputs), random);
-    else if (name.endsWith(".weight")) fillNormal(values, Math.sqrt(2 / inputs), random);
+    if (head === "uniform") await fillUniform(values, 1 / Math.sqrt(inputs), random);
+    else if (name.endsWith(".weight")) await fillNormal(values, Math.sqrt(2 / inputs), random);
   }
 
   /** Copies weights and statistics of another encoder of the same shapes. */
@@ -146,10 +153,20 @@ export class Encoder {
   }
 }
 
-function fillNormal(values: Float32Array, deviation: number, random: Random): void {
-  for (let index = 0; index < values.length; index++) values[index] = deviation * random.normal();
+/** Values drawn between two turns of the event loop. */
+const valuesPerTurn = 2 ** 18;
+
+async function fill(values: Float32Array, draw: () => number): Promise<void> {
+  for (let index = 0; index < values.length; index++) {
+    values[index] = draw();
+    if ((index + 1) % valuesPerTurn === 0) await turn();
+  }
 }
 
-function fillUniform(values: Float32Array, bound: number, random: Random): void {
-  for (let index = 0; index < values.length; index++) values[index] = random.uniform(-bound, bound);
+function fillNormal(values: Float32Array, deviation: number, random: Random): Promise<void> {
+  return fill(values, () => deviation * random.normal());
+}
+
+function fillUniform(values: Float32Array, bound: number, random: Random): Promise<void> {
+  return fill(values, () => random.uniform(-bound, bound));
 }

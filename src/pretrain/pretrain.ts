@@ -12,6 +12,7 @@ import { version } from "../version.ts";
 import { restoreState, resumedConfig, type ResumePoint } from "./resume.ts";
 import { openRunData, type RunData } from "./run_data.ts";
 import { keepRecord } from "./run_record.ts";
+import { expectMemory } from "./memory_plan.ts";
 import { PretrainState } from "./state.ts";
 import { Trainer, type TrainingObserver, type TrainingResult } from "./trainer.ts";
 import { KnnWatch } from "./watch.ts";
@@ -21,7 +22,7 @@ export interface PretrainHooks
   extends TrainingObserver, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
   /** Images are open and training begins or goes on at `step`. */
   onStart(started: { images: number; labelled: boolean; step: number; totalSteps: number }): void;
-  /** Stops the run after the present step when aborted. */
+  /** Stops the run when aborted; its checkpoint is then that of the last complete step. */
   signal: AbortSignal;
 }
 
@@ -49,6 +50,7 @@ export async function startRun(
   config: Config,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
+  await expectMemory(gpu, config);
   await using cleanup = new AsyncDisposableStack();
   const data = await openRunData(gpu, config, hooks);
   cleanup.defer(() => data.close());
@@ -64,7 +66,7 @@ export async function startRun(
   cleanup.use(await RunFolder.lock(path, hooks.onWarning));
   const folder = await RunFolder.create(path, config, version);
   try {
-    state.initialise();
+    await state.initialise();
     const observer = {
       ...hooks,
       onSteps: (...steps: Parameters<typeof hooks.onSteps>) => {
@@ -116,11 +118,12 @@ export async function resumeRun(
   const folder = await RunFolder.open(path);
   cleanup.use(await RunFolder.lock(path, hooks.onWarning));
   const { config } = await resumedConfig(folder, overrides);
+  await expectMemory(gpu, config);
   const metrics = await folder.readMetrics();
   const state = new PretrainState(gpu, config);
   cleanup.defer(() => state.release());
   const point = await restoreState(folder, state, metrics, checkpoint, hooks.onWarning);
-  if (!point) state.initialise();
+  if (!point) await state.initialise();
   const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
   const data = await openRunData(gpu, config, hooks, earlier);
   cleanup.defer(() => data.close());
@@ -153,8 +156,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     views: data.views,
     images: data.train,
     evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
-    evaluatedAtStart: resumedFrom !== undefined &&
-      metrics.some((line) => isKnn(line) && line.step <= state.step),
+    evaluated: resumedFrom !== undefined && metrics.some((line) => isKnn(line) && line.step === state.step),
     observer: hooks,
     signal: hooks.signal,
   });

@@ -7,7 +7,8 @@
  *      gradients added up over the passes;
  *   3. one optimiser step on all weights; 4. one step of the moving average; 5. the keys join the queue, once.
  *
- * All of it is recorded into the command stream; nothing is read back.
+ * All of it is recorded into the command stream; nothing is read back. Up to the optimiser's step, nothing changes but
+ * gradients and running statistics: a step that is dropped before is undone by restoring the latter (`state.ts`).
  */
 import type { Encoder } from "../nn/encoder.ts";
 import type { Architecture } from "../elastic/architecture.ts";
@@ -34,22 +35,27 @@ export interface StepInput {
   losses: Tensor;
 }
 
-/** Records a whole step and advances the state's counters. */
-export function recordStep(state: PretrainState, input: StepInput): void {
+/**
+ * Records a whole step and advances the state's counters.
+ * @throws the reason of the stream's interrupt, when it is aborted meanwhile; nothing of the step is left then
+ */
+export async function recordStep(state: PretrainState, input: StepInput): Promise<void> {
   const { gpu, config, queryEncoder, momentumEncoder } = state;
   const { optimizer, moco } = config;
   using keysAt = new KeyCache(state, input);
   queryEncoder.weights.gradients?.clear();
-
-  input.architectures.forEach((architecture, index) => {
+  for (const [index, architecture] of input.architectures.entries()) {
     const keys = keysAt.for(moco.teacher === "largest" ? state.space.max : architecture);
+    await gpu.stream.breathe();
     using tape = new Tape(gpu, true);
     const query = embed(queryEncoder, tape, input.queryImages, architecture, moco.batchnormGroups);
     const loss = infoNce(tape, query, keys, state.queue, moco.temperature);
     gpu.stream.copy(loss, input.losses.slice(index, []));
     tape.backward(loss);
-  });
+    await gpu.stream.breathe();
+  }
 
+  gpu.stream.commit();
   const { values, gradients } = queryEncoder.weights;
   values.chunks.forEach((value, chunk) => {
     sgdStep(gpu, value, gradients!.chunks[chunk], state.momentum.chunks[chunk], {

@@ -5,6 +5,8 @@ import type { Gpu } from "../gpu/device.ts";
 import type { FinitenessCheck } from "../nn/finiteness.ts";
 import { purpose, Random } from "../random.ts";
 import type { SandwichPass } from "../elastic/choice_space.ts";
+import { unlessAborted } from "../interrupt.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import type { KnnMetrics, StepMetrics } from "../store/metrics.ts";
 import type { RunFolder } from "../store/run_folder.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -47,10 +49,10 @@ export interface TrainingTask {
   images: Uint32Array;
   /** Evaluates the present network; absent without labels. */
   evaluate?: (step: number, epoch: number) => Promise<KnnMetrics>;
-  /** The untrained network was evaluated already, before an interruption. */
-  evaluatedAtStart: boolean;
+  /** The state's step was evaluated already, before an interruption. */
+  evaluated: boolean;
   observer: TrainingObserver;
-  /** Stops after the present step when aborted. */
+  /** Stops the run when aborted, in the middle of a long step too: the state is then that of the last complete one. */
   signal: AbortSignal;
 }
 
@@ -95,49 +97,78 @@ export class Trainer {
   #lastSave = performance.now();
   /** Step of the last checkpoint: that which was written last, or which the run goes on from. */
   #savedStep: number;
+  #evaluatedStep: number | undefined;
 
   constructor(task: TrainingTask) {
     this.#task = task;
+    this.#savedStep = task.state.step;
+    if (task.evaluated) this.#evaluatedStep = task.state.step;
     this.#perEpoch = stepsPerEpoch(task.config, task.images.length);
     const { sandwich, training } = task.config;
     this.totalSteps = training.epochs * this.#perEpoch;
     const passes = (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random;
     this.#finiteness = stateFiniteness(task.state);
     this.#log = new LossLog(task.gpu, this.#finiteness, task.state.losses, passes, training.logEvery);
-    this.#savedStep = task.state.step;
   }
 
   /** Runs until the end or the signal; writes metrics and checkpoints. */
   async run(): Promise<TrainingResult> {
-    const { state, signal, views, evaluatedAtStart } = this.#task;
+    const { gpu: { stream }, state, signal, views } = this.#task;
     const seconds = stopwatch();
     const total = this.totalSteps;
     if (state.step < total) views.prefetch(this.#batch(state.step));
-    if (state.step === 0) {
-      await this.#save();
-      if (total > 0 && !evaluatedAtStart && !signal.aborted) await this.#evaluate();
+    const { interrupt } = stream;
+    stream.interrupt = signal;
+    try {
+      await this.#train();
+    } catch (error) {
+      if (!signal.aborted || error !== signal.reason) throw error;
+      await this.#collect();
+      if (this.#savedStep !== state.step) await this.#save();
+    } finally {
+      stream.interrupt = interrupt;
+      this.#log.release();
+      this.#finiteness.release();
     }
-    while (state.step < total && !signal.aborted) {
-      const stepSeconds = stopwatch();
-      await this.#step();
-      const epochDone = state.step % this.#perEpoch === 0;
-      const saveDue = performance.now() - this.#lastSave > 60_000 * minutesBetweenCheckpoints;
-      if (this.#log.due || epochDone || saveDue || signal.aborted) await this.#collect();
-      this.#times.wall += stepSeconds();
-      if (epochDone) await this.#finishEpoch();
-      else if (saveDue) await this.#save();
-    }
-    if (state.step % this.#perEpoch !== 0) await this.#save();
-    this.#log.release();
-    this.#finiteness.release();
     return {
       steps: state.step,
       epochs: this.#epoch,
       seconds: seconds(),
       imagesPerSecond: this.#images === 0 ? 0 : this.#images / this.#times.wall,
-      interrupted: state.step < total,
+      interrupted: signal.aborted && (state.step < total || this.#evaluationDue),
       times: this.#times,
     };
+  }
+
+  /** @throws the signal's reason, when it is aborted */
+  async #train(): Promise<void> {
+    const { state, signal } = this.#task;
+    const total = this.totalSteps;
+    // A run without its initial checkpoint, which is a function of the seed, begins anew.
+    if (state.step === 0) await unlessAborted(signal, this.#save());
+    if (this.#evaluationDue) {
+      if (state.step === 0) await this.#evaluate();
+      else await this.#finishEpoch();
+    }
+    while (state.step < total) {
+      signal.throwIfAborted();
+      const stepSeconds = stopwatch();
+      await this.#step();
+      const epochDone = state.step % this.#perEpoch === 0;
+      const saveDue = performance.now() - this.#lastSave > 60_000 * minutesBetweenCheckpoints;
+      if (this.#log.due || epochDone || saveDue) await this.#collect();
+      this.#times.wall += stepSeconds();
+      if (epochDone) await this.#finishEpoch();
+      else if (saveDue) await this.#save();
+    }
+  }
+
+  /** Whether the present step ends an epoch with an evaluation that is not done yet. */
+  get #evaluationDue(): boolean {
+    const { evaluate, state, config: { knn: { every }, training: { epochs } } } = this.#task;
+    if (!evaluate || this.totalSteps === 0 || this.#evaluatedStep === state.step) return false;
+    const done = this.#epoch;
+    return state.step % this.#perEpoch === 0 && every > 0 && (done % every === 0 || done === epochs);
   }
 
   get #epoch(): number {
@@ -158,32 +189,30 @@ export class Trainer {
     return this.#batches.list[step % this.#perEpoch];
   }
 
+  /** @throws the signal's reason, when it is aborted before the optimiser's step; the state is then as before */
   async #step(): Promise<void> {
-    const { gpu, config, state, views } = this.#task;
+    const { gpu, config, state, views, signal } = this.#task;
     const { seed, epochs } = config.training;
     const seconds = stopwatch();
-    await views.ready();
+    await unlessAborted(signal, views.ready());
     this.#times.images += seconds();
     const compiled = gpu.pipelines.compileSeconds;
     const submitted = gpu.stream.submitSeconds;
     const epoch = this.#epoch;
     const batch = this.#batch(state.step);
     const passes = state.space.sandwich(new Random(seed, purpose.architecture, state.step), config.sandwich);
-    const shuffle = this.#shuffledKeys(batch);
-    const keyPositions = shuffle && Tensor.from(gpu, shuffle.positions);
-    const [queryImages, keyImages] = await views.views(state.step, [batch, shuffle?.batch ?? batch]);
     const rate = learningRate(config.optimizer, state.step, this.#perEpoch, epochs);
-    recordStep(state, {
-      queryImages,
-      keyImages,
-      keyPositions,
-      architectures: passes.map((pass) => pass.architecture),
-      learningRate: rate,
-      losses: this.#log.slot,
-    });
-    for (const tensor of [queryImages, keyImages, keyPositions]) tensor?.release();
+    // What was recorded before is no part of the step, which may be dropped.
     gpu.stream.submit();
-    if (state.step < this.totalSteps) views.prefetch(this.#batch(state.step));
+    state.beginStep();
+    try {
+      await this.#record(batch, passes.map((pass) => pass.architecture), rate);
+      if (state.step < this.totalSteps) views.prefetch(this.#batch(state.step));
+      await gpu.stream.flush();
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) state.undoStep();
+      throw error;
+    }
     this.#log.add({
       step: state.step,
       epoch,
@@ -197,6 +226,30 @@ export class Trainer {
     const submitting = gpu.stream.submitSeconds - submitted;
     this.#times.device += submitting;
     this.#times.recording += seconds() - compiling - submitting;
+  }
+
+  /** Records the present step on the images of a batch. */
+  async #record(
+    batch: Uint32Array,
+    architectures: readonly Architecture[],
+    learningRate: number,
+  ): Promise<void> {
+    const { gpu, state, views } = this.#task;
+    const shuffle = this.#shuffledKeys(batch);
+    const keyPositions = shuffle && Tensor.from(gpu, shuffle.positions);
+    const [queryImages, keyImages] = await views.views(state.step, [batch, shuffle?.batch ?? batch]);
+    try {
+      await recordStep(state, {
+        queryImages,
+        keyImages,
+        keyPositions,
+        architectures,
+        learningRate,
+        losses: this.#log.slot,
+      });
+    } finally {
+      for (const tensor of [queryImages, keyImages, keyPositions]) tensor?.release();
+    }
   }
 
   /** The keys' batch in another order, and where each image is in it; only where batchnorm groups see a difference. */
@@ -213,9 +266,12 @@ export class Trainer {
     const { state, folder, observer } = this.#task;
     const total = this.totalSteps;
     const seconds = stopwatch();
-    const lines: StepMetrics[] = await this.#log.collect(
-      state.step === total,
-      `${folder.lastCheckpointPath}, of step ${this.#savedStep}`,
+    const { stream } = this.#task.gpu;
+    const lines: StepMetrics[] = await stream.uninterrupted(() =>
+      this.#log.collect(
+        state.step === total,
+        `${folder.lastCheckpointPath}, of step ${this.#savedStep}`,
+      )
     );
     this.#times.device += seconds();
     this.#times.deviceWaits++;
@@ -232,8 +288,7 @@ export class Trainer {
     const { config } = this.#task;
     const { epochs, checkpointEvery } = config.training;
     const done = this.#epoch;
-    const { every } = config.knn;
-    if (every > 0 && (done % every === 0 || done === epochs)) await this.#evaluate();
+    if (this.#evaluationDue) await this.#evaluate();
     const kept = checkpointEvery > 0 && (done % checkpointEvery === 0 || done === epochs);
     await this.#save(kept ? done : undefined);
   }
@@ -243,6 +298,7 @@ export class Trainer {
     if (!evaluate) return;
     const line = await gpu.stream.unprofiled(() => evaluate(state.step, this.#epoch));
     await folder.appendMetrics(line);
+    this.#evaluatedStep = state.step;
     observer.onKnn(line);
     this.#log.restartClock();
   }
@@ -252,9 +308,9 @@ export class Trainer {
     const { state, folder } = this.#task;
     const paths = [folder.lastCheckpointPath];
     if (keptEpoch !== undefined) paths.unshift(folder.epochCheckpointPath(keptEpoch));
-    await saveCheckpoint(state, this.#epoch, ...paths);
-    this.#savedStep = state.step;
+    await state.gpu.stream.uninterrupted(() => saveCheckpoint(state, this.#epoch, ...paths));
     this.#lastSave = performance.now();
+    this.#savedStep = state.step;
     this.#log.restartClock();
   }
 }

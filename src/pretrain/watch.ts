@@ -11,7 +11,7 @@ import { chooseImages, type KnnImages, type LabelledImages } from "./run_data.ts
 import type { PretrainState } from "./state.ts";
 
 /** Most values of an image, 64x64 pixels, that are compared as they are: a larger bank of images would fill the memory. */
-const mostPixelValues = 12_288;
+export const mostPixelValues = 12_288;
 
 /** Batches of some images in order; `used` receives the index of each image that was really read. */
 async function* evaluationBatches(

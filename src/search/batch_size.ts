@@ -15,6 +15,8 @@ export interface BatchRequest {
   readonly fewest: number;
   /** Bytes of device memory; Infinity for no limit. */
   readonly memory: number;
+  /** The memory is what the machine has free, not what was asked for. */
+  readonly free?: boolean;
   /** Bytes that weights and tables take besides. */
   readonly fixed: number;
   /** Bytes that a single buffer may have on this adapter. */
@@ -28,7 +30,7 @@ export interface BatchRequest {
  * @throws {UsageError} when not even the smallest batch fits into the memory, naming what it needs
  */
 export function chooseBatch(question: MemoryQuestion, request: BatchRequest): number {
-  const { images, source, fewest, memory, fixed, largest } = request;
+  const { images, source, fewest, memory, free, fixed, largest } = request;
   if (images < fewest) {
     throw new DataError(
       `${source} has ${images} image${
@@ -42,7 +44,9 @@ export function chooseBatch(question: MemoryQuestion, request: BatchRequest): nu
     const needed = fixed + walkMemory(question, fewest, images).total;
     throw new UsageError(
       memory < needed
-        ? `--memory ${memory} is too little: this search needs ${needed} bytes with batches of ${fewest} images. ` +
+        ? `${
+          free ? `The ${memory} bytes of memory that are free are` : `--memory ${memory} is`
+        } too little: this search needs ${needed} bytes with batches of ${fewest} images. ` +
           `Allow that, or ${
             question.mode === "recalibrated" ? "use fewer --images" : "use a narrower space"
           }.`

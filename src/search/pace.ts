@@ -21,14 +21,18 @@ export class Pace {
    *
    * @param macs the work
    * @returns whether the device has finished all of it
-   * @throws the signal's reason, when it is aborted
+   * @throws the signal's reason, when it is aborted; long work that was not submitted is dropped
    */
   async after(macs: number): Promise<boolean> {
-    this.signal.throwIfAborted();
     this.#recorded += macs;
+    if (this.signal.aborted) {
+      // What takes no half second is worth keeping.
+      if (this.#recorded > this.#limit) this.gpu.stream.discard();
+      throw this.signal.reason;
+    }
     if (this.#recorded < this.#limit) {
       if (this.#recorded - this.#submitted > this.#limit / submits) {
-        this.gpu.stream.submit();
+        await this.gpu.stream.flush();
         this.#submitted = this.#recorded;
       }
       return false;

@@ -68,6 +68,7 @@ export async function searchTree(task: SearchTask): Promise<SearchScores> {
   const sums = new ScoreSums(gpu, metric, values);
   const rounds = searchRounds(task.images, task.batch, task.mode);
   let round = start?.round ?? 0;
+  const { discards } = gpu.stream;
   try {
     for (; round < rounds.length; round++) {
       sums.restart(round === start?.round ? start.slot : 0);
@@ -77,7 +78,8 @@ export async function searchTree(task: SearchTask): Promise<SearchScores> {
     }
   } catch (error) {
     if (!task.signal.aborted || error !== task.signal.reason) throw error;
-    await sums.collect();
+    if (gpu.stream.discards > discards) sums.revert();
+    await gpu.stream.uninterrupted(() => sums.collect());
     await task.save?.({ round, slot: sums.next }, sums.values);
     return { scores: undefined };
   } finally {
@@ -118,6 +120,7 @@ async function walkRound(
       pace: new Pace(gpu, signal),
       async onBlock(finished) {
         task.onBlock?.();
+        if (finished) sums.settle();
         if (!finished || !task.save || performance.now() - lastSave < millisecondsBetweenSaves) return;
         await sums.collect();
         await task.save({ round, slot: sums.next }, sums.values);

@@ -16,6 +16,8 @@ export class ScoreSums {
   readonly table: ScoreTable;
   #first = 0;
   #count = 0;
+  /** Of `#count`, what the device has certainly finished. */
+  #settled = 0;
 
   /**
    * @param values [slots, components], what was collected before; added to
@@ -39,7 +41,17 @@ export class ScoreSums {
   /** Starts to take slots from this one on. */
   restart(slot: number): void {
     this.#first = slot;
-    this.#count = 0;
+    this.#count = this.#settled = 0;
+  }
+
+  /** The device has finished all that was recorded. */
+  settle(): void {
+    this.#settled = this.#count;
+  }
+
+  /** Forgets the slots taken since {@linkcode settle}: their commands were dropped. */
+  revert(): void {
+    this.#count = this.#settled;
   }
 
   /** The place in the table of the next slot. Empties the table when it is full. */

@@ -1,30 +1,45 @@
 /** What is measured while tuning: whole training steps of a configuration, on random images. */
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { turn } from "../interrupt.ts";
 import { PretrainState } from "../pretrain/state.ts";
 import { recordStep } from "../pretrain/step.ts";
 import { purpose, Random } from "../random.ts";
 import { type Shape, Tensor } from "../tensor/tensor.ts";
 
-function randomImages(gpu: Gpu, shape: Shape, seed: number, view: number): Tensor {
+/** Values drawn between two turns of the event loop. */
+const valuesPerTurn = 2 ** 20;
+
+async function randomImages(gpu: Gpu, shape: Shape, seed: number, view: number): Promise<Tensor> {
   const random = new Random(seed, purpose.tuning, view);
   const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
-  for (let at = 0; at < values.length; at++) values[at] = random.uniform(-1, 1);
+  for (let at = 0; at < values.length; at++) {
+    values[at] = random.uniform(-1, 1);
+    if ((at + 1) % valuesPerTurn === 0) await turn();
+  }
   return Tensor.from(gpu, values, shape);
 }
 
 /** A network with its optimiser and one batch. Its weights never change. */
 export class TrainingStep {
-  readonly #state: PretrainState;
-  readonly #images: readonly Tensor[];
-  readonly #losses: Tensor;
+  private constructor(
+    readonly gpu: Gpu,
+    readonly config: Config,
+    readonly state: PretrainState,
+    readonly images: readonly Tensor[],
+    readonly losses: Tensor,
+  ) {}
 
-  constructor(readonly gpu: Gpu, readonly config: Config) {
+  /** Allocates and draws everything. */
+  static async open(gpu: Gpu, config: Config): Promise<TrainingStep> {
     const { training: { batch, seed }, data: { imageSize }, sandwich } = config;
-    this.#state = new PretrainState(gpu, config);
-    this.#state.initialise();
-    this.#images = [1, 2].map((view) => randomImages(gpu, [batch, 3, imageSize, imageSize], seed, view));
-    this.#losses = Tensor.zeros(gpu, [2 + sandwich.random]);
+    const state = new PretrainState(gpu, config);
+    await state.initialise();
+    const images = [];
+    for (const view of [1, 2]) {
+      images.push(await randomImages(gpu, [batch, 3, imageSize, imageSize], seed, view));
+    }
+    return new TrainingStep(gpu, config, state, images, Tensor.zeros(gpu, [2 + sandwich.random]));
   }
 
   /**
@@ -36,16 +51,16 @@ export class TrainingStep {
   async run(round: number): Promise<number> {
     const { gpu, config } = this;
     const start = performance.now();
-    const passes = this.#state.space.sandwich(
+    const passes = this.state.space.sandwich(
       new Random(config.training.seed, purpose.architecture, round),
       config.sandwich,
     );
-    recordStep(this.#state, {
-      queryImages: this.#images[0],
-      keyImages: this.#images[1],
+    await recordStep(this.state, {
+      queryImages: this.images[0],
+      keyImages: this.images[1],
       architectures: passes.map(({ architecture }) => architecture),
       learningRate: 0,
-      losses: this.#losses,
+      losses: this.losses,
     });
     await gpu.finish();
     return (performance.now() - start) / 1000;
@@ -53,8 +68,8 @@ export class TrainingStep {
 
   /** Gives the memory back. */
   release(): void {
-    this.#state.release();
-    for (const tensor of [...this.#images, this.#losses]) tensor.release();
+    this.state.release();
+    for (const tensor of [...this.images, this.losses]) tensor.release();
   }
 
   [Symbol.dispose](): void {

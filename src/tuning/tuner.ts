@@ -56,7 +56,7 @@ export async function tune(task: TuningTask): Promise<TuningOutcome> {
     );
   }
   const clock = new Clock(task);
-  const step = new TrainingStep(gpu, config);
+  const step = await TrainingStep.open(gpu, config);
   try {
     const known = gpu.tuning.choices;
     const rounds = await measureRounds(gpu, step, clock);

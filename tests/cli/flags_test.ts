@@ -85,6 +85,11 @@ Flags:
 
 Examples:
   deno task search --run r
+
+Exit status:
+  0 done; 1 failed while running; 2 wrong flags or configuration; 130 interrupted by Ctrl-C, 143 by
+  SIGTERM, 129 by SIGHUP. With --json a failure, too, is one object on stdout: {"error": {"message",
+  "code"}}, the code being the exit status.
 `,
   );
 });

@@ -258,7 +258,7 @@ for (const signal of ["SIGINT", "SIGKILL"] as const) {
     const text = new TextDecoder().decode(stderr);
     if (signal === "SIGINT") {
       assertEquals(code, 130, text);
-      assertStringIncludes(text, "Stopping after this step.");
+      assertStringIncludes(text, "Stopping; the last complete step is saved.");
       assertStringIncludes(text, `Continue with: deno task pretrain --out ${stopped} --resume`);
     }
     const { metadata } = await readSafetensors(`${stopped}/checkpoints/last.safetensors`);

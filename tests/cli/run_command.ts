@@ -23,7 +23,7 @@ export async function createRun(path: string): Promise<RunFolder> {
   const run = await RunFolder.create(path, config, "0.0.0");
   using gpu = await Gpu.open();
   const state = new PretrainState(gpu, config);
-  state.initialise();
+  await state.initialise();
   await saveCheckpoint(state, 0, run.lastCheckpointPath);
   return run;
 }

@@ -47,15 +47,21 @@ Deno.test("everything but the space has a default: MoCo v2's published settings"
 Deno.test("wrong fields are named with what was given and what is allowed", () => {
   const raw = minimal();
   const cases: [string, string][] = [
-    ["training.batch=0", "training.batch cannot be 0. Allowed: a whole number (at least 1)."],
+    ["training.batch=0", "training.batch cannot be 0. Allowed: a whole number (at least 1, at most 65536)."],
     [
       "training.seed=-1",
       "training.seed cannot be -1. Allowed: a whole number (at least 0, at most 4294967295).",
     ],
     ["optimizer.momentum=1", "optimizer.momentum cannot be 1. Allowed: a number (at least 0, below 1)."],
     ["space.block=wide", 'space.block cannot be "wide". Allowed: "bottleneck" or "basic".'],
-    ["data.mean=[1,2]", "data.mean cannot be [1,2]. Allowed: a list of 3 entries, each a number."],
-    ['space.widths.1=[8,"x"]', 'space.widths[1][1] cannot be "x". Allowed: a whole number (at least 1).'],
+    [
+      "data.mean=[1,2]",
+      "data.mean cannot be [1,2]. Allowed: a list of 3 entries, each a number (at least -1000, at most 1000).",
+    ],
+    [
+      'space.widths.1=[8,"x"]',
+      'space.widths[1][1] cannot be "x". Allowed: a whole number (at least 1, at most 16384).',
+    ],
     ["training=5", "training cannot be 5. Allowed: an object (fields: epochs, batch,"],
     ["augmentation=some", 'augmentation cannot be "some". Allowed: "none", or an object'],
     [
@@ -128,7 +134,7 @@ Deno.test("what a flag asked for is blamed on the flag", () => {
   const error = assertThrows(() => parseConfig(minimal(), "demo.json", [override]), ConfigurationError);
   assertEquals(
     error.message,
-    "--epochs: training.epochs cannot be -1. Allowed: a whole number (at least 0).",
+    "--epochs: training.epochs cannot be -1. Allowed: a whole number (at least 0, at most 1000000).",
   );
 });
 

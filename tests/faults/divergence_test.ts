@@ -68,7 +68,7 @@ gpuTest(
   (gpu) =>
     withFolder(async (folder) => {
       const state = new PretrainState(gpu, smallRun());
-      state.initialise();
+      await state.initialise();
       const path = `${folder}/checkpoint.safetensors`;
       await saveCheckpoint(state, 0, path);
       const good = await Deno.readFile(path);

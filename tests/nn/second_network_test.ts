@@ -28,14 +28,14 @@ const input = { imageSize, mean: [0, 0, 0] as const, std: [1, 1, 1] as const };
 async function pretrain(gpu: Gpu): Promise<{ state: PretrainState; losses: number[] }> {
   const config = smallRun({ moco: { queue: 64 } });
   const state = new PretrainState(gpu, config, elasticVgg());
-  state.initialise();
+  await state.initialise();
   const images = randomTensor(gpu, [16, 3, imageSize, imageSize], 1);
   const queue = await state.queue.read();
   const slots = Tensor.zeros(gpu, [3]);
   const losses: number[] = [];
   for (let step = 0; step < 8; step++) {
     const passes = state.space.sandwich(new Random(1, purpose.test, step), config.sandwich);
-    recordStep(state, {
+    await recordStep(state, {
       queryImages: images,
       keyImages: images,
       architectures: passes.map(({ architecture }) => architecture),

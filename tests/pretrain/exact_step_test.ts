@@ -35,7 +35,7 @@ for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck"
 
     for (const step of [0, 1]) {
       const passes = architectures[step].map((text) => state.space.resolve(text));
-      recordStep(state, {
+      await recordStep(state, {
         queryImages: images,
         keyImages: images,
         architectures: passes,

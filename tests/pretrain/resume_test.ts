@@ -53,6 +53,9 @@ for (const [name, changes] of Object.entries(variants)) {
           outcome = await resumeRun(gpu, path, {}, collectingHooks({ stopAtOnce: true }).hooks);
           assertEquals(outcome.steps, step);
         }
+        // The last step is done, its evaluation was interrupted, too.
+        assert(outcome.interrupted);
+        outcome = await run(gpu, path, "resume");
         assert(!outcome.interrupted);
         await assertSameRun(path, `${folder}/whole`);
         assertEquals([outcome.loss, outcome.knn], [whole.loss, whole.knn]);

@@ -16,7 +16,7 @@ for (const [imageSize, compared] of [[64, true], [65, false]] as const) {
       });
       const data = await openRunData(gpu, config, collectingHooks().hooks);
       const state = new PretrainState(gpu, config);
-      state.initialise();
+      await state.initialise();
       const watch = new KnnWatch(state, config, data.knn!);
       const line = await watch.evaluate(0, 0, true);
       assertEquals([line.images, line.bank, line.knnPixels !== undefined], [8, 16, compared]);

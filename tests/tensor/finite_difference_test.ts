@@ -226,7 +226,7 @@ gpuTest("gradients of the losses", async (gpu) => {
 });
 
 /** An elastic encoder whose last batchnorms are not zero, so that every weight has a gradient. */
-function tinyEncoder(gpu: Gpu, block: "basic" | "bottleneck"): Encoder {
+async function tinyEncoder(gpu: Gpu, block: "basic" | "bottleneck"): Promise<Encoder> {
   const space = new SearchSpace({
     block,
     stem: { kind: block === "basic" ? "3x3" : "7x7", widths: [4, 6] },
@@ -236,7 +236,7 @@ function tinyEncoder(gpu: Gpu, block: "basic" | "bottleneck"): Encoder {
     named: {},
   });
   const encoder = new Encoder(gpu, new ElasticResNet(space), { kind: "mlp", hidden: 12, dimension: 8 }, true);
-  encoder.initialise(3, { head: "uniform", lastBatchnorm: 1 });
+  await encoder.initialise(3, { head: "uniform", lastBatchnorm: 1 });
   for (const [name, tensor] of encoder.weights.values.entries()) {
     const random = randomValues(tensor.length, 5);
     if (/bn\d\.weight$/.test(name)) tensor.write(random.map((number) => 1 + 0.5 * number));
@@ -265,7 +265,7 @@ async function disturbed(encoder: Encoder, run: (tape: Tape) => Tensor): Promise
 
 gpuTest("gradients of a residual block", async (gpu) => {
   for (const kind of ["basic", "bottleneck"] as const) {
-    const encoder = tinyEncoder(gpu, kind);
+    const encoder = await tinyEncoder(gpu, kind);
     const network = encoder.network as ElasticResNet;
     const channels = network.space.min.stem;
     const input = randomTensor(gpu, [6, channels, 8, 8], 6);
@@ -284,7 +284,7 @@ gpuTest("gradients of a residual block", async (gpu) => {
 
 for (const kind of ["basic", "bottleneck"] as const) {
   gpuTest(`gradients of a whole encoder of ${kind} blocks with InfoNCE`, async (gpu) => {
-    const encoder = tinyEncoder(gpu, kind);
+    const encoder = await tinyEncoder(gpu, kind);
     const { space } = encoder.network;
     const size = kind === "basic" ? 16 : 32;
     // Each image has colours of its own, so that the embeddings differ.

@@ -1,0 +1,56 @@
+/** What a run would be: counted and planned, nothing allocated, no folder made. */
+import { checkAgainstData } from "../config/checks.ts";
+import type { Config } from "../config/schema.ts";
+import { openSource, type SourceOptions } from "../data/source.ts";
+import { splitImages } from "../data/split.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
+import { stepsPerEpoch } from "./trainer.ts";
+
+/** A run before it starts. */
+export interface RunPlan {
+  readonly steps: number;
+  readonly epochs: number;
+  /** Images that are trained on, and those held back. */
+  readonly images: { readonly training: number; readonly heldOut: number };
+  /** Bytes. */
+  readonly memory: MemoryPlan;
+  /** Free bytes of main memory; null where neither the system nor the permissions tell. */
+  readonly free: number | null;
+}
+
+/**
+ * Plans a run.
+ * @throws {ConfigurationError} for whatever a start would refuse
+ */
+export async function planRun(
+  gpu: Gpu,
+  config: Config,
+  hooks: Pick<SourceOptions, "onWarning">,
+): Promise<RunPlan> {
+  const { data, training } = config;
+  const source = await openSource(data.source, {
+    imageSize: data.imageSize,
+    seed: training.seed,
+    strict: data.strict,
+    preload: false,
+    cacheBytes: 0,
+    ...hooks,
+  });
+  try {
+    const split = splitImages(config, source);
+    checkAgainstData(config, split.train.length);
+    const memory = await planMemory(gpu, config, source.length);
+    const free = freeMemory();
+    checkMemory(memory, config, gpu.facts.software, free);
+    return {
+      steps: training.epochs * stepsPerEpoch(config, split.train.length),
+      epochs: training.epochs,
+      images: { training: split.train.length, heldOut: split.heldOut.length },
+      memory,
+      free: free ?? null,
+    };
+  } finally {
+    source.close();
+  }
+}

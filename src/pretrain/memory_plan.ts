@@ -1,0 +1,292 @@
+/**
+ * What a run will need of memory, before any is taken. The device's part is not estimated but rehearsed: whole steps are
+ * recorded on a device that does nothing, and its pool keeps the account.
+ */
+import type { Config } from "../config/schema.ts";
+import { augment, type PlacedSample } from "../data/augment.ts";
+import { drawParameters, evaluationParameters, viewRandom } from "../data/augmentation.ts";
+import { defaultResidentBytes } from "../data/gpu_images.ts";
+import { parseDataSpec } from "../data/spec.ts";
+import { ConfigurationError, GpuError } from "../errors.ts";
+import { featureChannels } from "../elastic/network.ts";
+import { evaluationBatchSize } from "../evaluate/batch_size.ts";
+import { Gpu } from "../gpu/device.ts";
+import { Statistics } from "../nn/weights.ts";
+import { purpose, Random } from "../random.ts";
+import { Tape } from "../tensor/tape.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { PretrainState } from "./state.ts";
+import { recordStep } from "./step.ts";
+import { mostPixelValues } from "./watch.ts";
+
+/** Bytes of a run by what takes them. */
+export interface MemoryPlan {
+  readonly device: {
+    /** Values, gradients, momentum and statistics of both encoders. */
+    readonly weights: number;
+    readonly queue: number;
+    /** Images that stay on the device. */
+    readonly images: number;
+    /** What steps and evaluations take besides: batches, feature maps and their gradients. */
+    readonly activations: number;
+    /** All of it at once, as the pool rounds it. */
+    readonly total: number;
+  };
+  readonly host: {
+    /** Decoded images, at most. */
+    readonly images: number;
+    /** Tensors on their way into a checkpoint. */
+    readonly checkpoint: number;
+    /** The runtime, the driver and compiled kernels. */
+    readonly runtime: number;
+    readonly total: number;
+  };
+}
+
+/** What Deno, Mesa's driver with its compiled kernels, and the libraries take. */
+const runtimeBytes = 400 * 2 ** 20;
+/** Tensors come back in pieces of so many bytes at most; see `Gpu.read`. */
+const stagingBytes = 2 ** 28;
+/** Steps after which new random architectures hardly ask for buffers of new sizes. */
+const rehearsedSteps = 4;
+/** Most rows that kNN compares at once, and the queries against them. */
+const bankRows = 65536, queryRows = 256;
+
+/**
+ * Plans a run.
+ *
+ * @param gpu asked for its facts and limits; nothing is allocated on it
+ * @param images number of images of the source; 0 while it is not known
+ * @throws {ConfigurationError} when a single buffer would be larger than the device can bind, naming the field
+ */
+export async function planMemory(gpu: Gpu, config: Config, images: number): Promise<MemoryPlan> {
+  const { imageSize, cacheMegabytes } = config.data;
+  const rehearsal = Gpu.rehearse(gpu.facts, gpu.device.limits);
+  rehearsal.tuning.use(gpu.tuning.choices);
+  const { pool } = rehearsal;
+  const queueBytes = 4 * config.moco.queue * config.head.dimension;
+  if (queueBytes > pool.limit) {
+    throw new ConfigurationError(
+      `moco.queue is ${config.moco.queue}: keys of ${queueBytes} bytes; this adapter binds at most ${pool.limit}. ` +
+        "Use a smaller queue.",
+    );
+  }
+  const state = bound("space or head", () => new PretrainState(rehearsal, config));
+  const weights = pool.use.used - state.queue.storage.capacity;
+  const cache = Math.min(
+    cacheMegabytes * 2 ** 20,
+    images === undefined ? Infinity : images * 4 * imageSize ** 2,
+  );
+  const resident = images === undefined || images * 4 * imageSize ** 2 > defaultResidentBytes(gpu)
+    ? undefined
+    : Tensor.create(rehearsal, [Math.max(1, images * imageSize ** 2)]);
+  const fixed = pool.use.used;
+  try {
+    const sizes = config.knn.every > 0 ? evaluationSizes(config, images) : undefined;
+    if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, true);
+    for (let step = 0; step < rehearsedSteps; step++) await rehearseStep(rehearsal, state, resident);
+    if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, false);
+  } catch (error) {
+    if (!(error instanceof GpuError)) throw error;
+    throw new ConfigurationError(
+      `training.batch is ${config.training.batch}: ${error.message} The fields are training.batch and data.imageSize.`,
+    );
+  }
+  const checkpoint = weights + queueBytes + Math.min(weights + queueBytes, stagingBytes);
+  return {
+    device: {
+      weights,
+      queue: state.queue.storage.capacity,
+      images: resident?.storage.capacity ?? 0,
+      activations: pool.use.peak - fixed,
+      total: pool.use.peak,
+    },
+    host: { images: cache, checkpoint, runtime: runtimeBytes, total: cache + checkpoint + runtimeBytes },
+  };
+}
+
+interface EvaluationSizes {
+  readonly bank: number;
+  readonly queries: number;
+  readonly calibration: number;
+}
+
+/** Images of an evaluation; undefined where there is none. */
+function evaluationSizes({ data, knn }: Config, images: number): EvaluationSizes | undefined {
+  const heldOut = data.test === null ? data.heldOut : 0;
+  const queries = data.test === null ? heldOut : queryRows;
+  if (queries === 0) return undefined;
+  const bank = Math.min(knn.bank, images === 0 ? Infinity : Math.max(1, images - heldOut));
+  return { bank, queries, calibration: Math.min(knn.calibrate, bank) };
+}
+
+function bound<T>(field: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof GpuError)) throw error;
+    throw new ConfigurationError(`${field}: ${error.message}`);
+  }
+}
+
+/** Views of images that are as large as the network's input. */
+function rehearseViews(
+  gpu: Gpu,
+  { data: { imageSize, mean, std } }: Config,
+  resident: Tensor | undefined,
+  views: readonly (readonly PlacedSample[])[],
+): Tensor[] {
+  const pixels = resident ?? Tensor.create(gpu, [views[0].length * imageSize ** 2]);
+  const tensors = augment(gpu, pixels, views, { height: imageSize, width: imageSize, mean, std });
+  if (!resident) pixels.release();
+  return tensors;
+}
+
+async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | undefined): Promise<void> {
+  const { config, space } = state;
+  const { training: { batch, seed }, data: { imageSize }, augmentation, sandwich } = config;
+  const place = { offset: 0, width: imageSize, height: imageSize };
+  const views = [0, 1].map((view) =>
+    Array.from({ length: batch }, (_, index) => ({
+      ...place,
+      parameters: augmentation === "none"
+        ? evaluationParameters(place, imageSize)
+        : drawParameters(augmentation, viewRandom(seed, state.step, index, view), place),
+    }))
+  );
+  const [queryImages, keyImages] = rehearseViews(gpu, config, resident, views);
+  const keyPositions = config.moco.shuffle && config.moco.batchnormGroups > 1
+    ? Tensor.create(gpu, [batch])
+    : undefined;
+  const passes = space.sandwich(new Random(seed, purpose.architecture, state.step), sandwich);
+  const losses = Tensor.create(gpu, [passes.length]);
+  await recordStep(state, {
+    queryImages,
+    keyImages,
+    keyPositions,
+    architectures: passes.map(({ architecture }) => architecture),
+    learningRate: 0,
+    losses,
+  });
+  for (const tensor of [queryImages, keyImages, keyPositions, losses]) tensor?.release();
+  gpu.stream.discard();
+}
+
+/**
+ * Records what `KnnWatch` does.
+ *
+ * @param sizes images of the bank, of the queries, and for the statistics
+ * @param pixels also compare raw pixels
+ */
+async function rehearseEvaluation(
+  gpu: Gpu,
+  state: PretrainState,
+  resident: Tensor | undefined,
+  sizes: EvaluationSizes,
+  pixels: boolean,
+): Promise<void> {
+  const { queryEncoder, space, config: { data: { imageSize }, head, knn } } = state;
+  const batch = evaluationBatchSize(gpu, queryEncoder.network, space.max, imageSize);
+  const batches = async (count: number, use: (images: Tensor) => Promise<void> | void) => {
+    for (const size of batchSizes(count, batch)) {
+      const place = { offset: 0, width: imageSize, height: imageSize };
+      const sample = { ...place, parameters: evaluationParameters(place, imageSize) };
+      const [images] = rehearseViews(gpu, state.config, resident, [Array(size).fill(sample)]);
+      await use(images);
+      images.release();
+      gpu.stream.discard();
+    }
+  };
+  const compare = (dimension: number) => {
+    const unit = (rows: number) => {
+      const [given, normalised] = [0, 1].map(() => Tensor.create(gpu, [rows, dimension]));
+      given.release();
+      return normalised;
+    };
+    const rows = Math.min(bankRows, Math.floor(gpu.pool.limit / (4 * dimension)));
+    const bank = batchSizes(sizes.bank, rows).map(unit);
+    for (const size of batchSizes(sizes.queries, Math.min(queryRows, rows))) {
+      const queries = unit(size);
+      for (const part of bank) Tensor.create(gpu, [size, part.shape[0]]).release();
+      queries.release();
+    }
+    for (const part of bank) part.release();
+  };
+  if (pixels && 3 * imageSize ** 2 <= mostPixelValues) {
+    for (const count of [sizes.bank, sizes.queries]) await batches(count, () => {});
+    compare(3 * imageSize ** 2);
+  }
+  const run = (images: Tensor, training: boolean, statistics: Statistics) => {
+    const tape = new Tape(gpu, false);
+    const pass = queryEncoder.pass({ tape, training, batchnormGroups: 1, statistics });
+    const { pooled } = queryEncoder.features(pass, images, space.max);
+    if (!training && knn.features === "projection") queryEncoder.project(pass, pooled);
+    tape.release();
+  };
+  const statistics = new Statistics(gpu, queryEncoder.shapes);
+  await batches(sizes.calibration, (images) => run(images, true, statistics));
+  for (const count of [sizes.bank, sizes.queries]) {
+    await batches(count, (images) => run(images, false, statistics));
+  }
+  compare(knn.features === "projection" ? head.dimension : featureChannels(queryEncoder.network, space.max));
+  statistics.release();
+}
+
+/** Two full batches and a rest say as much as all. */
+function batchSizes(count: number, batch: number): number[] {
+  const sizes = Array<number>(Math.min(2, Math.floor(count / batch))).fill(batch);
+  return count % batch > 0 ? [...sizes, count % batch] : sizes;
+}
+
+/** Refuses a run for which there is no room, before anything is allocated; see {@linkcode checkMemory}. */
+export async function expectMemory(gpu: Gpu, config: Config): Promise<void> {
+  const spec = parseDataSpec(config.data.source);
+  const plan = await planMemory(gpu, config, spec.kind === "synthetic" ? spec.length : 0);
+  checkMemory(plan, config, gpu.facts.software, freeMemory());
+}
+
+/** Bytes of main memory that are free, where the permissions and the system tell. */
+export function freeMemory(): number | undefined {
+  const permission = { name: "sys", kind: "systemMemoryInfo" } as const;
+  if (Deno.permissions.querySync(permission).state !== "granted") return undefined;
+  return Deno.systemMemoryInfo().available;
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB (${bytes} bytes)`;
+}
+
+/**
+ * Refuses a plan for which there is no room. A software driver's memory is the machine's; what another device has free,
+ * nobody tells.
+ *
+ * @param available bytes of main memory that are free; undefined where nobody knows
+ * @throws {ConfigurationError} naming what is needed, what there is, and the field to reduce
+ */
+export function checkMemory(plan: MemoryPlan, config: Config, software: boolean, available?: number): void {
+  if (available === undefined) return;
+  const { device, host } = plan;
+  const needed = host.total + (software ? device.total : 0);
+  if (needed <= available) return;
+  const onDevice = software ? 1 : 0;
+  const queueShare = device.queue / (device.queue + device.weights);
+  const fields = [
+    {
+      bytes: onDevice * device.activations,
+      text: `training.batch (${config.training.batch}) or data.imageSize (${config.data.imageSize})`,
+    },
+    {
+      bytes: onDevice * device.weights + (1 - queueShare) * host.checkpoint,
+      text: "space and head, whose weights are kept four times",
+    },
+    {
+      bytes: onDevice * device.queue + queueShare * host.checkpoint,
+      text: `moco.queue (${config.moco.queue})`,
+    },
+    { bytes: host.images, text: `data.cacheMegabytes (${config.data.cacheMegabytes})` },
+  ].sort((a, b) => b.bytes - a.bytes);
+  throw new ConfigurationError(
+    `This run needs ${megabytes(needed)} of memory, and ${megabytes(available)} are free. Most of it, ` +
+      `${megabytes(Math.ceil(fields[0].bytes))}, is due to ${fields[0].text}: reduce that.`,
+  );
+}
