@@ -4,6 +4,7 @@
 //   products[g, d, c] = sum over s of left[g, d, s] * right[g, c, s]
 //
 // left [groups, leftChannels, samples], right [groups, rightChannels, samples], all padded to multiples of 8.
+// A launch does the rounds firstRound to endRound of the sum, four positions each, and adds to those of the launch before.
 // Grid: one invocation an 8 x 8 tile, WORKGROUP a workgroup, folded into rows. Rows are the summed dimension, so four
 // positions are one load on both sides.
 struct Params {
@@ -11,6 +12,8 @@ struct Params {
   leftChannels: u32,
   rightChannels: u32,
   samples: u32,
+  firstRound: u32,
+  endRound: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -37,11 +40,19 @@ fn main(
   let quads = params.samples / 4u;
   let leftStart = (group * params.leftChannels + 8u * d) * quads;
   let rightStart = (group * params.rightChannels + 8u * c) * quads;
+  let row = params.rightChannels / 4u;
+  let to = (group * params.leftChannels + 8u * d) * row + 2u * c;
   #for b in 0..8
   var sum${b}_0 = vec4<f32>();
   var sum${b}_1 = vec4<f32>();
   #end
-  for (var k = 0u; k < quads; k++) {
+  if (params.firstRound > 0u) {
+    #for b in 0..8
+    sum${b}_0 = products[to + ${b}u * row];
+    sum${b}_1 = products[to + ${b}u * row + 1u];
+    #end
+  }
+  for (var k = params.firstRound; k < params.endRound; k++) {
     #for a in 0..8
     let right${a} = right[rightStart + ${a}u * quads + k];
     #end
@@ -51,8 +62,6 @@ fn main(
     sum${b}_1 += vec4<f32>(dot(left${b}, right4), dot(left${b}, right5), dot(left${b}, right6), dot(left${b}, right7));
     #end
   }
-  let row = params.rightChannels / 4u;
-  let to = (group * params.leftChannels + 8u * d) * row + 2u * c;
   #for b in 0..8
   products[to + ${b}u * row] = sum${b}_0;
   products[to + ${b}u * row + 1u] = sum${b}_1;

@@ -7,12 +7,15 @@
 //
 // products [groups, depth, channels] (affinity_products of G and F); features is G [groups, depth, samples]; weights is
 // F [groups, channels, samples]; rows [groups, samples]; all padded to multiples of 8.
-// Grid: one invocation 8 positions, WORKGROUP a workgroup, folded into rows.
+// A launch does the rounds firstRound to endRound of the sum over c, eight channels each, and adds to those of the launch
+// before. Grid: one invocation 8 positions, WORKGROUP a workgroup, folded into rows.
 struct Params {
   groups: u32,
   channels: u32,
   depth: u32,
   samples: u32,
+  firstRound: u32,
+  endRound: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,9 +42,14 @@ fn main(
   let depth = params.depth;
   let leftStep = params.channels / 4u;
   let rightStep = quads;
+  let to = group * quads + 2u * i;
   var total0 = vec4<f32>();
   var total1 = vec4<f32>();
-  for (var c = 0u; c < params.channels / 8u; c++) {
+  if (params.firstRound > 0u) {
+    total0 = rows[to];
+    total1 = rows[to + 1u];
+  }
+  for (var c = params.firstRound; c < params.endRound; c++) {
     var leftAt = group * depth * leftStep + 2u * c;
     var rightAt = group * depth * quads + 2u * i;
     #include tile_product
@@ -51,7 +59,6 @@ fn main(
     total1 = fma(weights[weightAt + ${b}u * quads + 1u], sum${b}_1, total1);
     #end
   }
-  let to = group * quads + 2u * i;
   rows[to] = total0;
   rows[to + 1u] = total1;
 }

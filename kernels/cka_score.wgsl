@@ -8,18 +8,20 @@
 //              the matrices with zero diagonal: rows of a centred Gram matrix add up to zero, so those sums are -sum k, -k_i.
 //              (Debiased HSIC does not change when all samples are shifted, so centring them is free.)
 //
-// cross, square [blocks, groups, samples] and diagonal [groups, samples] from gram_compare.
+// cross, square, the sums of gram_compare over its blocks, and diagonal [groups, samples].
 // table [slots, 64]: lane l of 16 adds (HSIC(K,L), HSIC(L,L), HSIC(K,K), groups) at 4 l; the lanes share the samples.
-// `teacher` [64] is a slot that a launch with TEACHER wrote for the teacher's own samples. Grid: one workgroup.
+// `teacher` [64] is a slot that launches with TEACHER wrote for the teacher's own samples, the first of them over what was
+// there; so HSIC(K,K) of all groups comes with the first launch. A launch does the groups firstRound to endRound.
+// Grid: one workgroup.
 struct Params {
-  groups: u32,
   samples: u32,
   paddedSamples: u32,
-  blocks: u32,
   scale: f32,
   totals: f32,
   diagonals: f32,
   slot: u32,
+  firstRound: u32,
+  endRound: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -34,10 +36,9 @@ struct Params {
 
 @compute @workgroup_size(16)
 fn main(@builtin(local_invocation_index) lane: u32) {
-  let step = params.groups * params.paddedSamples;
   var both = 0.0;
   var own = 0.0;
-  for (var group = 0u; group < params.groups; group++) {
+  for (var group = params.firstRound; group < params.endRound; group++) {
     let start = group * params.paddedSamples;
     var total = 0.0;
     var teacherTotal = 0.0;
@@ -50,22 +51,21 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     for (var sample = lane; sample < params.samples; sample += 16u) {
       let at = start + sample;
       let l = diagonal[at];
-      var crosses = 0.0;
-      var squares = 0.0;
-      for (var block = 0u; block < params.blocks; block++) {
-        crosses += cross[block * step + at];
-        squares += square[block * step + at];
-      }
-      own += squares + l * (params.totals * total + params.diagonals * l);
+      own += square[at] + l * (params.totals * total + params.diagonals * l);
       #if !TEACHER
-      both += crosses + l * (params.totals * teacherTotal + params.diagonals * teacherDiagonal[at]);
+      both += cross[at] + l * (params.totals * teacherTotal + params.diagonals * teacherDiagonal[at]);
       #end
     }
   }
-  let groups = select(0.0, f32(params.groups), lane == 0u);
+  let groups = select(0.0, f32(params.endRound - params.firstRound), lane == 0u);
+  let to = params.slot * 16u + lane;
+  var before = vec4<f32>();
   #if TEACHER
-  table[params.slot * 16u + lane] = vec4<f32>(0.0, params.scale * own, 0.0, groups);
+  if (params.firstRound > 0u) { before = table[to]; }
+  let teacherOwn = 0.0;
   #else
-  table[params.slot * 16u + lane] += vec4<f32>(params.scale * both, params.scale * own, teacher[lane].y, groups);
+  before = table[to];
+  let teacherOwn = select(0.0, teacher[lane].y, params.firstRound == 0u);
   #end
+  table[to] = before + vec4<f32>(params.scale * both, params.scale * own, teacherOwn, groups);
 }
