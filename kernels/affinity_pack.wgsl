@@ -1,7 +1,8 @@
 // Sampled positions of feature maps, packed for the products that follow (see include/similarity_samples).
 //
 //   features[g, c, s] = input at sample s                    squares[part, g, s] = sum of its squares over the part's channels
-//   with NORMALISE: that channel vector scaled to length one; a zero vector stays zero
+//   with NORMALISE: that channel vector scaled to length one; a zero vector stays zero,
+//                  and one whose length is no finite number becomes NaN
 //
 // input [groups, channels, height, width]; squares [parts, groups, paddedSamples], without NORMALISE.
 // Grid: one invocation a (group, part, sample), 64 a workgroup, folded into rows. A part is channelsPerPart channels, so
@@ -16,6 +17,16 @@
 #end
 
 #include grid
+
+#if NORMALISE
+// Divides the length out, given its square.
+fn lengthScale(square: f32) -> f32 {
+  let bits = bitcast<u32>(square);
+  // Of infinity and NaN it is NaN; tested by bits, see include/not_a_number.
+  if ((bits & 0x7fffffffu) >= 0x7f800000u) { return bitcast<f32>(bits | 0x7fc00000u); }
+  return select(0.0, 1.0 / sqrt(square), square > 0.0);
+}
+#end
 
 // Index of channel 0 of a sample; a group is one image.
 fn sampleStart(image: u32, sample: u32) -> u32 {
@@ -54,7 +65,7 @@ fn main(
     at += plane;
   }
   at = start;
-  let scale = select(0.0, 1.0 / sqrt(sum), sum > 0.0);
+  let scale = lengthScale(sum);
   #end
   for (var channel = first; channel < endInput; channel++) {
     let value = input[at];

@@ -3,8 +3,8 @@
 //
 //   products[g, d, c] = sum over s of left[g, d, s] * right[g, c, s]
 //
-// left [groups, leftChannels, samples], right [groups, rightChannels, samples], all padded to multiples of 8. A round is four positions;
-// a launch does the rounds firstRound to endRound and adds them to those of the launch before.
+// left [groups, leftChannels, samples], right [groups, rightChannels, samples], all padded to multiples of 8.
+// A launch does the rounds firstRound to endRound of the sum, four positions each, and adds to those of the launch before.
 // Grid: one invocation an 8 x 8 tile, WORKGROUP a workgroup, folded into rows. Rows are the summed dimension, so four
 // positions are one load on both sides.
 struct Params {

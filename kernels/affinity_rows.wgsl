@@ -6,9 +6,9 @@
 // so channels x channels take the place of positions x positions. With G for F it is |b_i|^2.
 //
 // products [groups, depth, channels] (affinity_products of G and F); features is G [groups, depth, samples]; weights is
-// F [groups, channels, samples]; rows [groups, samples]; all padded to multiples of 8. A round is eight channels c;
-// a launch does the rounds firstRound to endRound and adds them to those of the launch before.
-// Grid: one invocation 8 positions, WORKGROUP a workgroup, folded into rows.
+// F [groups, channels, samples]; rows [groups, samples]; all padded to multiples of 8.
+// A launch does the rounds firstRound to endRound of the sum over c, eight channels each, and adds to those of the launch
+// before. Grid: one invocation 8 positions, WORKGROUP a workgroup, folded into rows.
 struct Params {
   groups: u32,
   channels: u32,

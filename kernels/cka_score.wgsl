@@ -8,10 +8,11 @@
 //              the matrices with zero diagonal: rows of a centred Gram matrix add up to zero, so those sums are -sum k, -k_i.
 //              (Debiased HSIC does not change when all samples are shifted, so centring them is free.)
 //
-// cross, square (the sums of gram_compare's parts) and diagonal [groups, samples]. A round is one group; a launch does the
-// rounds firstRound to endRound.
+// cross, square, the sums of gram_compare over its blocks, and diagonal [groups, samples].
 // table [slots, 64]: lane l of 16 adds (HSIC(K,L), HSIC(L,L), HSIC(K,K), groups) at 4 l; the lanes share the samples.
-// `teacher` [64] is a slot that a launch with TEACHER wrote for the teacher's own samples. Grid: one workgroup.
+// `teacher` [64] is a slot that launches with TEACHER wrote for the teacher's own samples, the first of them over what was
+// there; so HSIC(K,K) of all groups comes with the first launch. A launch does the groups firstRound to endRound.
+// Grid: one workgroup.
 struct Params {
   samples: u32,
   paddedSamples: u32,
@@ -57,12 +58,14 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
   }
   let groups = select(0.0, f32(params.endRound - params.firstRound), lane == 0u);
-  let at = params.slot * 16u + lane;
+  let to = params.slot * 16u + lane;
+  var before = vec4<f32>();
   #if TEACHER
-  let before = select(vec4<f32>(), table[at], params.firstRound > 0u);
-  table[at] = before + vec4<f32>(0.0, params.scale * own, 0.0, groups);
+  if (params.firstRound > 0u) { before = table[to]; }
+  let teacherOwn = 0.0;
   #else
-  let teachers = select(0.0, teacher[lane].y, params.firstRound == 0u);
-  table[at] += vec4<f32>(params.scale * both, params.scale * own, teachers, groups);
+  before = table[to];
+  let teacherOwn = select(0.0, teacher[lane].y, params.firstRound == 0u);
   #end
+  table[to] = before + vec4<f32>(params.scale * both, params.scale * own, teacherOwn, groups);
 }

@@ -1,10 +1,11 @@
-// Cosines between corresponding rows of a teacher's and a candidate's matrices, added to a slot of the score table:
+// Cosines between corresponding rows of a candidate and the teacher, from products of the rows, added to a slot of the
+// score table:
 //
-//   cosine(i) = cross[i] / sqrt(teacherSquare[i] * square[i])      two zero rows agree: 1; one zero row: 0; NaN of NaN
+//   cosine(i) = cross / (|teacher's row| |candidate's row|)      two zero rows agree: 1; one zero row: 0; NaN stays NaN
 //
-// cross, square, teacherSquare [groups, paddedSamples], of which the first `samples` of each group are rows.
-// table [slots, 64]: lane l of 32 adds (sum of cosines, number of rows) at 2 l. A round is 32 rows, one a lane; a launch
-// does the rounds firstRound to endRound. Grid: one workgroup.
+// cross, square (the candidate's), teacherSquare [groups, paddedSamples], of which the padding is left out.
+// table [slots, 64]: lane l of 32 adds (sum of cosines, number of rows) at 2 l. The lanes take turns at the rows: round k is
+// rows 32 k to 32 k + 31, and a launch does the rounds firstRound to endRound. Grid: one workgroup.
 struct Params {
   groups: u32,
   samples: u32,
@@ -24,16 +25,13 @@ struct Params {
 
 @compute @workgroup_size(32)
 fn main(@builtin(local_invocation_index) lane: u32) {
-  let rows = params.groups * params.samples;
+  let end = min(32u * params.endRound, params.groups * params.samples);
   var sum = 0.0;
   var count = 0.0;
-  for (var round = params.firstRound; round < params.endRound; round++) {
-    let row = 32u * round + lane;
-    if (row < rows) {
-      let at = (row / params.samples) * params.paddedSamples + row % params.samples;
-      sum += cosine(cross[at], teacherSquare[at], square[at]);
-      count += 1.0;
-    }
+  for (var row = 32u * params.firstRound + lane; row < end; row += 32u) {
+    let at = (row / params.samples) * params.paddedSamples + row % params.samples;
+    sum += cosine(cross[at], teacherSquare[at], square[at]);
+    count += 1.0;
   }
   table[params.slot * 32u + lane] += vec2<f32>(sum, count);
 }

@@ -2,7 +2,8 @@
 //
 //   G[g, j, i] = sum over c of features[g, c, j] * features[g, c, i]
 //
-//   with UNIT (affinity)    the samples' lengths divided out: G holds cosines
+//   with UNIT (affinity)    the samples' lengths divided out: G holds cosines; where a length is no finite number, NaN on the
+//                           diagonal at least
 //   without (CKA)           G's diagonal goes to `diagonal` and counts as zero
 //
 //   with STORE              gram = G                                                        (the teacher)

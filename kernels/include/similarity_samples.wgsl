@@ -18,9 +18,9 @@ struct Params {
   channelsPerPart: u32,
 }
 
-// Row or column of the map that a row or column of the grid stands for.
+// Row or column of the map that a row or column of the grid stands for. A grid of the map's size is the map: so a side may
+// be longer than the product allows.
 fn gridPlace(index: u32, cells: u32, size: u32) -> u32 {
-  // The whole map may be so large that the product overflows.
   if (cells == size) { return index; }
   return (2u * index + 1u) * size / (2u * cells);
 }

@@ -159,7 +159,7 @@ export class CkaMetric implements SimilarityMetric {
 
   /** The quotient from (HSIC(K,L), HSIC(L,L), HSIC(K,K), minibatches). */
   score([cross, candidate, teacher, batches]: readonly number[]): number {
-    if (batches === 0) return NaN;
+    if (batches === 0 || ![cross, candidate, teacher].every(Number.isFinite)) return NaN;
     // Negative only by rounding, where nothing is left of the matrices.
     if (candidate <= 0 || teacher <= 0) return 0;
     return cross / Math.sqrt(candidate * teacher);
