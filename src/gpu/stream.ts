@@ -6,7 +6,8 @@
  */
 import { GpuError } from "../errors.ts";
 import type { PooledBuffer } from "./buffers.ts";
-import type { Kernel, PipelineCache } from "./pipelines.ts";
+import type { Kernel } from "./kernel.ts";
+import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import type { KernelConstants } from "./wgsl.ts";
 import type { Profiler } from "./profiler.ts";
 
@@ -29,8 +30,7 @@ export interface Work {
 
 /** One launch of a kernel. */
 export interface Dispatch {
-  /** File name below `kernels/`. */
-  kernel: string;
+  kernel: Kernel;
   constants?: KernelConstants;
   /** A range for each storage binding, by the name it has in the kernel; what a variant does not declare is ignored. */
   buffers: Record<string, BufferRange | undefined>;
@@ -43,6 +43,11 @@ export interface Dispatch {
 
 const arenaBytes = 1 << 18;
 const bindGroupLimit = 16384;
+
+/** Whether a uniform field can hold the number; a typed array would wrap it around without a word. */
+function isWhole(value: number, type: "u32" | "i32"): boolean {
+  return value === (type === "u32" ? value >>> 0 : value | 0);
+}
 
 /** Workgroups for `count` invocations in rows of at most 65 535; kernels find their number with `include/grid`. */
 export function linearGrid(count: number, workgroupSize: number): [number, number, number] {
@@ -101,7 +106,7 @@ export class CommandStream {
     if (call.grid.some((size) => size === 0)) return;
     if (call.grid.some((size) => size > 65535)) {
       throw new GpuError(
-        `${call.kernel}: a grid of ${call.grid.join(" x ")} workgroups; at most 65535 a dimension`,
+        `${call.kernel.name}: a grid of ${call.grid.join(" x ")} workgroups; at most 65535 a dimension`,
       );
     }
     const kernel = this.#pipelines.get(call.kernel, call.constants);
@@ -196,7 +201,7 @@ export class CommandStream {
     return this.#encoder ??= this.#device.createCommandEncoder();
   }
 
-  #openPass(call: Dispatch, kernel: Kernel): GPUComputePassEncoder {
+  #openPass(call: Dispatch, kernel: CompiledKernel): GPUComputePassEncoder {
     this.#encoder ??= this.#device.createCommandEncoder();
     if (!this.#pass) {
       const timestampWrites = this.profiler?.begin(kernel.name, call.work ?? {});
@@ -210,7 +215,7 @@ export class CommandStream {
     this.#pass = undefined;
   }
 
-  #writeParams(kernel: Kernel, params: Record<string, number>): number {
+  #writeParams(kernel: CompiledKernel, params: Record<string, number>): number {
     let offset = Math.ceil(this.#arenaUsed / this.#alignment) * this.#alignment;
     if (offset + kernel.parameterBytes > arenaBytes || this.profiler?.full) {
       this.submit();
@@ -221,7 +226,10 @@ export class CommandStream {
     for (const { name, type } of kernel.fields) {
       const value = params[name];
       if (value === undefined) {
-        throw new GpuError(`kernels/${kernel.name}.wgsl: parameter '${name}' is not given`);
+        throw new GpuError(`${kernel.name}.wgsl: parameter '${name}' is not given`);
+      }
+      if (type !== "f32" && !isWhole(value, type)) {
+        throw new GpuError(`${kernel.name}.wgsl: parameter '${name}' is ${value}; a ${type} is needed`);
       }
       const view = type === "f32" ? this.#floats : type === "i32" ? this.#integers : this.#words;
       view[word++] = value;
@@ -229,11 +237,11 @@ export class CommandStream {
     return offset;
   }
 
-  #bindGroup(kernel: Kernel, buffers: Dispatch["buffers"]): GPUBindGroup {
+  #bindGroup(kernel: CompiledKernel, buffers: Dispatch["buffers"]): GPUBindGroup {
     let key = `${kernel.id}`;
     const ranges = kernel.bindings.map(({ name }) => {
       const range = buffers[name];
-      if (!range) throw new GpuError(`kernels/${kernel.name}.wgsl: buffer '${name}' is not given`);
+      if (!range) throw new GpuError(`${kernel.name}.wgsl: buffer '${name}' is not given`);
       return range;
     });
     for (const range of ranges) {

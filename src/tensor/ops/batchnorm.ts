@@ -8,6 +8,36 @@ import { linearGrid } from "../../gpu/stream.ts";
 import type { Parameter } from "../parameter.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, Tensor } from "../tensor.ts";
+import batchnormEvaluationSource from "../../../kernels/batchnorm_evaluation.wgsl" with { type: "text" };
+import batchnormApplySource from "../../../kernels/batchnorm_apply.wgsl" with { type: "text" };
+import planePartsInclude from "../../../kernels/include/plane_parts.wgsl" with { type: "text" };
+import batchnormGradientSumsSource from "../../../kernels/batchnorm_gradient_sums.wgsl" with { type: "text" };
+import channelPartsInclude from "../../../kernels/include/channel_parts.wgsl" with { type: "text" };
+import batchnormGradientFinishSource from "../../../kernels/batchnorm_gradient_finish.wgsl" with {
+  type: "text",
+};
+import batchnormGradientApplySource from "../../../kernels/batchnorm_gradient_apply.wgsl" with {
+  type: "text",
+};
+import batchnormStatisticsSource from "../../../kernels/batchnorm_statistics.wgsl" with { type: "text" };
+import batchnormFinishSource from "../../../kernels/batchnorm_finish.wgsl" with { type: "text" };
+import { kernel } from "../../gpu/kernel.ts";
+
+const batchnormEvaluationKernel = kernel("batchnorm_evaluation", batchnormEvaluationSource);
+const batchnormApplyKernel = kernel("batchnorm_apply", batchnormApplySource, {
+  plane_parts: planePartsInclude,
+});
+const batchnormGradientSumsKernel = kernel("batchnorm_gradient_sums", batchnormGradientSumsSource, {
+  channel_parts: channelPartsInclude,
+});
+const batchnormGradientFinishKernel = kernel("batchnorm_gradient_finish", batchnormGradientFinishSource);
+const batchnormGradientApplyKernel = kernel("batchnorm_gradient_apply", batchnormGradientApplySource, {
+  plane_parts: planePartsInclude,
+});
+const batchnormStatisticsKernel = kernel("batchnorm_statistics", batchnormStatisticsSource, {
+  channel_parts: channelPartsInclude,
+});
+const batchnormFinishKernel = kernel("batchnorm_finish", batchnormFinishSource);
 
 /** Running mean and variance at full width; each use reads and updates the leading slice. */
 export interface RunningStatistics {
@@ -104,7 +134,7 @@ export function batchnorm(
     });
   } else {
     gpu.stream.dispatch({
-      kernel: "batchnorm_evaluation",
+      kernel: batchnormEvaluationKernel,
       buffers: {
         weight: weight.value,
         bias: bias.value,
@@ -130,7 +160,7 @@ export function batchnorm(
   };
   const applyConstants = { VECTOR: parts.vector, RELU: relu, RESIDUAL: residual !== undefined };
   gpu.stream.dispatch({
-    kernel: "batchnorm_apply",
+    kernel: batchnormApplyKernel,
     constants: applyConstants,
     buffers: { input, affine, output, residual },
     params: { ...planeParams, accumulate: 0, accumulateResidual: 0 },
@@ -141,7 +171,7 @@ export function batchnorm(
   tape.record(output, (gradOutput) => {
     const partial = Tensor.create(gpu, [sets, channels, parts.imageParts * parts.lanes, 2]);
     gpu.stream.dispatch({
-      kernel: "batchnorm_gradient_sums",
+      kernel: batchnormGradientSumsKernel,
       constants: { VECTOR: parts.vector, RELU: relu },
       buffers: { input, gradOutput, affine, partial, output },
       params: {
@@ -160,7 +190,7 @@ export function batchnorm(
     }
     const backward = Tensor.create(gpu, [sets, channels, 4]);
     gpu.stream.dispatch({
-      kernel: "batchnorm_gradient_finish",
+      kernel: batchnormGradientFinishKernel,
       buffers: { partial, affine, gradWeight: weight.gradient, gradBias: bias.gradient, backward },
       params: {
         groups: sets,
@@ -177,7 +207,7 @@ export function batchnorm(
     const residualTarget = residual && tape.gradientOf(residual);
     const gradInput = target?.tensor ?? Tensor.create(gpu, input.shape);
     gpu.stream.dispatch({
-      kernel: "batchnorm_gradient_apply",
+      kernel: batchnormGradientApplyKernel,
       constants: { ...applyConstants, RESIDUAL: residualTarget !== undefined },
       buffers: {
         input,
@@ -221,7 +251,7 @@ function launchStatistics(
   const { vector, lanes, imageParts, planeElements } = channelParts(gpu, images, channels, plane);
   const partial = Tensor.create(gpu, [groups, channels, imageParts * lanes, 2]);
   gpu.stream.dispatch({
-    kernel: "batchnorm_statistics",
+    kernel: batchnormStatisticsKernel,
     constants: { VECTOR: vector },
     buffers: { input, partial },
     params: { images, groups, channels, planeElements, imageParts, lanes },
@@ -229,7 +259,7 @@ function launchStatistics(
     work: { bytes: input.byteLength },
   });
   gpu.stream.dispatch({
-    kernel: "batchnorm_finish",
+    kernel: batchnormFinishKernel,
     buffers: {
       partial,
       input,

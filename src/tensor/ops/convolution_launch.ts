@@ -5,6 +5,10 @@ import { shapeBucket } from "../../gpu/tuning.ts";
 import { Tensor } from "../tensor.ts";
 import { type ConvolutionParams, type ConvolutionShape, splitChannels } from "./convolution_geometry.ts";
 import { convolutionVariants, weightGradientVariants } from "./convolution_variants.ts";
+import sumPartialsSource from "../../../kernels/sum_partials.wgsl" with { type: "text" };
+import { kernel } from "../../gpu/kernel.ts";
+
+const sumPartialsKernel = kernel("sum_partials", sumPartialsSource);
 
 /**
  * Turns of all its loops that an invocation may make: Mesa's software driver silently ends a loop after 65 535. It is kept
@@ -95,7 +99,7 @@ export function launchWeightGradient(
     work: { flops: 2 * rows * shape.outWidth * shape.outChannels * depth, tag },
   });
   gpu.stream.dispatch({
-    kernel: "sum_partials",
+    kernel: sumPartialsKernel,
     buffers: { partial, gradient },
     params: {
       splits: partial.shape[0],

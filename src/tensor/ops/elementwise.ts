@@ -2,6 +2,14 @@
 import { linearGrid } from "../../gpu/stream.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
+import reluSource from "../../../kernels/relu.wgsl" with { type: "text" };
+import reluGradientSource from "../../../kernels/relu_gradient.wgsl" with { type: "text" };
+import scaledSumSource from "../../../kernels/scaled_sum.wgsl" with { type: "text" };
+import { kernel } from "../../gpu/kernel.ts";
+
+const reluKernel = kernel("relu", reluSource);
+const reluGradientKernel = kernel("relu_gradient", reluGradientSource);
+const scaledSumKernel = kernel("scaled_sum", scaledSumSource);
 
 /** max(input, 0), for an input of any shape. */
 export function relu(tape: Tape, input: Tensor): Tensor {
@@ -9,7 +17,7 @@ export function relu(tape: Tape, input: Tensor): Tensor {
   const count = input.length;
   const output = tape.create(input.shape);
   stream.dispatch({
-    kernel: "relu",
+    kernel: reluKernel,
     buffers: { input, output },
     params: { count },
     grid: linearGrid(count, 64),
@@ -19,7 +27,7 @@ export function relu(tape: Tape, input: Tensor): Tensor {
     const target = tape.gradientOf(input);
     if (!target) return;
     stream.dispatch({
-      kernel: "relu_gradient",
+      kernel: reluGradientKernel,
       buffers: { output, gradOutput, gradInput: target.tensor },
       params: { count, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(count, 64),
@@ -36,7 +44,7 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   const count = a.length;
   const output = tape.create(a.shape);
   stream.dispatch({
-    kernel: "scaled_sum",
+    kernel: scaledSumKernel,
     constants: { ACCUMULATE: false },
     buffers: { a, b, output },
     params: { count, scale: 1 },
@@ -50,7 +58,7 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
       if (!target.accumulate) stream.copy(gradOutput, target.tensor);
       else {
         stream.dispatch({
-          kernel: "scaled_sum",
+          kernel: scaledSumKernel,
           constants: { ACCUMULATE: true },
           buffers: { b: gradOutput, output: target.tensor },
           params: { count, scale: 1 },

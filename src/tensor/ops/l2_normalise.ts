@@ -2,6 +2,12 @@
 import { ShapeError } from "../../errors.ts";
 import type { Tape } from "../tape.ts";
 import { Tensor } from "../tensor.ts";
+import l2NormaliseSource from "../../../kernels/l2_normalise.wgsl" with { type: "text" };
+import l2NormaliseGradientSource from "../../../kernels/l2_normalise_gradient.wgsl" with { type: "text" };
+import { kernel } from "../../gpu/kernel.ts";
+
+const l2NormaliseKernel = kernel("l2_normalise", l2NormaliseSource);
+const l2NormaliseGradientKernel = kernel("l2_normalise_gradient", l2NormaliseGradientSource);
 
 /** Most columns of a row: an invocation walks a row twice, and Mesa's software driver ends loops after 65 535 turns. */
 const mostColumns = 32_000;
@@ -21,7 +27,7 @@ export function l2Normalise(tape: Tape, input: Tensor, epsilon = 1e-12): Tensor 
   const output = tape.create(input.shape);
   const norms = Tensor.create(gpu, [rows]);
   gpu.stream.dispatch({
-    kernel: "l2_normalise",
+    kernel: l2NormaliseKernel,
     buffers: { input, output, norms },
     params: { rows, columns, epsilon },
     grid: [Math.ceil(rows / 64), 1, 1],
@@ -31,7 +37,7 @@ export function l2Normalise(tape: Tape, input: Tensor, epsilon = 1e-12): Tensor 
     const target = tape.gradientOf(input);
     if (!target) return;
     gpu.stream.dispatch({
-      kernel: "l2_normalise_gradient",
+      kernel: l2NormaliseGradientKernel,
       buffers: { output, gradOutput, norms, gradInput: target.tensor },
       params: { rows, columns, accumulate: target.accumulate ? 1 : 0 },
       grid: [Math.ceil(rows / 64), 1, 1],

@@ -5,6 +5,10 @@ import type { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type ConvolutionShape, forwardParams, inputGradientParams } from "./convolution_geometry.ts";
 import { launchConvolution, launchWeightGradient } from "./convolution_launch.ts";
+import sumRowsSource from "../../../kernels/sum_rows.wgsl" with { type: "text" };
+import { kernel } from "../../gpu/kernel.ts";
+
+const sumRowsKernel = kernel("sum_rows", sumRowsSource);
 
 /** A matrix product [rows, inner] x [outer, inner]^T as a 1x1 convolution over images of one pixel. */
 export function productShape(
@@ -53,7 +57,7 @@ export function linear(tape: Tape, input: Tensor, weight: Parameter, bias: Param
     if (weight.gradient) launchWeightGradient(gpu, input, gradOutput, weight.gradient, shape);
     if (bias.gradient) {
       gpu.stream.dispatch({
-        kernel: "sum_rows",
+        kernel: sumRowsKernel,
         buffers: { input: gradOutput, sums: bias.gradient },
         params: { rows, columns: outputs },
         grid: [Math.ceil(outputs / 64), 1, 1],

@@ -3,6 +3,24 @@ import { linearGrid } from "../../gpu/stream.ts";
 import type { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { outputSize } from "./convolution_geometry.ts";
+import maxPoolSource from "../../../kernels/max_pool.wgsl" with { type: "text" };
+import poolParamsInclude from "../../../kernels/include/pool_params.wgsl" with { type: "text" };
+import maxPoolGradientSource from "../../../kernels/max_pool_gradient.wgsl" with { type: "text" };
+import globalAveragePoolSource from "../../../kernels/global_average_pool.wgsl" with { type: "text" };
+import globalAveragePoolGradientSource from "../../../kernels/global_average_pool_gradient.wgsl" with {
+  type: "text",
+};
+import { kernel } from "../../gpu/kernel.ts";
+
+const maxPoolKernel = kernel("max_pool", maxPoolSource, { pool_params: poolParamsInclude });
+const maxPoolGradientKernel = kernel("max_pool_gradient", maxPoolGradientSource, {
+  pool_params: poolParamsInclude,
+});
+const globalAveragePoolKernel = kernel("global_average_pool", globalAveragePoolSource);
+const globalAveragePoolGradientKernel = kernel(
+  "global_average_pool_gradient",
+  globalAveragePoolGradientSource,
+);
 
 /**
  * Largest value of each window, as `torch.nn.functional.max_pool2d`.
@@ -27,7 +45,7 @@ export function maxPool(tape: Tape, input: Tensor, window: number, stride: numbe
   };
   const output = tape.create([images, channels, outHeight, outWidth]);
   stream.dispatch({
-    kernel: "max_pool",
+    kernel: maxPoolKernel,
     buffers: { input, output },
     params,
     grid: linearGrid(output.length, 64),
@@ -37,7 +55,7 @@ export function maxPool(tape: Tape, input: Tensor, window: number, stride: numbe
     const target = tape.gradientOf(input);
     if (!target) return;
     stream.dispatch({
-      kernel: "max_pool_gradient",
+      kernel: maxPoolGradientKernel,
       buffers: { input, gradOutput, gradInput: target.tensor },
       params: { ...params, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(input.length, 64),
@@ -58,7 +76,7 @@ export function globalAveragePool(tape: Tape, input: Tensor): Tensor {
   const params = { rows: images * channels, plane: height * width };
   const output = tape.create([images, channels]);
   stream.dispatch({
-    kernel: "global_average_pool",
+    kernel: globalAveragePoolKernel,
     buffers: { input, output },
     params,
     grid: linearGrid(params.rows, 64),
@@ -68,7 +86,7 @@ export function globalAveragePool(tape: Tape, input: Tensor): Tensor {
     const target = tape.gradientOf(input);
     if (!target) return;
     stream.dispatch({
-      kernel: "global_average_pool_gradient",
+      kernel: globalAveragePoolGradientKernel,
       buffers: { gradOutput, gradInput: target.tensor },
       params: { ...params, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(input.length, 64),

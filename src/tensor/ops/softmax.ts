@@ -5,6 +5,24 @@ import { expectShape, Tensor } from "../tensor.ts";
 import { forwardParams, inputGradientParams } from "./convolution_geometry.ts";
 import { launchConvolution } from "./convolution_launch.ts";
 import { productShape } from "./linear.ts";
+import softmaxPartsSource from "../../../kernels/softmax_parts.wgsl" with { type: "text" };
+import meanSource from "../../../kernels/mean.wgsl" with { type: "text" };
+import infoNceFinishSource from "../../../kernels/info_nce_finish.wgsl" with { type: "text" };
+import infoNceGradientSource from "../../../kernels/info_nce_gradient.wgsl" with { type: "text" };
+import infoNcePositiveGradientSource from "../../../kernels/info_nce_positive_gradient.wgsl" with {
+  type: "text",
+};
+import crossEntropyFinishSource from "../../../kernels/cross_entropy_finish.wgsl" with { type: "text" };
+import crossEntropyGradientSource from "../../../kernels/cross_entropy_gradient.wgsl" with { type: "text" };
+import { kernel } from "../../gpu/kernel.ts";
+
+const softmaxPartsKernel = kernel("softmax_parts", softmaxPartsSource);
+const meanKernel = kernel("mean", meanSource);
+const infoNceFinishKernel = kernel("info_nce_finish", infoNceFinishSource);
+const infoNceGradientKernel = kernel("info_nce_gradient", infoNceGradientSource);
+const infoNcePositiveGradientKernel = kernel("info_nce_positive_gradient", infoNcePositiveGradientSource);
+const crossEntropyFinishKernel = kernel("cross_entropy_finish", crossEntropyFinishSource);
+const crossEntropyGradientKernel = kernel("cross_entropy_gradient", crossEntropyGradientSource);
 
 /** Partial softmax sums of each row; see kernels/softmax_parts.wgsl. */
 function softmaxParts(gpu: Gpu, logits: Tensor, scale: number): Tensor {
@@ -12,7 +30,7 @@ function softmaxParts(gpu: Gpu, logits: Tensor, scale: number): Tensor {
   const segments = Math.min(columns, 64);
   const partial = Tensor.create(gpu, [rows, segments, 2]);
   gpu.stream.dispatch({
-    kernel: "softmax_parts",
+    kernel: softmaxPartsKernel,
     buffers: { logits, partial },
     params: { rows, columns, segments, scale },
     grid: linearGrid(rows * segments, 64),
@@ -29,7 +47,7 @@ export interface LossSlot {
 
 function writeMean(gpu: Gpu, input: Tensor, loss: LossSlot): void {
   gpu.stream.dispatch({
-    kernel: "mean",
+    kernel: meanKernel,
     buffers: { input, output: loss.tensor },
     params: { count: input.length, index: loss.index },
     grid: [1, 1, 1],
@@ -72,7 +90,7 @@ export function infoNce(
   const positives = Tensor.create(gpu, [rows]);
   const losses = Tensor.create(gpu, [rows]);
   stream.dispatch({
-    kernel: "info_nce_finish",
+    kernel: infoNceFinishKernel,
     buffers: { query, keys, partial, logSum, positives, losses },
     params: { rows, dimension, segments: partial.shape[1], scale },
     grid: [Math.ceil(rows / 64), 1, 1],
@@ -81,7 +99,7 @@ export function infoNce(
   writeMean(gpu, losses, loss);
 
   stream.dispatch({
-    kernel: "info_nce_gradient",
+    kernel: infoNceGradientKernel,
     buffers: { logSum, logits },
     params: { rows, columns, scale, factor },
     grid: linearGrid(logits.length, 64),
@@ -92,7 +110,7 @@ export function infoNce(
     launchConvolution(gpu, logits, queue, gradQuery, params);
   }
   stream.dispatch({
-    kernel: "info_nce_positive_gradient",
+    kernel: infoNcePositiveGradientKernel,
     buffers: { keys, positives, gradQuery },
     params: { rows, dimension, factor },
     grid: linearGrid(gradQuery.length, 64),
@@ -117,7 +135,7 @@ export function crossEntropy(gpu: Gpu, logits: Tensor, labels: Tensor, loss: Los
   const logSum = Tensor.create(gpu, [rows]);
   const losses = Tensor.create(gpu, [rows]);
   gpu.stream.dispatch({
-    kernel: "cross_entropy_finish",
+    kernel: crossEntropyFinishKernel,
     buffers: { logits, labels, partial, logSum, losses },
     params: { rows, columns, segments: partial.shape[1] },
     grid: [Math.ceil(rows / 64), 1, 1],
@@ -126,7 +144,7 @@ export function crossEntropy(gpu: Gpu, logits: Tensor, labels: Tensor, loss: Los
   writeMean(gpu, losses, loss);
   const gradLogits = Tensor.create(gpu, logits.shape);
   gpu.stream.dispatch({
-    kernel: "cross_entropy_gradient",
+    kernel: crossEntropyGradientKernel,
     buffers: { logits, labels, logSum, gradLogits },
     params: { rows, columns, factor: 1 / rows },
     grid: linearGrid(logits.length, 64),
