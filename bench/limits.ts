@@ -4,6 +4,12 @@ import { loop } from "../src/gpu/limits.ts";
 import { type Dispatch, linearGrid } from "../src/gpu/stream.ts";
 import type { Profiler } from "../src/gpu/profiler.ts";
 import { Tensor } from "../src/tensor/tensor.ts";
+import { type Kernel, kernel } from "../src/gpu/kernel.ts";
+import benchPeakSource from "./kernels/peak.wgsl" with { type: "text" };
+import benchCopySource from "./kernels/copy.wgsl" with { type: "text" };
+
+export const benchPeakKernel: Kernel = kernel("bench_peak", benchPeakSource);
+const benchCopyKernel = kernel("bench_copy", benchCopySource);
 
 /** Measured limits of an adapter. */
 export interface Limits {
@@ -37,7 +43,7 @@ export async function measureLimits(gpu: Gpu, profiler: Profiler): Promise<Limit
   const peak = async (sums: number) => {
     const rounds = gpu.facts.software ? 64 : 512;
     const seconds = await medianSeconds(gpu, profiler, {
-      kernel: "bench_peak",
+      kernel: benchPeakKernel,
       constants: { SUMS: sums },
       buffers: { output },
       params: { rounds, factor: 0.999, summand: 0.001 },
@@ -52,7 +58,7 @@ export async function measureLimits(gpu: Gpu, profiler: Profiler): Promise<Limit
 
   const [source, target] = [0, 1].map(() => Tensor.zeros(gpu, [Math.min(copiedBytes, gpu.pool.limit) / 4]));
   const seconds = await medianSeconds(gpu, profiler, {
-    kernel: "bench_copy",
+    kernel: benchCopyKernel,
     buffers: { input: source, output: target },
     params: { count: source.length / 4 },
     grid: linearGrid(source.length / 4, 64),

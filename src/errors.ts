@@ -33,7 +33,7 @@ export class GpuError extends ScionError {
 /** A sum that one launch cannot add up and that cannot be cut into several; see `gpu/limits.ts`. */
 export class LoopLimitError extends GpuError {
   /**
-   * @param kernel file name below `kernels/`
+   * @param kernel its name
    * @param turns what the loops of one invocation would make together
    * @param limit the most that they may make
    * @param sizes the launch's sizes, of which the large ones must shrink
@@ -47,7 +47,7 @@ export class LoopLimitError extends GpuError {
     const large = Object.entries(sizes).filter(([, size]) => size > 1 && Number.isInteger(size))
       .sort(([, a], [, b]) => b - a).slice(0, 6).map(([name, size]) => `${name} ${size}`);
     super(
-      `kernels/${kernel}.wgsl would loop ${turns} times in one invocation; at most ${limit}, because a software driver ends ` +
+      `${kernel}.wgsl would loop ${turns} times in one invocation; at most ${limit}, because a software driver ends ` +
         `longer loops without a word. Make the largest of its sizes smaller: ${large.join(", ")}`,
     );
   }

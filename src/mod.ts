@@ -208,7 +208,8 @@
 export { type AdapterFacts, Gpu } from "./gpu/device.ts";
 export { BufferPool, type MemoryUse, type PooledBuffer } from "./gpu/buffers.ts";
 export { type BufferRange, CommandStream, type Dispatch, linearGrid, type Work } from "./gpu/stream.ts";
-export { type Kernel, PipelineCache } from "./gpu/pipelines.ts";
+export { type Kernel, kernel } from "./gpu/kernel.ts";
+export { PipelineCache } from "./gpu/pipelines.ts";
 export { formatProfile, type KernelTime, Profiler } from "./gpu/profiler.ts";
 export type { KernelConstants, KernelInterface, ParameterField, StorageBinding } from "./gpu/wgsl.ts";
 

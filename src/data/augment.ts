@@ -10,6 +10,27 @@ import { type BufferRange, linearGrid } from "../gpu/stream.ts";
 import type { KernelConstants } from "../gpu/wgsl.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { JitterStep, SampleParameters } from "./augmentation.ts";
+import { type Kernel, kernel } from "../gpu/kernel.ts";
+import augmentGrayMeanSource from "../../kernels/augment_gray_mean.wgsl" with { type: "text" };
+import augmentCropSource from "../../kernels/augment_crop.wgsl" with { type: "text" };
+import augmentColourSource from "../../kernels/augment_colour.wgsl" with { type: "text" };
+import augmentBlurSource from "../../kernels/augment_blur.wgsl" with { type: "text" };
+import augment_params from "../../kernels/include/augment_params.wgsl" with { type: "text" };
+import augment_colour from "../../kernels/include/augment_colour.wgsl" with { type: "text" };
+import augment_store from "../../kernels/include/augment_store.wgsl" with { type: "text" };
+
+const augmentGrayMeanKernel = kernel("augment_gray_mean", augmentGrayMeanSource);
+const augmentCropKernel = kernel("augment_crop", augmentCropSource, {
+  augment_params,
+  augment_colour,
+  augment_store,
+});
+const augmentColourKernel = kernel("augment_colour", augmentColourSource, {
+  augment_params,
+  augment_colour,
+  augment_store,
+});
+const augmentBlurKernel = kernel("augment_blur", augmentBlurSource, { augment_params });
 
 /** An image inside a buffer of one u32 a pixel (red lowest, then green, blue, 255), and what to make of it. */
 export interface PlacedSample {
@@ -111,7 +132,7 @@ class Launcher {
   constructor(readonly gpu: Gpu, readonly table: Tensor, readonly target: AugmentTarget) {}
 
   launch(
-    kernel: string,
+    kernel: Kernel,
     constants: KernelConstants,
     rows: Rows,
     buffers: Record<string, BufferRange | undefined>,
@@ -136,7 +157,7 @@ class Launcher {
       },
       grid: linearGrid(rows.samples * invocations, 64),
       turns,
-      work: { bytes: (kernel === "augment_crop" ? 16 : 24) * rows.samples * height * width },
+      work: { bytes: (kernel === augmentCropKernel ? 16 : 24) * rows.samples * height * width },
     });
   }
 
@@ -147,7 +168,7 @@ class Launcher {
     const add = (input: Tensor, inputs: number, parts: number) => {
       const output = Tensor.create(this.gpu, [samples, parts]);
       this.gpu.stream.dispatch({
-        kernel: "augment_gray_mean",
+        kernel: augmentGrayMeanKernel,
         buffers: { input, output },
         params: { samples, count: inputs, parts, scale: parts === 1 ? scale : 1 },
         grid: [Math.ceil(samples * parts / 64), 1, 1],
@@ -205,7 +226,7 @@ export function augment(
     const rows: Rows = { samples: count, firstSample: first, firstInput: 0, firstOutput: 0 };
     /** Runs a kernel into a new intermediate buffer or, when it is the last, into the tensors of the views. */
     const run = (
-      kernel: string,
+      kernel: Kernel,
       constants: KernelConstants,
       buffers: Record<string, Tensor | BufferRange | undefined>,
       invocations: number,
@@ -238,7 +259,7 @@ export function augment(
 
     const graySums = contrast ? Tensor.create(gpu, [count, columnStrips]) : undefined;
     let current = run(
-      "augment_crop",
+      augmentCropKernel,
       { GRAY_SUMS: contrast },
       { images, graySums },
       columnStrips,
@@ -251,14 +272,16 @@ export function augment(
     };
     if (graySums) {
       const meanGray = launcher.grayMeans(graySums);
-      replace(run("augment_colour", {}, { input: current, meanGray }, columnStrips, jitterTurns, !blur));
+      replace(run(augmentColourKernel, {}, { input: current, meanGray }, columnStrips, jitterTurns, !blur));
       meanGray.release();
       graySums.release();
     }
     if (blur) {
-      replace(run("augment_blur", { HORIZONTAL: true }, { input: current }, 3 * rowStrips, blurTurns, false));
       replace(
-        run("augment_blur", { HORIZONTAL: false }, { input: current }, 3 * columnStrips, blurTurns, true),
+        run(augmentBlurKernel, { HORIZONTAL: true }, { input: current }, 3 * rowStrips, blurTurns, false),
+      );
+      replace(
+        run(augmentBlurKernel, { HORIZONTAL: false }, { input: current }, 3 * columnStrips, blurTurns, true),
       );
     }
   }

@@ -3,6 +3,7 @@
  * the uniform buffer, so an elastic network compiles a fixed, small set.
  */
 import { GpuError } from "../errors.ts";
+import type { Kernel } from "./kernel.ts";
 import {
   expandKernel,
   type KernelConstants,
@@ -12,9 +13,8 @@ import {
 } from "./wgsl.ts";
 
 /** A compiled kernel with what the host needs to bind and launch it. */
-export interface Kernel extends KernelInterface {
+export interface CompiledKernel extends KernelInterface {
   readonly id: number;
-  /** File name below `kernels/`, without ending. */
   readonly name: string;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
@@ -29,7 +29,7 @@ export function describeMessages(
   origin: SourceLine[],
 ): string {
   return messages.filter((message) => message.type === "error").map((message) => {
-    const at = origin[message.lineNum - 1] ?? { file: `kernels/${name}.wgsl`, line: 0 };
+    const at = origin[message.lineNum - 1] ?? { file: `${name}.wgsl`, line: 0 };
     const summary = message.message.trim().split("\n").filter((line) => line.trim() !== "").slice(0, 6).join(
       "\n  ",
     );
@@ -40,7 +40,7 @@ export function describeMessages(
 /** Compiles kernels on first use and keeps them. */
 export class PipelineCache {
   readonly #device: GPUDevice;
-  readonly #kernels = new Map<string, Kernel>();
+  readonly #kernels = new Map<string, CompiledKernel & { readonly source: string }>();
   readonly #pending: Promise<GpuError | undefined>[] = [];
   #nextId = 0;
   #compileSeconds = 0;
@@ -64,16 +64,23 @@ export class PipelineCache {
     return [...this.#kernels.keys()];
   }
 
-  /** The kernel `name` for these constants. Errors of the compiler are raised by {@linkcode settle}. */
-  get(name: string, constants: KernelConstants = {}): Kernel {
+  /**
+   * A kernel for these constants, compiled. Errors of the compiler are raised by {@linkcode settle}.
+   * @throws GpuError for another kernel of the same name
+   */
+  get(kernel: Kernel, constants: KernelConstants = {}): CompiledKernel {
+    const { name, source } = kernel;
     const key = `${name} ${JSON.stringify(constants)}`;
     const known = this.#kernels.get(key);
-    if (known) return known;
+    if (known) {
+      if (known.source === source) return known;
+      throw new GpuError(`two different kernels are named '${name}'. Give one another name.`);
+    }
     const start = performance.now();
-    const kernel = this.#compile(name, constants);
+    const compiled = { ...this.#compile(kernel, constants), source };
     this.#compileSeconds += (performance.now() - start) / 1000;
-    this.#kernels.set(key, kernel);
-    return kernel;
+    this.#kernels.set(key, compiled);
+    return compiled;
   }
 
   /** Waits for the compiler's verdict on all kernels asked for since the last call. */
@@ -83,8 +90,9 @@ export class PipelineCache {
     if (failed.length > 0) throw new GpuError(failed.map((error) => error.message).join("\n"));
   }
 
-  #compile(name: string, constants: KernelConstants): Kernel {
-    const { code, origin } = expandKernel(name, constants);
+  #compile(kernel: Kernel, constants: KernelConstants): CompiledKernel {
+    const { name } = kernel;
+    const { code, origin } = expandKernel(kernel, constants);
     const face = parseInterface(name, code);
     const device = this.#device;
     device.pushErrorScope("validation");
@@ -114,7 +122,7 @@ export class PipelineCache {
       const [error, info] = await Promise.all([scope, module.getCompilationInfo()]);
       const described = describeMessages(name, info.messages, origin);
       if (described) return new GpuError(described);
-      if (error) return new GpuError(`kernels/${name}.wgsl: ${error.message}`);
+      if (error) return new GpuError(`${name}.wgsl: ${error.message}`);
     })());
     const parameterBytes = Math.ceil(Math.max(face.fields.length, 1) / 4) * 16;
     return { id: this.#nextId++, name, pipeline, layout, parameterBytes, ...face };

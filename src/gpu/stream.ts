@@ -7,8 +7,9 @@
  */
 import { GpuError, LoopLimitError } from "../errors.ts";
 import type { PooledBuffer } from "./buffers.ts";
+import type { Kernel } from "./kernel.ts";
 import { cutRounds, type CuttableLoop, loop, mostLoopTurns, type Rounds } from "./limits.ts";
-import type { Kernel, PipelineCache } from "./pipelines.ts";
+import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import type { KernelConstants } from "./wgsl.ts";
 import type { Profiler } from "./profiler.ts";
 import { type Estimate, Submission } from "./submission.ts";
@@ -32,8 +33,7 @@ export interface Work {
 
 /** One launch of a kernel. */
 export interface Dispatch {
-  /** File name below `kernels/`. */
-  kernel: string;
+  kernel: Kernel;
   constants?: KernelConstants;
   /** A range for each storage binding, by the name it has in the kernel; what a variant does not declare is ignored. */
   buffers: Record<string, BufferRange | undefined>;
@@ -54,6 +54,11 @@ const bindGroupLimit = 16384;
 /** Where bindings may begin on every device; some allow less. */
 const bindingAlignment = 256;
 
+/** Whether a uniform field can hold the number; a typed array would wrap it around without a word. */
+function isWhole(value: number, type: "u32" | "i32"): boolean {
+  return value === (type === "u32" ? value >>> 0 : value | 0);
+}
+
 /** Workgroups for `count` invocations in rows of at most 65 535; kernels find their number with `include/grid`. */
 export function linearGrid(count: number, workgroupSize: number): [number, number, number] {
   const groups = Math.ceil(count / workgroupSize);
@@ -66,7 +71,7 @@ export function linearGrid(count: number, workgroupSize: number): [number, numbe
 function launchesOf(call: Dispatch): Dispatch[] {
   const { kernel, params, turns, work } = call;
   if (typeof turns === "number") {
-    if (turns > mostLoopTurns) throw new LoopLimitError(kernel, turns, mostLoopTurns, params);
+    if (turns > mostLoopTurns) throw new LoopLimitError(kernel.name, turns, mostLoopTurns, params);
     return [call];
   }
   const { rounds, each } = turns;
@@ -80,7 +85,9 @@ function launchesOf(call: Dispatch): Dispatch[] {
     };
   };
   const parts = cutRounds(turns);
-  if (parts.length === 0) throw new LoopLimitError(kernel, loop(rounds, each - 1), mostLoopTurns, params);
+  if (parts.length === 0) {
+    throw new LoopLimitError(kernel.name, loop(rounds, each - 1), mostLoopTurns, params);
+  }
   return parts.map(part);
 }
 
@@ -147,7 +154,7 @@ export class CommandStream {
     if (call.grid.some((size) => size === 0)) return;
     if (call.grid.some((size) => size > 65535)) {
       throw new GpuError(
-        `${call.kernel}: a grid of ${call.grid.join(" x ")} workgroups; at most 65535 a dimension`,
+        `${call.kernel.name}: a grid of ${call.grid.join(" x ")} workgroups; at most 65535 a dimension`,
       );
     }
     for (const part of launchesOf(call)) this.#launch(part);
@@ -157,7 +164,7 @@ export class CommandStream {
     const pipelines = this.#pipelines.size;
     const kernel = this.#pipelines.get(call.kernel, call.constants);
     if (typeof call.turns !== "number" && !kernel.fields.some(({ name }) => name === "endRound")) {
-      throw new GpuError(`kernels/${kernel.name}.wgsl: its loop cannot be cut: no parameter 'endRound'`);
+      throw new GpuError(`${kernel.name}.wgsl: its loop cannot be cut: no parameter 'endRound'`);
     }
     this.#makeRoom(kernel, call.work ?? {}, this.#pipelines.size > pipelines);
     const offset = this.#writeParams(kernel, call.params);
@@ -293,7 +300,7 @@ export class CommandStream {
   }
 
   /** Ends the part before a launch with which it would be long, or whose parameters have no room in it. */
-  #makeRoom(kernel: Kernel, work: Work, newPipeline: boolean): void {
+  #makeRoom(kernel: CompiledKernel, work: Work, newPipeline: boolean): void {
     const submission = this.submission;
     const longer = { ...this.#estimate };
     submission.estimate(longer, work, newPipeline);
@@ -354,7 +361,7 @@ export class CommandStream {
     return this.#encoder ??= this.#device.createCommandEncoder();
   }
 
-  #openPass(call: Dispatch, kernel: Kernel): GPUComputePassEncoder {
+  #openPass(call: Dispatch, kernel: CompiledKernel): GPUComputePassEncoder {
     this.#encoder ??= this.#device.createCommandEncoder();
     if (!this.#pass) {
       const timestampWrites = this.profiler?.begin(kernel.name, call.work ?? {});
@@ -368,14 +375,17 @@ export class CommandStream {
     this.#pass = undefined;
   }
 
-  #writeParams(kernel: Kernel, params: Record<string, number>): number {
+  #writeParams(kernel: CompiledKernel, params: Record<string, number>): number {
     const offset = this.#nextOffset();
     this.#arenaUsed = offset + kernel.parameterBytes;
     let word = offset / 4;
     for (const { name, type } of kernel.fields) {
       const value = params[name];
       if (value === undefined) {
-        throw new GpuError(`kernels/${kernel.name}.wgsl: parameter '${name}' is not given`);
+        throw new GpuError(`${kernel.name}.wgsl: parameter '${name}' is not given`);
+      }
+      if (type !== "f32" && !isWhole(value, type)) {
+        throw new GpuError(`${kernel.name}.wgsl: parameter '${name}' is ${value}; a ${type} is needed`);
       }
       const view = type === "f32" ? this.#floats : type === "i32" ? this.#integers : this.#words;
       view[word++] = value;
@@ -383,14 +393,14 @@ export class CommandStream {
     return offset;
   }
 
-  #bindGroup(kernel: Kernel, buffers: Dispatch["buffers"]): GPUBindGroup {
+  #bindGroup(kernel: CompiledKernel, buffers: Dispatch["buffers"]): GPUBindGroup {
     let key = `${kernel.id}`;
     const ranges = kernel.bindings.map(({ name }) => {
       const range = buffers[name];
-      if (!range) throw new GpuError(`kernels/${kernel.name}.wgsl: buffer '${name}' is not given`);
+      if (!range) throw new GpuError(`${kernel.name}.wgsl: buffer '${name}' is not given`);
       if (range.byteOffset % bindingAlignment !== 0) {
         throw new GpuError(
-          `kernels/${kernel.name}.wgsl: buffer '${name}' begins at byte ${range.byteOffset} of its memory; kernels are bound ` +
+          `${kernel.name}.wgsl: buffer '${name}' begins at byte ${range.byteOffset} of its memory; kernels are bound ` +
             `at multiples of ${bindingAlignment} alone`,
         );
       }

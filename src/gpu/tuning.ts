@@ -3,11 +3,12 @@
  * device's class. `deno task tune` measures the others where they are used, in whole training steps, and keeps the best
  * for each bucket of similar launches.
  */
+import type { Kernel } from "./kernel.ts";
 import type { KernelConstants } from "./wgsl.ts";
 
 /** One way to compute a launch. */
 export interface KernelVariant {
-  readonly kernel: string;
+  readonly kernel: Kernel;
   readonly constants: KernelConstants;
   /** Workgroups. */
   readonly grid: readonly [number, number, number];
@@ -15,7 +16,7 @@ export interface KernelVariant {
 
 /** A variant's name: kernel and constants, nothing of the shape. */
 export function variantName({ kernel, constants }: KernelVariant): string {
-  return [kernel, ...Object.entries(constants).map(([name, value]) => `${name}=${value}`)].join(" ");
+  return [kernel.name, ...Object.entries(constants).map(([name, value]) => `${name}=${value}`)].join(" ");
 }
 
 /** Numbers of a launch that decide about its speed, rounded up to powers of two, e.g. `3x3/1 64>64 32768`. */

@@ -1,15 +1,16 @@
 /**
- * The preprocessor for the files in `kernels/`. WGSL has no way to unroll a loop or to leave a binding out, and the
+ * The preprocessor for kernels' files. WGSL has no way to unroll a loop or to leave a binding out, and the
  * software driver needs register tiles that are written out, so kernels are real WGSL files with four directives,
  * each alone on its line:
  *
- *     #include name                      kernels/include/name.wgsl
+ *     #include name                      a piece that the kernel's declaration names
  *     #for i in 0..${TILE} … #end        repeats the lines, `${i}` is the counter
  *     #if SUBGROUP … #else … #end        keeps one of the two
  *     ${TILE * 4 + i}                    an integer expression over constants and counters
  */
 import { GpuError } from "../errors.ts";
-import { kernelSources } from "./kernel_sources.ts";
+import { evaluateExpression } from "./expression.ts";
+import type { Kernel } from "./kernel.ts";
 
 /** Values of the names that a kernel's `${…}` and `#if` may use. Part of the pipeline's key: tiles, never shapes. */
 export type KernelConstants = Readonly<Record<string, number | boolean | string>>;
@@ -34,29 +35,36 @@ function fail(at: SourceLine, message: string): never {
   throw new GpuError(`${at.file}:${at.line}: ${message}`);
 }
 
-function readLines(name: string, at?: SourceLine): Line[] {
-  const source = kernelSources[name];
-  const file = `kernels/${name}.wgsl`;
-  if (source === undefined) {
-    const message = `there is no ${file}; add it to src/gpu/kernel_sources.ts`;
-    throw new GpuError(at ? `${at.file}:${at.line}: ${message}` : message);
-  }
+function linesOf(source: string, file: string): Line[] {
   return source.split("\n").map((text, index) => ({ text, file, line: index + 1 }));
+}
+
+function included({ name, includes }: Kernel, wanted: string, at: SourceLine): Line[] {
+  if (Object.hasOwn(includes, wanted)) return linesOf(includes[wanted], `include/${wanted}.wgsl`);
+  const known = Object.keys(includes).join(", ");
+  return fail(at, `there is no include '${wanted}'; the declaration of the kernel '${name}' gives ${known}`);
 }
 
 function evaluate(expression: string, scope: KernelConstants, at: SourceLine): number | boolean | string {
   try {
-    // The expression comes from our own kernel files, never from a user.
-    return new Function(...Object.keys(scope), `"use strict"; return (${expression});`)(
-      ...Object.values(scope),
-    );
+    return evaluateExpression(expression, scope);
   } catch (error) {
-    return fail(at, `cannot evaluate '${expression}' with {${Object.keys(scope).join(", ")}}: ${error}`);
+    if (!(error instanceof SyntaxError)) throw error;
+    return fail(
+      at,
+      `cannot evaluate '${expression}' with {${Object.keys(scope).join(", ")}}: ${error.message}`,
+    );
   }
 }
 
 function substitute(text: string, scope: KernelConstants, at: SourceLine): string {
-  return text.replace(/\$\{([^}]*)\}/g, (_, expression) => String(evaluate(expression, scope, at)));
+  return text.replace(/\$\{([^}]*)\}/g, (_, expression) => {
+    const value = evaluate(expression, scope, at);
+    if (typeof value === "number" && !Number.isInteger(value)) {
+      fail(at, `'${expression}' is ${value}; whole numbers only`);
+    }
+    return String(value);
+  });
 }
 
 /** Index of the `#end` that closes the block opened at `open`, and of its `#else` if it has one. */
@@ -72,7 +80,7 @@ function findEnd(lines: Line[], open: number): { end: number; otherwise: number 
   return fail(lines[open], "this block has no #end");
 }
 
-function expandLines(lines: Line[], scope: KernelConstants, output: Line[]): void {
+function expandLines(kernel: Kernel, lines: Line[], scope: KernelConstants, output: Line[]): void {
   for (let index = 0; index < lines.length; index++) {
     const line = lines[index];
     const text = line.text.trim();
@@ -80,20 +88,20 @@ function expandLines(lines: Line[], scope: KernelConstants, output: Line[]): voi
     const loop = text.match(/^#for (\w+) in (.+?)\.\.(.+)$/);
     const condition = text.match(/^#if (.+)$/);
     if (include) {
-      expandLines(readLines(`include/${include[1]}`, line), scope, output);
+      expandLines(kernel, included(kernel, include[1], line), scope, output);
     } else if (loop) {
       const { end } = findEnd(lines, index);
       const first = Number(evaluate(substitute(loop[2], scope, line), scope, line));
       const limit = Number(evaluate(substitute(loop[3], scope, line), scope, line));
       for (let counter = first; counter < limit; counter++) {
-        expandLines(lines.slice(index + 1, end), { ...scope, [loop[1]]: counter }, output);
+        expandLines(kernel, lines.slice(index + 1, end), { ...scope, [loop[1]]: counter }, output);
       }
       index = end;
     } else if (condition) {
       const { end, otherwise } = findEnd(lines, index);
       if (evaluate(condition[1], scope, line)) {
-        expandLines(lines.slice(index + 1, otherwise < 0 ? end : otherwise), scope, output);
-      } else if (otherwise >= 0) expandLines(lines.slice(otherwise + 1, end), scope, output);
+        expandLines(kernel, lines.slice(index + 1, otherwise < 0 ? end : otherwise), scope, output);
+      } else if (otherwise >= 0) expandLines(kernel, lines.slice(otherwise + 1, end), scope, output);
       index = end;
     } else if (text.startsWith("#")) {
       fail(line, `unknown directive '${text}'; there are #include, #for, #if, #else and #end`);
@@ -103,10 +111,10 @@ function expandLines(lines: Line[], scope: KernelConstants, output: Line[]): voi
   }
 }
 
-/** Expands kernel `name` (`kernels/<name>.wgsl`) for the given constants. Throws {@linkcode GpuError} with file and line. */
-export function expandKernel(name: string, constants: KernelConstants): ExpandedKernel {
+/** Expands a kernel for the given constants. Throws {@linkcode GpuError} with file and line. */
+export function expandKernel(kernel: Kernel, constants: KernelConstants): ExpandedKernel {
   const output: Line[] = [];
-  expandLines(readLines(name), constants, output);
+  expandLines(kernel, linesOf(kernel.source, `${kernel.name}.wgsl`), constants, output);
   return {
     code: output.map((line) => line.text).join("\n"),
     origin: output.map(({ file, line }) => ({ file, line })),
@@ -145,13 +153,13 @@ export function parseInterface(name: string, code: string): KernelInterface {
   }
   const structure = code.match(/struct Params \{([^}]*)\}/);
   if (!structure) {
-    throw new GpuError(`kernels/${name}.wgsl: no 'struct Params'; every kernel has one at binding 0`);
+    throw new GpuError(`${name}.wgsl: no 'struct Params'; every kernel has one at binding 0`);
   }
   const fields: ParameterField[] = [];
   for (const match of structure[1].matchAll(/^\s*(\w+)\s*:\s*(u32|i32|f32)\s*,/gm)) {
     fields.push({ name: match[1], type: match[2] as ParameterField["type"] });
   }
   const size = code.match(/@workgroup_size\((\d+)(?:,\s*(\d+))?(?:,\s*(\d+))?\)/);
-  if (!size) throw new GpuError(`kernels/${name}.wgsl: no literal @workgroup_size`);
+  if (!size) throw new GpuError(`${name}.wgsl: no literal @workgroup_size`);
   return { bindings, fields, workgroupSize: [Number(size[1]), Number(size[2] ?? 1), Number(size[3] ?? 1)] };
 }

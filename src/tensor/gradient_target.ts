@@ -1,6 +1,12 @@
 /** Memory that gradients are put into, and the two ways to fill it that need no operation of their own. */
 import { linearGrid } from "../gpu/stream.ts";
 import type { Tensor } from "./tensor.ts";
+import { type Kernel, kernel } from "../gpu/kernel.ts";
+import scaleSource from "../../kernels/scale.wgsl" with { type: "text" };
+import fillSource from "../../kernels/fill.wgsl" with { type: "text" };
+
+export const scaleKernel: Kernel = kernel("scale", scaleSource);
+const fillKernel = kernel("fill", fillSource);
 
 /** Memory for a gradient: `accumulate` says whether it already holds a contribution that must be added to. */
 export interface GradientTarget {
@@ -25,7 +31,7 @@ export function addGradient(
     return;
   }
   stream.dispatch({
-    kernel: "scale",
+    kernel: scaleKernel,
     constants: { SCALAR: scalar !== undefined },
     buffers: { input: gradient, scalar, output: tensor },
     params: { count: tensor.length, factor, accumulate: accumulate ? 1 : 0 },
@@ -38,7 +44,7 @@ export function addGradient(
 /** Puts one number into all elements of a gradient's target. */
 export function addConstant({ tensor, accumulate }: GradientTarget, value: number): void {
   tensor.gpu.stream.dispatch({
-    kernel: "fill",
+    kernel: fillKernel,
     buffers: { output: tensor },
     params: { count: tensor.length, value, accumulate: accumulate ? 1 : 0 },
     grid: linearGrid(tensor.length, 64),

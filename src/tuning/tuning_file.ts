@@ -5,8 +5,8 @@
  */
 import { z } from "zod";
 import type { Gpu } from "../gpu/device.ts";
-import { kernelSources } from "../gpu/kernel_sources.ts";
 import { asWriteError, writeFileAtomically } from "../store/atomic_file.ts";
+import { convolutionKernels } from "../tensor/ops/convolution_kernels.ts";
 import { version } from "../version.ts";
 
 /** Where the commands keep the files, below the working directory. */
@@ -19,7 +19,7 @@ const keySchema = z.object({
   adapter: z.string(),
   deno: z.string(),
   scion: z.string(),
-  /** SHA-256 of all kernel files. */
+  /** SHA-256 of the kernels that are chosen from. */
   kernels: z.string(),
 });
 
@@ -51,7 +51,7 @@ async function keyOf({ device: { adapterInfo } }: Gpu): Promise<Key> {
     adapter: [description, vendor, architecture, device].join(" | "),
     deno: Deno.version.deno,
     scion: version,
-    kernels: await sha256(JSON.stringify(Object.entries(kernelSources).sort())),
+    kernels: await sha256(JSON.stringify(convolutionKernels)),
   };
 }
 

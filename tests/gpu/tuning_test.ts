@@ -1,9 +1,10 @@
+import { kernel } from "../../src/gpu/kernel.ts";
 import { assertEquals } from "@std/assert";
 import { type KernelVariant, readTag, shapeBucket, Tuning, variantName } from "../../src/gpu/tuning.ts";
 import { chooseVariants, hopelessVariants, type TrialTime } from "../../src/gpu/tuning_choice.ts";
 
-const variant = (kernel: string, tile: number): KernelVariant => ({
-  kernel,
+const variant = (name: string, tile: number): KernelVariant => ({
+  kernel: kernel(name, ""),
   constants: { TILE: tile, BIAS: false },
   grid: [1, 1, 1],
 });

@@ -24,6 +24,13 @@ import type { SimilarityMetric } from "./metric.ts";
 import { type PreparedTeacher, preparedTeacher } from "./teacher.ts";
 import { checkPositions, packSamples, padded, type PositionGrid, positionGrid } from "./samples.ts";
 import type { ScoreTable } from "./score_table.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import affinityProductsSource from "../../../kernels/affinity_products.wgsl" with { type: "text" };
+import affinityRowsSource from "../../../kernels/affinity_rows.wgsl" with { type: "text" };
+import tile_product from "../../../kernels/include/tile_product.wgsl" with { type: "text" };
+
+const affinityProductsKernel = kernel("affinity_products", affinityProductsSource);
+const affinityRowsKernel = kernel("affinity_rows", affinityRowsSource, { tile_product });
 
 /** Bytes of the teacher's affinities that are kept for one stage and image batch. */
 const affinityBytes = 2 ** 27;
@@ -114,7 +121,7 @@ function affinityProducts(gpu: Gpu, teacher: Tensor, candidate: Tensor): Tensor 
   const workgroup = workgroupSize(gpu);
   using products = Tensor.create(gpu, [groups, depth, channels]);
   gpu.stream.dispatch({
-    kernel: "affinity_products",
+    kernel: affinityProductsKernel,
     constants: { WORKGROUP: workgroup },
     buffers: { left: candidate, right: teacher, products },
     params: { groups, leftChannels: depth, rightChannels: channels, samples },
@@ -124,7 +131,7 @@ function affinityProducts(gpu: Gpu, teacher: Tensor, candidate: Tensor): Tensor 
   });
   const rows = Tensor.create(gpu, [groups, samples]);
   gpu.stream.dispatch({
-    kernel: "affinity_rows",
+    kernel: affinityRowsKernel,
     constants: { WORKGROUP: workgroup, LEFT: "products" },
     buffers: { products, features: candidate, weights: teacher, rows },
     params: { groups, channels, depth, samples },

@@ -25,6 +25,10 @@ import {
   positionGrid,
 } from "./samples.ts";
 import { type ScoreTable, slotValues } from "./score_table.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import ckaScoreSource from "../../../kernels/cka_score.wgsl" with { type: "text" };
+
+const ckaScoreKernel = kernel("cka_score", ckaScoreSource);
 
 /** `biased` is the plain estimator; `debiased` (Song et al. 2012) does not grow with the channels, and may be negative. */
 export type CkaEstimator = "biased" | "debiased";
@@ -140,7 +144,7 @@ export class CkaMetric implements SimilarityMetric {
     const n = samples;
     const debiased = this.estimator === "debiased";
     this.gpu.stream.dispatch({
-      kernel: "cka_score",
+      kernel: ckaScoreKernel,
       constants: { TEACHER: buffers.teacher === undefined },
       buffers: { ...sums, ...buffers },
       params: {

@@ -2,6 +2,11 @@
 import type { Gpu } from "../../gpu/device.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { ScoreTable } from "./score_table.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import cosineScoreSource from "../../../kernels/cosine_score.wgsl" with { type: "text" };
+import cosine from "../../../kernels/include/cosine.wgsl" with { type: "text" };
+
+const cosineScoreKernel = kernel("cosine_score", cosineScoreSource, { cosine });
 
 /** Products and squared lengths of rows, [groups, padded samples] each. */
 export interface RowCosines {
@@ -26,7 +31,7 @@ export function addCosines(
 ): void {
   const { cross, square, teacherSquare } = cosines;
   gpu.stream.dispatch({
-    kernel: "cosine_score",
+    kernel: cosineScoreKernel,
     buffers: { cross, square, teacherSquare, table: table.values },
     params: { groups, samples, paddedSamples: cross.length / groups, slot },
     grid: [1, 1, 1],

@@ -5,6 +5,12 @@ import { linearGrid } from "../../gpu/stream.ts";
 import { owned } from "../../tensor/owned.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { PackedSamples } from "./samples.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import gramCompareSource from "../../../kernels/gram_compare.wgsl" with { type: "text" };
+import { launchSumPartials } from "../../tensor/ops/sum_partials.ts";
+import tile_product from "../../../kernels/include/tile_product.wgsl" with { type: "text" };
+
+const gramCompareKernel = kernel("gram_compare", gramCompareSource, { tile_product });
 
 /** Invocations of a workgroup: on a CPU driver one vector, so that small problems still use every core. */
 export function workgroupSize(gpu: Gpu): number {
@@ -18,7 +24,7 @@ function launch(gpu: Gpu, packed: PackedSamples, store: boolean, buffers: Record
   const invocations = groups * blocks * (blocks + 1) / 2;
   const workgroup = workgroupSize(gpu);
   gpu.stream.dispatch({
-    kernel: "gram_compare",
+    kernel: gramCompareKernel,
     constants: { UNIT: lengths !== undefined, STORE: store, WORKGROUP: workgroup, LEFT: "features" },
     buffers: { features, lengths, ...buffers },
     params: { groups, channels, samples, parts: lengths?.shape[0] ?? 0 },
@@ -61,15 +67,8 @@ export function compareGrams(gpu: Gpu, packed: PackedSamples, gram: Tensor, diag
 
 /** Sum over the first dimension of [blocks, groups, samples]. */
 function addBlocks(gpu: Gpu, partial: Tensor): Tensor {
-  const [blocks, rows, columns] = partial.shape;
+  const [, rows, columns] = partial.shape;
   const sums = Tensor.create(gpu, [rows, columns]);
-  gpu.stream.dispatch({
-    kernel: "sum_partials",
-    buffers: { partial, sums },
-    params: { rows, columns, storedRow: columns, accumulate: 0 },
-    grid: linearGrid(rows * columns, 64),
-    turns: { rounds: blocks, each: 1 },
-    work: { bytes: partial.byteLength + sums.byteLength },
-  });
+  launchSumPartials(partial, { tensor: sums, accumulate: false });
   return sums;
 }

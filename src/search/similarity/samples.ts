@@ -5,6 +5,13 @@ import { loop } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import { owned } from "../../tensor/owned.ts";
 import { type Shape, Tensor } from "../../tensor/tensor.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import affinityPackSource from "../../../kernels/affinity_pack.wgsl" with { type: "text" };
+import ckaCentreSource from "../../../kernels/cka_centre.wgsl" with { type: "text" };
+import similarity_samples from "../../../kernels/include/similarity_samples.wgsl" with { type: "text" };
+
+const affinityPackKernel = kernel("affinity_pack", affinityPackSource, { similarity_samples });
+const ckaCentreKernel = kernel("cka_centre", ckaCentreSource, { similarity_samples });
 
 /** A regular grid of positions in a map; see kernels/include/similarity_samples.wgsl. */
 export interface PositionGrid {
@@ -86,7 +93,7 @@ export function packSamples(
   const lengths = packing === "raw" ? Tensor.create(gpu, [parts, groups, shape[2]]) : undefined;
   const centred = loop(images / groups, loop(grid.rows, loop(grid.columns))) + loop(samples) + loop(shape[2]);
   gpu.stream.dispatch({
-    kernel: packing === "centred" ? "cka_centre" : "affinity_pack",
+    kernel: packing === "centred" ? ckaCentreKernel : affinityPackKernel,
     constants: packing === "centred" ? {} : { NORMALISE: packing === "unit" },
     buffers: { input: maps, features, squares: lengths },
     params: {

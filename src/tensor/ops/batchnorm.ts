@@ -11,6 +11,42 @@ import type { Parameter } from "../parameter.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, Tensor } from "../tensor.ts";
 import { type ChannelParts, channelParts, finishTurns, partBlock } from "./batchnorm_parts.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import batchnormEvaluationSource from "../../../kernels/batchnorm_evaluation.wgsl" with { type: "text" };
+import batchnormApplySource from "../../../kernels/batchnorm_apply.wgsl" with { type: "text" };
+import batchnormGradientSumsSource from "../../../kernels/batchnorm_gradient_sums.wgsl" with { type: "text" };
+import batchnormGradientFinishSource from "../../../kernels/batchnorm_gradient_finish.wgsl" with {
+  type: "text",
+};
+import batchnormGradientApplySource from "../../../kernels/batchnorm_gradient_apply.wgsl" with {
+  type: "text",
+};
+import batchnormStatisticsSource from "../../../kernels/batchnorm_statistics.wgsl" with { type: "text" };
+import batchnormFinishSource from "../../../kernels/batchnorm_finish.wgsl" with { type: "text" };
+import plane_parts from "../../../kernels/include/plane_parts.wgsl" with { type: "text" };
+import rectifier from "../../../kernels/include/rectifier.wgsl" with { type: "text" };
+import channel_parts from "../../../kernels/include/channel_parts.wgsl" with { type: "text" };
+import channel_runs from "../../../kernels/include/channel_runs.wgsl" with { type: "text" };
+import not_a_number from "../../../kernels/include/not_a_number.wgsl" with { type: "text" };
+
+const batchnormEvaluationKernel = kernel("batchnorm_evaluation", batchnormEvaluationSource);
+const batchnormApplyKernel = kernel("batchnorm_apply", batchnormApplySource, { plane_parts, rectifier });
+const batchnormGradientSumsKernel = kernel("batchnorm_gradient_sums", batchnormGradientSumsSource, {
+  channel_parts,
+  rectifier,
+  channel_runs,
+});
+const batchnormGradientFinishKernel = kernel("batchnorm_gradient_finish", batchnormGradientFinishSource);
+const batchnormGradientApplyKernel = kernel("batchnorm_gradient_apply", batchnormGradientApplySource, {
+  plane_parts,
+  rectifier,
+});
+const batchnormStatisticsKernel = kernel("batchnorm_statistics", batchnormStatisticsSource, {
+  channel_parts,
+  channel_runs,
+  not_a_number,
+});
+const batchnormFinishKernel = kernel("batchnorm_finish", batchnormFinishSource);
 
 /** Running mean and variance at full width; each use reads and updates the leading slice. */
 export interface RunningStatistics {
@@ -99,7 +135,7 @@ export function batchnorm(
     });
   } else {
     gpu.stream.dispatch({
-      kernel: "batchnorm_evaluation",
+      kernel: batchnormEvaluationKernel,
       buffers: {
         weight: weight.value,
         bias: bias.value,
@@ -127,7 +163,7 @@ export function batchnorm(
   };
   const applyConstants = { VECTOR: parts.vector, RELU: relu, RESIDUAL: residual !== undefined };
   gpu.stream.dispatch({
-    kernel: "batchnorm_apply",
+    kernel: batchnormApplyKernel,
     constants: applyConstants,
     buffers: { input, affine, output, residual },
     params: { ...planeParams, accumulate: 0, accumulateResidual: 0 },
@@ -139,7 +175,7 @@ export function batchnorm(
   const backward = (gradOutput: Tensor) => {
     using partial = Tensor.create(gpu, [sets, channels, parts.parts, 2]);
     gpu.stream.dispatch({
-      kernel: "batchnorm_gradient_sums",
+      kernel: batchnormGradientSumsKernel,
       constants: { VECTOR: parts.vector, RELU: relu },
       buffers: { input, gradOutput, affine, partial, output },
       params: { images, groups: sets, channels, ...parts.params },
@@ -151,7 +187,7 @@ export function batchnorm(
     // Takes what the kernel computes for a frozen parameter.
     using unused = Tensor.create(gpu, [channels]);
     gpu.stream.dispatch({
-      kernel: "batchnorm_gradient_finish",
+      kernel: batchnormGradientFinishKernel,
       constants: { BLOCK: partBlock },
       buffers: {
         partial,
@@ -181,7 +217,7 @@ export function batchnorm(
       ? Tensor.create(gpu, input.shape)
       : undefined;
     gpu.stream.dispatch({
-      kernel: "batchnorm_gradient_apply",
+      kernel: batchnormGradientApplyKernel,
       constants: { ...applyConstants, RESIDUAL: residualTarget !== undefined, TRAINING: training },
       buffers: {
         input,
@@ -236,7 +272,7 @@ function launchStatistics(
   const { groups, images, channels } = sizes;
   using partial = Tensor.create(gpu, [groups, channels, parts, 4]);
   gpu.stream.dispatch({
-    kernel: "batchnorm_statistics",
+    kernel: batchnormStatisticsKernel,
     constants: { VECTOR: vector },
     buffers: { input, partial },
     params: { images, groups, channels, ...params },
@@ -245,7 +281,7 @@ function launchStatistics(
     work: { bytes: input.byteLength },
   });
   gpu.stream.dispatch({
-    kernel: "batchnorm_finish",
+    kernel: batchnormFinishKernel,
     constants: { BLOCK: partBlock },
     buffers: {
       partial,

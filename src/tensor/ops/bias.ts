@@ -3,6 +3,11 @@ import type { Gpu } from "../../gpu/device.ts";
 import { loop } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import { Tensor } from "../tensor.ts";
+import { launchSumPartials } from "./sum_partials.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import channelSumsSource from "../../../kernels/channel_sums.wgsl" with { type: "text" };
+
+const channelSumsKernel = kernel("channel_sums", channelSumsSource);
 
 /** Most terms that one invocation adds up. */
 const mostTerms = 4096;
@@ -16,21 +21,14 @@ export function launchBiasGradient(gpu: Gpu, gradOutput: Tensor, gradient: Tenso
   const [images, channels] = gradOutput.shape;
   const plane = gradOutput.length / images / channels;
   const parts = Math.ceil(images * plane / mostTerms);
-  using partial = Tensor.create(gpu, [parts, channels]);
+  using partial = Tensor.create(gpu, [parts, 1, channels]);
   gpu.stream.dispatch({
-    kernel: "channel_sums",
+    kernel: channelSumsKernel,
     buffers: { input: gradOutput, partial },
     params: { images, channels, plane, parts },
     grid: linearGrid(partial.length, 64),
     turns: loop(Math.ceil(images * plane / parts)),
     work: { bytes: gradOutput.byteLength },
   });
-  gpu.stream.dispatch({
-    kernel: "sum_partials",
-    buffers: { partial, sums: gradient },
-    params: { rows: 1, columns: channels, storedRow: channels, accumulate: 1 },
-    grid: linearGrid(channels, 64),
-    turns: { rounds: parts, each: 1 },
-    work: { bytes: partial.byteLength + 8 * channels },
-  });
+  launchSumPartials(partial, { tensor: gradient, accumulate: true });
 }

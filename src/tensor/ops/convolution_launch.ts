@@ -1,7 +1,6 @@
 /** Launching the convolution kernels. */
 import type { Gpu } from "../../gpu/device.ts";
 import { loop, mostLoopTurns, mostRounds } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
 import { shapeBucket } from "../../gpu/tuning.ts";
 import { Tensor } from "../tensor.ts";
 import {
@@ -11,6 +10,7 @@ import {
   splitSums,
 } from "./convolution_geometry.ts";
 import { convolutionVariants, weightGradientVariants } from "./convolution_variants.ts";
+import { launchSumPartials } from "./sum_partials.ts";
 
 /**
  * Launches a convolution with the variant that the device's tuning takes.
@@ -98,19 +98,10 @@ export function launchWeightGradient(
     turns: loop(rowsPerSplit, loop(shape.outWidth)),
     work: { flops: 2 * rows * shape.outWidth * shape.outChannels * depth, tag },
   });
-  gpu.stream.dispatch({
-    kernel: "sum_partials",
-    buffers: { partial, sums: gradient },
-    params: {
-      rows: shape.outChannels,
-      columns: depth,
-      storedRow: shape.storedInChannels * taps,
-      accumulate: 1,
-    },
-    grid: linearGrid(shape.outChannels * depth, 64),
-    turns: { rounds: partial.shape[0], each: 1 },
-    // Part of the variant's cost: it decides about the number of splits.
-    work: { bytes: 4 * (partial.length + 2 * shape.outChannels * depth), tag },
+  // Part of the variant's cost: it decides about the number of splits.
+  launchSumPartials(partial, { tensor: gradient, accumulate: true }, {
+    storedRow: shape.storedInChannels * taps,
+    tag,
   });
 }
 

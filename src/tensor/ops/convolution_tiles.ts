@@ -1,5 +1,6 @@
 /** The workgroup-tiled variants of a convolution's kernels, and where they are the better default. */
 import type { AdapterFacts } from "../../gpu/device.ts";
+import { convolutionTiledKernel, convolutionWeightGradientTiledKernel } from "./convolution_kernels.ts";
 import type { KernelVariant } from "../../gpu/tuning.ts";
 import type { ConvolutionParams, ConvolutionShape } from "./convolution_geometry.ts";
 
@@ -49,7 +50,7 @@ export function tiledConvolutions(params: ConvolutionParams, bias: boolean): Exp
       filled(params.inChannels, depth);
     return {
       variant: {
-        kernel: "convolution_tiled",
+        kernel: convolutionTiledKernel,
         constants: {
           TILE: rows,
           PIXELS: columns,
@@ -70,7 +71,7 @@ export function tiledWeightGradients(shape: ConvolutionShape): Expected[] {
   const values = inChannels * kernelY * kernelX;
   return tiles.map(({ rows, columns, depth, reach }) => ({
     variant: {
-      kernel: "convolution_weight_gradient_tiled",
+      kernel: convolutionWeightGradientTiledKernel,
       constants: { TILE: rows, ACROSS: columns, DEPTH: depth },
       grid: [Math.ceil(values / columns / 16), Math.ceil(outChannels / rows / 16), 1] as const,
     },

@@ -6,6 +6,14 @@ import type { AdapterFacts } from "../../gpu/device.ts";
 import type { KernelVariant } from "../../gpu/tuning.ts";
 import type { ConvolutionParams, ConvolutionShape } from "./convolution_geometry.ts";
 import { tiledConvolutions, tiledWeightGradients, withTiled } from "./convolution_tiles.ts";
+import {
+  convolutionKernel,
+  convolutionPointwiseKernel,
+  convolutionRowsKernel,
+  convolutionWeightGradientKernel,
+  convolutionWeightGradientRowsKernel,
+  matrixProductKernel,
+} from "./convolution_kernels.ts";
 
 /** Positions of a row, or rows of a matrix, that an invocation of the register kernels may own. */
 const blocks = [8, 4];
@@ -31,7 +39,7 @@ export function convolutionVariants(
         const weightVector = params.weightIn === 1 && params.weightOut % 4 === 0 &&
           params.weightBase % 4 === 0;
         variants.push({
-          kernel: "matrix_product",
+          kernel: matrixProductKernel,
           constants: { ...constants, WEIGHT_VECTOR: weightVector },
           grid,
         });
@@ -39,14 +47,14 @@ export function convolutionVariants(
         const depth = params.inChannels % 4 === 0 ? 4 : 1;
         const weightVector = depth === 4 && hasWeightRows(params);
         variants.push({
-          kernel: "convolution_pointwise",
+          kernel: convolutionPointwiseKernel,
           constants: { ...constants, DEPTH: depth, WEIGHT_VECTOR: weightVector },
           grid,
         });
       } else if (hasWholeRows(params, block)) {
         const scatter = params.outColumn !== 1 || params.outRow !== params.outWidth || params.outBase !== 0;
         variants.push({
-          kernel: "convolution_rows",
+          kernel: convolutionRowsKernel,
           constants: {
             ...constants,
             KERNEL: params.tapsX,
@@ -57,7 +65,7 @@ export function convolutionVariants(
           grid,
         });
       } else {
-        variants.push({ kernel: "convolution", constants, grid });
+        variants.push({ kernel: convolutionKernel, constants, grid });
       }
     }
   }
@@ -65,7 +73,7 @@ export function convolutionVariants(
   // general kernel comes last: over 4 x 4 positions, where only narrow blocks leave it, it has half the throughput.
   const wantedBlock = !subgroup || pixels < 512 ? 4 : 8;
   const rank = ({ kernel, constants }: KernelVariant) =>
-    2 * Number(kernel === "convolution") + Number(constants.PIXELS !== wantedBlock);
+    2 * Number(kernel === convolutionKernel) + Number(constants.PIXELS !== wantedBlock);
   variants.sort((a, b) => rank(a) - rank(b));
   return withTiled(facts, variants, tiledConvolutions(params, bias));
 }
@@ -114,7 +122,7 @@ export function weightGradientVariants(facts: AdapterFacts, shape: ConvolutionSh
   if (widths.length === 0) widths.push(1);
   const constants = { TILE: tile, SUBGROUP: subgroup, WORKGROUP: workgroup };
   const variants = widths.map((across): KernelVariant => ({
-    kernel: windowed ? "convolution_weight_gradient_rows" : "convolution_weight_gradient",
+    kernel: windowed ? convolutionWeightGradientRowsKernel : convolutionWeightGradientKernel,
     constants: { ...constants, ACROSS: across, ...(windowed ? { KERNEL: kernelX, STRIDE: stride } : {}) },
     grid: [Math.ceil(lanes / across / workgroup), Math.ceil(outChannels / tile), 1],
   }));

@@ -4,6 +4,16 @@ import { linearGrid } from "../../gpu/stream.ts";
 import { addGradient } from "../gradient_target.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
+import { scaleKernel } from "../gradient_target.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import reluSource from "../../../kernels/relu.wgsl" with { type: "text" };
+import reluGradientSource from "../../../kernels/relu_gradient.wgsl" with { type: "text" };
+import addSource from "../../../kernels/add.wgsl" with { type: "text" };
+import rectifier from "../../../kernels/include/rectifier.wgsl" with { type: "text" };
+
+const reluKernel = kernel("relu", reluSource, { rectifier });
+const reluGradientKernel = kernel("relu_gradient", reluGradientSource, { rectifier });
+const addKernel = kernel("add", addSource);
 
 /** max(input, 0), for an input of any shape. */
 export function relu(tape: Tape, input: Tensor): Tensor {
@@ -11,7 +21,7 @@ export function relu(tape: Tape, input: Tensor): Tensor {
   const count = input.length;
   const output = tape.create(input.shape);
   stream.dispatch({
-    kernel: "relu",
+    kernel: reluKernel,
     buffers: { input, output },
     params: { count },
     grid: linearGrid(count, 64),
@@ -22,7 +32,7 @@ export function relu(tape: Tape, input: Tensor): Tensor {
     const target = tape.gradientOf(input);
     if (!target) return;
     stream.dispatch({
-      kernel: "relu_gradient",
+      kernel: reluGradientKernel,
       buffers: { output, gradOutput, gradInput: target.tensor },
       params: { count, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(count, 64),
@@ -40,7 +50,7 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   const count = a.length;
   const output = tape.create(a.shape);
   tape.gpu.stream.dispatch({
-    kernel: "add",
+    kernel: addKernel,
     buffers: { a, b, output },
     params: { count },
     grid: linearGrid(count, 64),
@@ -62,7 +72,7 @@ export function scale(tape: Tape, input: Tensor, factor: number): Tensor {
   const count = input.length;
   const output = tape.create(input.shape);
   tape.gpu.stream.dispatch({
-    kernel: "scale",
+    kernel: scaleKernel,
     constants: { SCALAR: false },
     buffers: { input, output },
     params: { count, factor, accumulate: 0 },

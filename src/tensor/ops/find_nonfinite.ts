@@ -4,6 +4,10 @@ import type { Gpu } from "../../gpu/device.ts";
 import { loop } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import type { Tensor } from "../tensor.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import findNonfiniteSource from "../../../kernels/find_nonfinite.wgsl" with { type: "text" };
+
+const findNonfiniteKernel = kernel("find_nonfinite", findNonfiniteSource);
 
 /** Groups of four elements that one invocation looks at. */
 const turns = 8;
@@ -22,7 +26,7 @@ export function findNonfinite(gpu: Gpu, input: Tensor, result: Tensor, slot: num
   const quads = input.length / 4;
   const grid = linearGrid(Math.ceil(quads / turns), workgroupSize);
   gpu.stream.dispatch({
-    kernel: "find_nonfinite",
+    kernel: findNonfiniteKernel,
     constants: { TURNS: turns },
     buffers: { input, result },
     params: { quads, stride: grid[0] * grid[1] * workgroupSize, slot },

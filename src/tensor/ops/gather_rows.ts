@@ -2,6 +2,12 @@
 import { linearGrid } from "../../gpu/stream.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import gatherRowsSource from "../../../kernels/gather_rows.wgsl" with { type: "text" };
+import gatherRowsGradientSource from "../../../kernels/gather_rows_gradient.wgsl" with { type: "text" };
+
+const gatherRowsKernel = kernel("gather_rows", gatherRowsSource);
+const gatherRowsGradientKernel = kernel("gather_rows_gradient", gatherRowsGradientSource);
 
 /**
  * output[r] = input[order[r]], as `torch.index_select`; a row may be taken several times.
@@ -18,7 +24,7 @@ export function gatherRows(tape: Tape, input: Tensor, order: Tensor): Tensor {
   const columns = input.length / inputRows;
   const output = tape.create([rows, ...rest]);
   stream.dispatch({
-    kernel: "gather_rows",
+    kernel: gatherRowsKernel,
     buffers: { input, order, output },
     params: { rows, columns },
     grid: linearGrid(output.length, 64),
@@ -29,7 +35,7 @@ export function gatherRows(tape: Tape, input: Tensor, order: Tensor): Tensor {
     const target = tape.gradientOf(input);
     if (!target) return;
     stream.dispatch({
-      kernel: "gather_rows_gradient",
+      kernel: gatherRowsGradientKernel,
       buffers: { gradOutput, order, gradInput: target.tensor },
       params: { inputRows, columns, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(input.length, 64),

@@ -3,6 +3,17 @@ import { linearGrid } from "../../gpu/stream.ts";
 import type { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { rowProducts } from "./row_products.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import l2NormaliseSource from "../../../kernels/l2_normalise.wgsl" with { type: "text" };
+import l2NormaliseGradientSource from "../../../kernels/l2_normalise_gradient.wgsl" with { type: "text" };
+import norm from "../../../kernels/include/norm.wgsl" with { type: "text" };
+import not_a_number from "../../../kernels/include/not_a_number.wgsl" with { type: "text" };
+
+const l2NormaliseKernel = kernel("l2_normalise", l2NormaliseSource, { norm, not_a_number });
+const l2NormaliseGradientKernel = kernel("l2_normalise_gradient", l2NormaliseGradientSource, {
+  norm,
+  not_a_number,
+});
 
 /**
  * output[r] = input[r] / max(|input[r]|, epsilon), as `torch.nn.functional.normalize`. The gradient is that of the
@@ -15,7 +26,7 @@ export function l2Normalise(tape: Tape, input: Tensor, epsilon = 1e-12): Tensor 
   const output = tape.create(input.shape);
   const squares = rowProducts(gpu, input, input);
   gpu.stream.dispatch({
-    kernel: "l2_normalise",
+    kernel: l2NormaliseKernel,
     buffers: { input, squares, output },
     params: { rows, columns, epsilon },
     grid: linearGrid(input.length, 64),
@@ -27,7 +38,7 @@ export function l2Normalise(tape: Tape, input: Tensor, epsilon = 1e-12): Tensor 
     if (!target) return;
     using products = rowProducts(gpu, output, gradOutput);
     gpu.stream.dispatch({
-      kernel: "l2_normalise_gradient",
+      kernel: l2NormaliseGradientKernel,
       buffers: { output, gradOutput, squares, products, gradInput: target.tensor },
       params: { rows, columns, epsilon, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(input.length, 64),

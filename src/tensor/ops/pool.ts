@@ -4,6 +4,30 @@ import { linearGrid } from "../../gpu/stream.ts";
 import type { Tape } from "../tape.ts";
 import { Tensor } from "../tensor.ts";
 import { outputSize } from "./convolution_geometry.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import maxPoolSource from "../../../kernels/max_pool.wgsl" with { type: "text" };
+import maxPoolPlacesSource from "../../../kernels/max_pool_places.wgsl" with { type: "text" };
+import maxPoolGradientSource from "../../../kernels/max_pool_gradient.wgsl" with { type: "text" };
+import globalAveragePoolSource from "../../../kernels/global_average_pool.wgsl" with { type: "text" };
+import globalAveragePoolGradientSource from "../../../kernels/global_average_pool_gradient.wgsl" with {
+  type: "text",
+};
+import pool_params from "../../../kernels/include/pool_params.wgsl" with { type: "text" };
+import order from "../../../kernels/include/order.wgsl" with { type: "text" };
+import pool_window from "../../../kernels/include/pool_window.wgsl" with { type: "text" };
+
+const maxPoolKernel = kernel("max_pool", maxPoolSource, { pool_params, order, pool_window });
+const maxPoolPlacesKernel = kernel("max_pool_places", maxPoolPlacesSource, {
+  pool_params,
+  order,
+  pool_window,
+});
+const maxPoolGradientKernel = kernel("max_pool_gradient", maxPoolGradientSource, { pool_params });
+const globalAveragePoolKernel = kernel("global_average_pool", globalAveragePoolSource);
+const globalAveragePoolGradientKernel = kernel(
+  "global_average_pool_gradient",
+  globalAveragePoolGradientSource,
+);
 
 /**
  * Largest value of each window, as `torch.nn.functional.max_pool2d`.
@@ -31,7 +55,7 @@ export function maxPool(tape: Tape, input: Tensor, window: number, stride: numbe
   const covering = Math.ceil(window / stride);
   const output = tape.create([images, channels, outHeight, outWidth]);
   stream.dispatch({
-    kernel: "max_pool",
+    kernel: maxPoolKernel,
     buffers: { input, output },
     params,
     grid: linearGrid(output.length, 64),
@@ -43,7 +67,7 @@ export function maxPool(tape: Tape, input: Tensor, window: number, stride: numbe
     if (!target) return;
     using places = Tensor.create(tape.gpu, output.shape);
     stream.dispatch({
-      kernel: "max_pool_places",
+      kernel: maxPoolPlacesKernel,
       buffers: { input, places },
       params,
       grid: linearGrid(output.length, 64),
@@ -51,7 +75,7 @@ export function maxPool(tape: Tape, input: Tensor, window: number, stride: numbe
       work: { bytes: input.byteLength + output.byteLength },
     });
     stream.dispatch({
-      kernel: "max_pool_gradient",
+      kernel: maxPoolGradientKernel,
       buffers: { places, gradOutput, gradInput: target.tensor },
       params: { ...params, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(input.length, 64),
@@ -74,7 +98,7 @@ export function globalAveragePool(tape: Tape, input: Tensor): Tensor {
   const params = { rows: images * channels, plane: height * width };
   const output = tape.create([images, channels]);
   stream.dispatch({
-    kernel: "global_average_pool",
+    kernel: globalAveragePoolKernel,
     constants: { BLOCK: sumBlock },
     buffers: { input, output },
     params,
@@ -86,7 +110,7 @@ export function globalAveragePool(tape: Tape, input: Tensor): Tensor {
     const target = tape.gradientOf(input);
     if (!target) return;
     stream.dispatch({
-      kernel: "global_average_pool_gradient",
+      kernel: globalAveragePoolGradientKernel,
       buffers: { gradOutput, gradInput: target.tensor },
       params: { ...params, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(input.length, 64),

@@ -3,6 +3,10 @@ import type { Gpu } from "../../gpu/device.ts";
 import { blockedSum, sumBlock } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import { expectShape, Tensor } from "../tensor.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import rowProductsSource from "../../../kernels/row_products.wgsl" with { type: "text" };
+
+const rowProductsKernel = kernel("row_products", rowProductsSource);
 
 /**
  * Products of corresponding rows: result[r] = <a[r], b[r]>.
@@ -15,7 +19,7 @@ export function rowProducts(gpu: Gpu, a: Tensor, b: Tensor): Tensor {
   const [rows, columns] = a.shape;
   const products = Tensor.create(gpu, [rows]);
   gpu.stream.dispatch({
-    kernel: "row_products",
+    kernel: rowProductsKernel,
     constants: { BLOCK: sumBlock },
     buffers: { a, b, products },
     params: { rows, columns },

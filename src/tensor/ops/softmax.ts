@@ -10,6 +10,41 @@ import type { Tape } from "../tape.ts";
 import { expectShape, Tensor } from "../tensor.ts";
 import { launchProduct, matrixOf, transposed } from "./matmul.ts";
 import { rowProducts } from "./row_products.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import softmaxPartsSource from "../../../kernels/softmax_parts.wgsl" with { type: "text" };
+import meanSource from "../../../kernels/mean.wgsl" with { type: "text" };
+import infoNceFinishSource from "../../../kernels/info_nce_finish.wgsl" with { type: "text" };
+import infoNceGradientSource from "../../../kernels/info_nce_gradient.wgsl" with { type: "text" };
+import infoNcePositiveGradientSource from "../../../kernels/info_nce_positive_gradient.wgsl" with {
+  type: "text",
+};
+import crossEntropyFinishSource from "../../../kernels/cross_entropy_finish.wgsl" with { type: "text" };
+import crossEntropyGradientSource from "../../../kernels/cross_entropy_gradient.wgsl" with { type: "text" };
+import exponential from "../../../kernels/include/exponential.wgsl" with { type: "text" };
+import not_a_number from "../../../kernels/include/not_a_number.wgsl" with { type: "text" };
+import row_softmax from "../../../kernels/include/row_softmax.wgsl" with { type: "text" };
+
+const softmaxPartsKernel = kernel("softmax_parts", softmaxPartsSource, { exponential, not_a_number });
+const meanKernel = kernel("mean", meanSource);
+const infoNceFinishKernel = kernel("info_nce_finish", infoNceFinishSource, {
+  row_softmax,
+  exponential,
+  not_a_number,
+});
+const infoNceGradientKernel = kernel("info_nce_gradient", infoNceGradientSource, {
+  exponential,
+  not_a_number,
+});
+const infoNcePositiveGradientKernel = kernel("info_nce_positive_gradient", infoNcePositiveGradientSource);
+const crossEntropyFinishKernel = kernel("cross_entropy_finish", crossEntropyFinishSource, {
+  row_softmax,
+  exponential,
+  not_a_number,
+});
+const crossEntropyGradientKernel = kernel("cross_entropy_gradient", crossEntropyGradientSource, {
+  exponential,
+  not_a_number,
+});
 
 /**
  * Partial softmax sums of each row, without the labels' columns where there are labels; see kernels/softmax_parts.wgsl.
@@ -20,7 +55,7 @@ function softmaxParts(gpu: Gpu, logits: Tensor, scale: number, labels?: Tensor):
   const segments = Math.min(columns, Math.max(64, Math.ceil(columns / mostRounds(1))));
   const partial = Tensor.create(gpu, [rows, segments, 2]);
   gpu.stream.dispatch({
-    kernel: "softmax_parts",
+    kernel: softmaxPartsKernel,
     constants: { LABELS: labels !== undefined },
     buffers: { logits, labels, partial },
     params: { rows, columns, segments, scale },
@@ -33,7 +68,7 @@ function softmaxParts(gpu: Gpu, logits: Tensor, scale: number, labels?: Tensor):
 
 function launchMean(gpu: Gpu, input: Tensor, output: Tensor): void {
   gpu.stream.dispatch({
-    kernel: "mean",
+    kernel: meanKernel,
     constants: { BLOCK: sumBlock },
     buffers: { input, output },
     params: { count: input.length },
@@ -75,7 +110,7 @@ export function infoNce(tape: Tape, query: Tensor, keys: Tensor, queue: Tensor, 
   using losses = Tensor.create(gpu, [rows]);
   using products = rowProducts(gpu, query, keys);
   gpu.stream.dispatch({
-    kernel: "info_nce_finish",
+    kernel: infoNceFinishKernel,
     buffers: { products, partial, rows: sums, misses, losses },
     params: { rows, segments: partial.shape[1], scale },
     grid: [Math.ceil(rows / 64), 1, 1],
@@ -87,7 +122,7 @@ export function infoNce(tape: Tape, query: Tensor, keys: Tensor, queue: Tensor, 
   if (!tape.needsGradient(query, "infoNce")) return loss;
 
   gpu.stream.dispatch({
-    kernel: "info_nce_gradient",
+    kernel: infoNceGradientKernel,
     buffers: { rows: sums, logits },
     params: { rows, columns, scale, factor },
     grid: linearGrid(logits.length, 64),
@@ -97,7 +132,7 @@ export function infoNce(tape: Tape, query: Tensor, keys: Tensor, queue: Tensor, 
   const gradQuery = Tensor.create(gpu, query.shape);
   launchProduct(gpu, matrixOf(logits, rows, columns), queueRows, { tensor: gradQuery, accumulate: false });
   gpu.stream.dispatch({
-    kernel: "info_nce_positive_gradient",
+    kernel: infoNcePositiveGradientKernel,
     buffers: { keys, misses, gradQuery },
     params: { rows, dimension, factor },
     grid: linearGrid(gradQuery.length, 64),
@@ -124,7 +159,7 @@ export function softmaxCrossEntropy(tape: Tape, logits: Tensor, labels: Tensor):
   using losses = Tensor.create(gpu, [rows]);
   const sums = Tensor.create(gpu, [rows, 2]);
   gpu.stream.dispatch({
-    kernel: "cross_entropy_finish",
+    kernel: crossEntropyFinishKernel,
     buffers: { logits, labels, partial, rows: sums, losses },
     params: { rows, columns, segments: partial.shape[1] },
     grid: [Math.ceil(rows / 64), 1, 1],
@@ -137,7 +172,7 @@ export function softmaxCrossEntropy(tape: Tape, logits: Tensor, labels: Tensor):
     const target = tape.gradientOf(logits);
     if (!target) return;
     gpu.stream.dispatch({
-      kernel: "cross_entropy_gradient",
+      kernel: crossEntropyGradientKernel,
       buffers: { logits, labels, rows: sums, gradLoss, gradLogits: target.tensor },
       params: { rows, columns, factor: 1 / rows, accumulate: target.accumulate ? 1 : 0 },
       grid: linearGrid(logits.length, 64),

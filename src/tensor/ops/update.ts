@@ -2,6 +2,14 @@
 import type { Gpu } from "../../gpu/device.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
+import { kernel } from "../../gpu/kernel.ts";
+import sgdSource from "../../../kernels/sgd.wgsl" with { type: "text" };
+import emaSource from "../../../kernels/ema.wgsl" with { type: "text" };
+import queueWriteSource from "../../../kernels/queue_write.wgsl" with { type: "text" };
+
+const sgdKernel = kernel("sgd", sgdSource);
+const emaKernel = kernel("ema", emaSource);
+const queueWriteKernel = kernel("queue_write", queueWriteSource);
 
 /** Settings of one optimiser step. */
 export interface SgdSettings {
@@ -23,7 +31,7 @@ export function sgdStep(
   settings: SgdSettings,
 ): void {
   gpu.stream.dispatch({
-    kernel: "sgd",
+    kernel: sgdKernel,
     buffers: { value, gradient, momentum },
     params: {
       quads: value.length / 4,
@@ -40,7 +48,7 @@ export function sgdStep(
 /** average = decay average + (1 - decay) value, in place; both a multiple of four elements. */
 export function emaStep(gpu: Gpu, value: Tensor, average: Tensor, decay: number): void {
   gpu.stream.dispatch({
-    kernel: "ema",
+    kernel: emaKernel,
     buffers: { value, average },
     params: { quads: value.length / 4, decay },
     grid: linearGrid(value.length / 4, 64),
@@ -60,7 +68,7 @@ export function enqueue(gpu: Gpu, keys: Tensor, queue: Tensor, pointer: number):
   const [length] = queue.shape;
   expectShape("enqueue", "the queue", queue.shape, [-1, dimension]);
   gpu.stream.dispatch({
-    kernel: "queue_write",
+    kernel: queueWriteKernel,
     buffers: { keys, queue },
     params: { rows, dimension, length, pointer },
     grid: linearGrid(keys.length, 64),

@@ -10,6 +10,8 @@ import { Tape } from "../../../src/tensor/tape.ts";
 import { Tensor } from "../../../src/tensor/tensor.ts";
 import { assertClose, forwardBackward, parameter } from "../../helpers.ts";
 import { type LongLoop, spread, sum } from "./case.ts";
+import { launchSumPartials } from "../../../src/tensor/ops/sum_partials.ts";
+import { benchPeakKernel } from "../../../bench/limits.ts";
 
 export const sums: LongLoop[] = [
   {
@@ -165,13 +167,8 @@ export const sums: LongLoop[] = [
       const values = spread(2 * splits, 4);
       for (const accumulate of [0, 1]) {
         const sums = Tensor.from(gpu, Float32Array.of(1000, 3, 2000));
-        gpu.stream.dispatch({
-          kernel: "sum_partials",
-          buffers: { partial: Tensor.from(gpu, values, [splits, 2]), sums },
-          params: { rows: 2, columns: 1, storedRow: 2, accumulate },
-          grid: [1, 1, 1],
-          turns: { rounds: splits, each: 1 },
-        });
+        const partial = Tensor.from(gpu, values, [splits, 2, 1]);
+        launchSumPartials(partial, { tensor: sums, accumulate: accumulate === 1 }, { storedRow: 2 });
         const expected = [0, 1].map((row) => sum(splits, (at) => values[2 * at + row]));
         const [first, between, last] = await sums.read();
         assertEquals(between, 3);
@@ -201,7 +198,7 @@ export const sums: LongLoop[] = [
     kernels: { bench_peak: "refused" },
     run(gpu) {
       gpu.stream.dispatch({
-        kernel: "bench_peak",
+        kernel: benchPeakKernel,
         constants: { SUMS: 2 },
         buffers: { output: Tensor.create(gpu, [64]) },
         params: { rounds: 70_000, factor: 0.999, summand: 0.001 },
