@@ -16,12 +16,13 @@ import {
   vjp,
 } from "@jax-js/jax";
 import { GpuError } from "../../src/errors.ts";
-import type { Block, ConvolutionBatchnorm } from "../../src/nn/layers.ts";
 import { type Contender, movement, type PreparedRow, type Results } from "./contender.ts";
 import {
+  type BlockDescription,
   type BlockRow,
   type ConvolutionRow,
   type HostTensor,
+  type LayerDescription,
   parameterShapes,
   type Row,
   rowInputs,
@@ -50,7 +51,7 @@ function normalise(images: np.Array, weight: np.Array, bias: np.Array): np.Array
     .mul(weight.reshape(perChannel)).add(bias.reshape(perChannel));
 }
 
-function layer(parameters: Arrays, images: np.Array, description: ConvolutionBatchnorm): np.Array {
+function layer(parameters: Arrays, images: np.Array, description: LayerDescription): np.Array {
   const { convolution, batchnorm, shape, stride } = description;
   return normalise(
     convolve(images, parameters[`${convolution}.weight`].ref, shape[2], stride),
@@ -59,7 +60,11 @@ function layer(parameters: Arrays, images: np.Array, description: ConvolutionBat
   );
 }
 
-function residualBlock(parameters: Arrays, images: np.Array, { branch, downsample }: Block): np.Array {
+function residualBlock(
+  parameters: Arrays,
+  images: np.Array,
+  { branch, downsample }: BlockDescription,
+): np.Array {
   const shortcut = downsample ? layer(parameters, images.ref, downsample) : images.ref;
   let output = images;
   branch.forEach((description, index) => {

@@ -1,16 +1,15 @@
 /** The rows on Scion. */
 import { GpuError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { residualBlock } from "../../src/nn/layers.ts";
+import { runUnit } from "../../src/nn/layers.ts";
 import { Encoder } from "../../src/nn/encoder.ts";
 import { Statistics, Weights } from "../../src/nn/weights.ts";
-import { SearchSpace } from "../../src/space/search_space.ts";
+import { SearchSpace } from "../../src/elastic/search_space.ts";
+import { ElasticResNet } from "../../src/nn/resnet.ts";
 import { batchnorm } from "../../src/tensor/ops/batchnorm.ts";
 import { convolution } from "../../src/tensor/ops/convolution.ts";
-import { forwardParams } from "../../src/tensor/ops/convolution_geometry.ts";
-import { launchConvolution } from "../../src/tensor/ops/convolution_launch.ts";
-import { productShape } from "../../src/tensor/ops/linear.ts";
-import { crossEntropy } from "../../src/tensor/ops/softmax.ts";
+import { matmul } from "../../src/tensor/ops/matmul.ts";
+import { softmaxCrossEntropy } from "../../src/tensor/ops/softmax.ts";
 import { sgdStep } from "../../src/tensor/ops/update.ts";
 import type { Parameter } from "../../src/tensor/parameter.ts";
 import { Tape } from "../../src/tensor/tape.ts";
@@ -20,6 +19,7 @@ import { type Contender, movement, type PreparedRow, type Results } from "./cont
 import {
   type BatchnormRow,
   type BlockRow,
+  blockUnit,
   type ConvolutionRow,
   type HostTensor,
   type MatmulRow,
@@ -124,11 +124,9 @@ function prepareMatmul(gpu: Gpu, row: MatmulRow): PreparedRow {
   // The right operand is stored as a linear layer's weight is: transposed.
   const right = upload.zeros([size, size]);
   right.write(data.map((_, at) => data[at % size * size + Math.floor(at / size)]));
-  const params = forwardParams(productShape(size, size, size, size));
   const launch = () => {
-    const output = Tensor.create(gpu, [size, size]);
-    launchConvolution(gpu, left, right, output, params);
-    return { output };
+    using tape = new Tape(gpu, false);
+    return { output: tape.keep(matmul(tape, left, right, { transposeB: true })) };
   };
   return prepared(gpu, launch, () => upload.release());
 }
@@ -175,7 +173,7 @@ function prepareBlock(gpu: Gpu, row: BlockRow): PreparedRow {
   const parameters = [...shapes.parameters.keys()].map((name) => weights.parameter(name));
   const apply = (tape: Tape) => {
     const pass = { tape, weights, statistics, training: true, batchnormGroups: 1 };
-    return residualBlock(pass, row.block, images, row.width);
+    return runUnit(pass, blockUnit, images);
   };
   const launch = (keep: boolean) => differentiate(gpu, keep, images, gradOutput, parameters, apply);
   return prepared(gpu, launch, () => {
@@ -189,8 +187,9 @@ function prepareTraining(gpu: Gpu, row: TrainingRow): PreparedRow {
   const upload = new Upload(gpu, row);
   const images = upload.tensor("images");
   const labels = Tensor.from(gpu, Uint32Array.from(upload.host("labels").data), [row.batch]);
-  const space = new SearchSpace(resnet18Space);
-  const encoder = new Encoder(gpu, space, { kind: "linear", hidden: 0, dimension: row.classes }, true);
+  const network = new ElasticResNet(new SearchSpace(resnet18Space));
+  const { max } = network.space;
+  const encoder = new Encoder(gpu, network, { kind: "linear", hidden: 0, dimension: row.classes }, true);
   encoder.statistics.reset();
   const { values, gradients } = encoder.weights;
   for (const [name, tensor] of values.entries()) tensor.write(upload.host(name).data);
@@ -199,9 +198,11 @@ function prepareTraining(gpu: Gpu, row: TrainingRow): PreparedRow {
     gradients!.clear();
     const tape = new Tape(gpu, true);
     const pass = encoder.pass({ tape, training: true, batchnormGroups: 1 });
-    const logits = encoder.project(pass, encoder.features(pass, images, space.max).pooled);
-    const loss = Tensor.create(gpu, [1]);
-    tape.backward([logits, crossEntropy(gpu, logits, labels, { tensor: loss, index: 0 })]);
+    const logits = encoder.project(pass, encoder.features(pass, images, max).pooled);
+    const loss = Tensor.create(gpu, []);
+    const onTape = softmaxCrossEntropy(tape, logits, labels);
+    gpu.stream.copy(onTape, loss);
+    tape.backward(onTape);
     tape.release();
     values.chunks.forEach((value, chunk) =>
       sgdStep(gpu, value, gradients!.chunks[chunk], momenta[chunk], { ...sgd, weightDecay: 0 })

@@ -6,11 +6,12 @@
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-webgpu";
 import { GpuError } from "../../src/errors.ts";
-import type { Block, ConvolutionBatchnorm } from "../../src/nn/layers.ts";
 import { type Contender, movement, type PreparedRow, type Results } from "./contender.ts";
 import {
+  type BlockDescription,
   type BlockRow,
   type HostTensor,
+  type LayerDescription,
   parameterShapes,
   type Row,
   rowInputs,
@@ -68,7 +69,7 @@ function normalise(images: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Te
   );
 }
 
-function layer(parameters: Tensors, images: tf.Tensor, description: ConvolutionBatchnorm): tf.Tensor {
+function layer(parameters: Tensors, images: tf.Tensor, description: LayerDescription): tf.Tensor {
   const { convolution, batchnorm, shape, stride } = description;
   return normalise(
     convolve(images, parameters[`${convolution}.weight`], shape[2], stride),
@@ -77,7 +78,11 @@ function layer(parameters: Tensors, images: tf.Tensor, description: ConvolutionB
   );
 }
 
-function residualBlock(parameters: Tensors, images: tf.Tensor, { branch, downsample }: Block): tf.Tensor {
+function residualBlock(
+  parameters: Tensors,
+  images: tf.Tensor,
+  { branch, downsample }: BlockDescription,
+): tf.Tensor {
   const shortcut = downsample ? layer(parameters, images, downsample) : images;
   let output = images;
   branch.forEach((description, index) => {
