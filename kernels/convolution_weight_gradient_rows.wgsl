@@ -72,7 +72,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
       in${v}_${t} = in${v}_${t + STRIDE};
       #end
       #end
-      #for t in ${Math.max(0, KERNEL - STRIDE)}..${KERNEL}
+      #for t in ${max(0, KERNEL - STRIDE)}..${KERNEL}
       let column${t} = u32(i32(x) * ${STRIDE} + ${t} - params.paddingX);
       #for v in 0..${ACROSS}
       in${v}_${t} = select(

@@ -30,6 +30,9 @@ export class GpuError extends ScionError {
   readonly exitCode = 1;
 }
 
+/** More than the adapter binds or launches at once, or more memory than was allowed. */
+export class DeviceLimitError extends GpuError {}
+
 /** A sum that one launch cannot add up and that cannot be cut into several; see `gpu/limits.ts`. */
 export class LoopLimitError extends GpuError {
   /**

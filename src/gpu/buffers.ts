@@ -5,7 +5,7 @@
  * of buffers converge after a few steps. A released buffer may be handed out at once, even while commands that use it
  * are only recorded: commands run in the order of recording, so its next user runs later.
  */
-import { GpuError } from "../errors.ts";
+import { DeviceLimitError } from "../errors.ts";
 
 /** A buffer from the pool. `id` names it in bind group keys. */
 export interface PooledBuffer {
@@ -78,7 +78,7 @@ export class BufferPool {
   /** A buffer of at least `bytes` bytes with undefined contents. */
   acquire(bytes: number): PooledBuffer {
     if (bytes > this.#limit) {
-      throw new GpuError(
+      throw new DeviceLimitError(
         `a tensor of ${bytes} bytes was asked for; this adapter binds at most ${this.#limit} bytes at once. ` +
           `Use a smaller batch or smaller images.`,
       );
@@ -104,7 +104,7 @@ export class BufferPool {
     this.onPressure();
     this.trim();
     if (this.#held + capacity <= this.budget) return;
-    throw new GpuError(
+    throw new DeviceLimitError(
       `${
         this.#held + capacity
       } bytes of device memory are needed at least, and ${this.budget} are allowed. Allow more, ` +

@@ -5,7 +5,7 @@
  * Dispatches that follow each other share one compute pass. Their parameters collect in one uniform arena that is
  * uploaded with the submit; a bind group is made once for each set of buffers and then found again.
  */
-import { GpuError, LoopLimitError } from "../errors.ts";
+import { DeviceLimitError, GpuError, LoopLimitError } from "../errors.ts";
 import type { PooledBuffer } from "./buffers.ts";
 import type { Kernel } from "./kernel.ts";
 import { cutRounds, type CuttableLoop, loop, mostLoopTurns, type Rounds } from "./limits.ts";
@@ -153,7 +153,7 @@ export class CommandStream {
   dispatch(call: Dispatch): void {
     if (call.grid.some((size) => size === 0)) return;
     if (call.grid.some((size) => size > 65535)) {
-      throw new GpuError(
+      throw new DeviceLimitError(
         `${call.kernel.name}: a grid of ${call.grid.join(" x ")} workgroups; at most 65535 a dimension`,
       );
     }

@@ -2,7 +2,7 @@
  * Many tensors in few buffers. Weights, gradients, momentum and moving averages share one layout, so that the optimiser,
  * the moving average and clearing the gradients are one launch for each buffer, whatever the number of parameters.
  */
-import { GpuError } from "../errors.ts";
+import { DeviceLimitError, GpuError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { elements, type Shape, Tensor } from "../tensor/tensor.ts";
 
@@ -29,7 +29,7 @@ export class ArenaLayout {
     for (const [name, shape] of tensors) {
       const length = Math.ceil(elements(shape) / alignment) * alignment;
       if (length > chunkLimit) {
-        throw new GpuError(
+        throw new DeviceLimitError(
           `${name} has ${4 * length} bytes; this adapter binds at most ${limit}. Use a narrower space.`,
         );
       }

@@ -7,7 +7,7 @@ import { augment, type PlacedSample } from "../data/augment.ts";
 import { drawParameters, evaluationParameters, viewRandom } from "../data/augmentation.ts";
 import { defaultResidentBytes } from "../data/gpu_images.ts";
 import { parseDataSpec } from "../data/spec.ts";
-import { ConfigurationError, GpuError } from "../errors.ts";
+import { ConfigurationError, DeviceLimitError } from "../errors.ts";
 import { featureChannels } from "../elastic/network.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { Gpu } from "../gpu/device.ts";
@@ -87,7 +87,7 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
     for (let step = 0; step < rehearsedSteps; step++) await rehearseStep(rehearsal, state, resident);
     if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, false);
   } catch (error) {
-    if (!(error instanceof GpuError)) throw error;
+    if (!(error instanceof DeviceLimitError)) throw error;
     throw new ConfigurationError(
       `training.batch is ${config.training.batch}: ${error.message} The fields are training.batch and data.imageSize.`,
     );
@@ -124,7 +124,7 @@ function bound<T>(field: string, make: () => T): T {
   try {
     return make();
   } catch (error) {
-    if (!(error instanceof GpuError)) throw error;
+    if (!(error instanceof DeviceLimitError)) throw error;
     throw new ConfigurationError(`${field}: ${error.message}`);
   }
 }

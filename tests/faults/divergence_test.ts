@@ -18,7 +18,7 @@ async function isFinite(path: string): Promise<boolean> {
   );
 }
 
-for (const rate of ["1e30", "3e38"]) {
+for (const rate of ["1e30", "1e38"]) {
   cliTest(
     `a rate of ${rate} on a step that is saved leaves the checkpoint from before, and the run goes on`,
     async (folder) => {

@@ -114,8 +114,8 @@ cliTest(
     const fails: [status: number, ...flags: string[]][] = [
       [2, "--data", "synthetic:24"],
       [1, "--data", `folder:${folder}`],
-      // The first steps meet a buffer that no device has.
-      [1, "--set", "moco.queue=300000000", "--set", "head.dimension=128"],
+      // A buffer that no device has.
+      [2, "--set", "moco.queue=16777216", "--set", "head.dimension=1024"],
     ];
     for (const [status, ...flags] of fails) {
       const failed = await pretrain(folder, "--out", run, ...flags);

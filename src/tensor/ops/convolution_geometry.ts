@@ -130,7 +130,8 @@ function axisPhase(
   return {
     taps: taps.length,
     offset: taps.length > 0 ? (phase + padding - lastTap * dilation) / stride : 0,
-    step: tapStep * dilation / stride,
+    // Of a single tap nothing is a step away.
+    step: taps.length > 1 ? tapStep * dilation / stride : 1,
     lastTap,
     tapStep,
     outputs: Math.ceil((size - phase) / stride),
