@@ -1,4 +1,5 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { expectTensorSize } from "../../src/data/tensor_file.ts";
 import { ConfigurationError, DataError } from "../../src/errors.ts";
 import { type TensorData, writeSafetensors } from "../../src/store/safetensors.ts";
 import { openTensors } from "./open.ts";
@@ -67,4 +68,31 @@ Deno.test("a tensor file with other tensors is refused", async () => {
       },
     );
   }
+});
+
+Deno.test("a value that is not finite is refused with its image and place", async () => {
+  for (const value of [NaN, Infinity, -Infinity]) {
+    const data = images.data.slice() as Float32Array<ArrayBuffer>;
+    // Image 1, channel 2, row 3, column 4 is the last; image 0, channel 1, row 0, column 2 the other.
+    for (const [at, place] of [[119, "image 1 has"], [22, "image 0 has"]] as const) {
+      const spoilt = data.slice();
+      spoilt[at] = value;
+      await withFile({ images: { ...images, data: spoilt } as TensorData }, async (spec) => {
+        const error = await assertRejects(() => openTensors(spec), DataError, place);
+        const [channel, row, column] = at === 119 ? [2, 3, 4] : [1, 0, 2];
+        assertStringIncludes(
+          error.message,
+          `the value ${value} in channel ${channel}, row ${row}, column ${column}`,
+        );
+      });
+    }
+  }
+});
+
+Deno.test("images of another size than the network's are refused with both sizes", async () => {
+  await withFile({ images }, async (spec) => {
+    const source = await openTensors(spec);
+    const error = assertThrows(() => expectTensorSize(source, 32, () => "Mend it."), DataError);
+    assertStringIncludes(error.message, "4 x 5 pixels; the network's are 32 x 32 (data.imageSize). Mend it.");
+  });
 });
