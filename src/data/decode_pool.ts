@@ -73,7 +73,7 @@ export class DecodePool {
       return this.#fail(
         new DataError(
           `the image decoding library (sharp) does not load: ${failure}; run \`deno install\`, with its native part ` +
-            `allowed (--allow-ffi)`,
+            `allowed (--allow-ffi=node_modules)`,
         ),
       );
     }

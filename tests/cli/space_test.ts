@@ -76,6 +76,8 @@ Deno.test("tasks have just the permissions that they need", async () => {
     if (!writesAnywhere) assert(!/--allow-write(?!=)/.test(command), name);
     assert(name.startsWith("test") || !command.includes("--allow-run"), name);
     assert(!/--allow-env(?!=)/.test(command), name);
+    // The image decoder alone is native code.
+    assert(!/--allow-ffi(?!=node_modules\b)/.test(command), name);
     assert(command.includes("--no-prompt"), name);
   }
   assert(!tasks.space.command.includes("--allow-ffi"));
