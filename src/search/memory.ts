@@ -89,7 +89,7 @@ function findMoments(tree: PrefixTree, imageSize: number): Moments {
   let shape = images, state = 0;
   for (const { unit, segment } of unitsOf(tree.network, tree.network.space.max)) {
     if (segment >= tree.segments) break;
-    shape = traceUnit(unit, shape).output;
+    shape = run(unit, shape, state);
     state = elements(shape);
     scoring = Math.max(scoring, state);
   }
