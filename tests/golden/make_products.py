@@ -11,4 +11,4 @@ from product_cases import product_cases
 
 if __name__ == "__main__":
     write_or_check(os.path.join(os.path.dirname(os.path.abspath(__file__)), "products.safetensors"),
-                   file_bytes(product_cases(), "Golden values of products and layers with and without bias; see README.md"))
+                   file_bytes(product_cases(), "Golden values of products and of layers with a bias; see README.md"))

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from cases import Case
 
 
-def matmul(name, leading, rows, inner, columns, transpose="", special=None):
+def matmul(name, leading, rows, inner, columns, transpose="", **special):
     """`transpose`: which operands are stored with rows and columns exchanged: "", "a", "b" or "ab"."""
     case = Case(f"matmul_{name}", "matmul", special=special, transposeA="a" in transpose, transposeB="b" in transpose)
     a = case.take("a", case.normal(*leading, *((inner, rows) if "a" in transpose else (rows, inner)),
@@ -27,34 +27,34 @@ def finish(case, parameters, output):
     return case
 
 
-def convolution(name, batch, size, inputs, outputs, kernel, stride=1, padding=0, dilation=1, stored=None, bias=True,
-                special=None):
+def convolution(name, batch, size, inputs, outputs, kernel, stride=1, padding=0, dilation=1, stored=None, biased=True,
+                **special):
     """`stored`: (outFull, inFull) of the stored weight, and outFull of the bias; the leading [outputs, inputs] are
-    active. `padding`: a number, or [rows, columns]."""
+    active. `padding`: a number, or [rows, columns]. `special`: see cases.Case; so in the others."""
     out_full, in_full = stored or (outputs, inputs)
     case = Case(f"convolution_{name}", "convolution", special=special, outChannels=outputs, inChannels=inputs,
                 stride=stride, padding=padding, dilation=dilation)
     deviation = (inputs * kernel[0] * kernel[1]) ** -0.5
     parameters = {"input": case.take("input", case.normal(batch, inputs, *size)),
                   "weight": case.take("weight", case.normal(out_full, in_full, *kernel, deviation=deviation))}
-    if bias:
+    if biased:
         parameters["bias"] = case.take("bias", case.normal(out_full))
     output = F.conv2d(parameters["input"], parameters["weight"][:outputs, :inputs],
-                      parameters["bias"][:outputs] if bias else None, stride, padding, dilation)
+                      parameters["bias"][:outputs] if biased else None, stride, padding, dilation)
     return finish(case, parameters, output)
 
 
-def linear(name, batch, inputs, outputs, stored=None, bias=True, special=None):
+def linear(name, batch, inputs, outputs, stored=None, biased=True, **special):
     """`stored`: (outFull, inFull) of the stored weight, and outFull of the bias."""
     out_full, in_full = stored or (outputs, inputs)
     sliced = {"outFeatures": outputs} if outputs != out_full else {}
     case = Case(f"linear_{name}", "linear", special=special, inFeatures=inputs, **sliced)
     parameters = {"input": case.take("input", case.normal(batch, inputs)),
                   "weight": case.take("weight", case.normal(out_full, in_full, deviation=inputs ** -0.5))}
-    if bias:
+    if biased:
         parameters["bias"] = case.take("bias", case.normal(out_full))
     output = F.linear(parameters["input"], parameters["weight"][:outputs, :inputs],
-                      parameters["bias"][:outputs] if bias else None)
+                      parameters["bias"][:outputs] if biased else None)
     return finish(case, parameters, output)
 
 
@@ -90,11 +90,11 @@ def product_cases():
         convolution("bias_3x3_tile", 1, (4, 8), 8, 8, (3, 3), padding=1, stored=(9, 8)),
         convolution("bias_5x3_unequal_padding", 1, (7, 9), 3, 3, (5, 3), padding=[2, 0], stored=(5, 3)),
         convolution("bias_7x7_stride2", 1, (9, 9), 3, 3, (7, 7), stride=2, padding=3),
-        linear("no_bias_one", 1, 1, 1, bias=False),
-        linear("no_bias_odd", 5, 17, 3, bias=False),
-        linear("no_bias_sliced_inputs", 3, 17, 5, (5, 24), bias=False),
-        linear("no_bias_sliced", 3, 5, 17, (20, 8), bias=False),
-        linear("no_bias_tile", 8, 32, 16, bias=False),
+        linear("no_bias_one", 1, 1, 1, biased=False),
+        linear("no_bias_odd", 5, 17, 3, biased=False),
+        linear("no_bias_sliced_inputs", 3, 17, 5, (5, 24), biased=False),
+        linear("no_bias_sliced", 3, 5, 17, (20, 8), biased=False),
+        linear("no_bias_tile", 8, 32, 16, biased=False),
         linear("sliced_outputs", 5, 17, 3, (5, 17)),
         linear("sliced_both", 17, 3, 5, (8, 5)),
         linear("sliced_one_output", 3, 5, 1, (17, 5)),
