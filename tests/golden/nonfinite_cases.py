@@ -288,7 +288,7 @@ def convolutions():
                     input=[((0, 1, 0, 8), NAN)]),
         convolution("nonfinite_parameters", 1, (5, 7), 3, 5, (3, 3),
                     weight=[((0, 0, 0, 0), NAN), ((2, 1, 2, 2), INF)], bias=[(3, NAN), (4, -INF)]),
-        # Zeros of the padding are multiplied: the whole plane is NaN, also by an infinite weight at the edges.
+        # Zeros of the padding are multiplied: one plane is NaN altogether, the other where the infinity meets padding.
         convolution("nonfinite_weight_padded", 1, (5, 5), 2, 3, (3, 3), padding=1,
                     weight=[((0, 0, 0, 0), NAN), ((2, 1, 0, 2), INF)]),
         convolution("nonfinite_gradient", 1, (5, 7), 3, 5, (3, 3), gradOutput=[((0, 0, 2, 4), NAN), ((0, 3, 0, 0), INF)]),
