@@ -28,7 +28,9 @@ fn main(
   let index = linearIndex(group, groups, local, 64u);
   if (index >= params.quads) { return; }
   let weight = value[index];
-  let velocity = params.momentumFactor * momentum[index] + (gradient[index] + params.weightDecay * weight);
+  // Without decay, what is infinite decays by nothing, not by NaN.
+  let decay = select(params.weightDecay * weight, vec4<f32>(), params.weightDecay == 0.0);
+  let velocity = params.momentumFactor * momentum[index] + (gradient[index] + decay);
   momentum[index] = velocity;
   value[index] = weight - params.learningRate * velocity;
 }

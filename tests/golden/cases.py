@@ -17,10 +17,12 @@ REFERENCE = torch.float64
 
 
 class Case:
-    """One case: its tensors (stored under `<case>.<tensor>`), its parameters and its tolerances."""
+    """One case: its tensors (stored under `<case>.<tensor>`), its parameters and its tolerances. `special` puts numbers
+    into inputs: {tensor: [(index, value)...]}, the index as PyTorch takes it."""
 
-    def __init__(self, name, operation, attempt=0, forward=FORWARD, backward=BACKWARD, **parameters):
+    def __init__(self, name, operation, attempt=0, forward=FORWARD, backward=BACKWARD, special=None, **parameters):
         self.name, self.operation, self.parameters = name, operation, parameters
+        self.special = special or {}
         self.tolerance = {"forward": forward, "backward": backward}
         self.tensors = {}
         # Seeded by the name: adding a case changes no other. RandomState's streams never change between versions.
@@ -33,6 +35,14 @@ class Case:
     def uniform(self, *shape, low=0.0, high=1.0):
         """Uniform numbers rounded to float32, as a tensor of the reference type."""
         return exact(self.random.uniform(low, high, shape))
+
+    def take(self, name, tensor):
+        """Stores an input, the case's special numbers put in, and returns it as a leaf."""
+        tensor = tensor.clone()
+        for index, value in self.special.get(name, ()):
+            tensor[index] = value
+        self.keep_named({name: tensor})
+        return leaf(tensor)
 
     def keep(self, **tensors):
         """Stores tensors: floating ones as float32, integers as int32, bytes as they are."""

@@ -2,7 +2,7 @@
 
     python3 tests/golden/verify.py
 
-- one convolution and one batchnorm against naive numpy loops; resizing against its definition;
+- one convolution, one batchnorm and all matrix products against naive numpy loops; resizing against its definition;
 - sliced blocks and a sliced encoder against torch.nn modules that are really cut to the narrow shapes;
 - the whole of every file against the same computation in float32: tells whether its tolerance can be met at all.
 """
@@ -17,11 +17,14 @@ from torchvision.models import resnet
 
 import cases
 import exact_step
+import make_nonfinite
 import make_operations
 import make_steps
+import product_cases
 import safetensors_io
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+EVERY = slice(None)
 failed = False
 
 
@@ -38,9 +41,15 @@ def relative(found, expected):
 
 
 def read_cases():
-    tensors, metadata = safetensors_io.read(os.path.join(FOLDER, "operations.safetensors"))
-    return {case["name"]: (case, {name: tensors[f"{case['name']}.{name}"] for name in case["tensors"]})
-            for case in json.loads(metadata["cases"])}
+    """The cases of the three files by name, each with its tensors; no two share a name."""
+    found = {}
+    for file in ("operations", "products", "nonfinite"):
+        tensors, metadata = safetensors_io.read(os.path.join(FOLDER, f"{file}.safetensors"))
+        for case in json.loads(metadata["cases"]):
+            if case["name"] in found:
+                raise RuntimeError(f"two cases are called {case['name']}")
+            found[case["name"]] = case, {name: tensors[f"{case['name']}.{name}"] for name in case["tensors"]}
+    return found
 
 
 def check_convolution(case, tensors):
@@ -94,6 +103,21 @@ def check_batchnorm(case, tensors):
         report(f"{case['name']}.gradResidual, naive loop", relative(gradient, tensors["gradResidual"]), 1e-6)
     output = numpy.maximum(output, 0) if chosen["relu"] else output
     for name, value in {"output": output, "gradInput": grad_x, **found}.items():
+        report(f"{case['name']}.{name}, naive loop", relative(value, tensors[name]), 1e-6)
+
+
+def check_matmul(case, tensors):
+    """Loops over the places of the product, whose operands are stored as the parameters say."""
+    chosen = case["parameters"]
+    a, b, gradient = (tensors[name].astype(float) for name in ("a", "b", "gradOutput"))
+    output, grad_a, grad_b = numpy.zeros(gradient.shape), numpy.zeros(a.shape), numpy.zeros(b.shape)
+    for *batch, i, j in numpy.ndindex(*gradient.shape):
+        row, column = (*batch, *((EVERY, i) if chosen["transposeA"] else (i, EVERY))), \
+            (*batch, *((j, EVERY) if chosen["transposeB"] else (EVERY, j)))
+        output[(*batch, i, j)] = (a[row] * b[column]).sum()
+        grad_a[row] += gradient[(*batch, i, j)] * b[column]
+        grad_b[column] += gradient[(*batch, i, j)] * a[row]
+    for name, value in (("output", output), ("gradA", grad_a), ("gradB", grad_b)):
         report(f"{case['name']}.{name}, naive loop", relative(value, tensors[name]), 1e-6)
 
 
@@ -250,13 +274,15 @@ def check_single_precision(golden):
     """The same computations in float32 by PyTorch: half of each tolerance must be enough for them."""
     cases.REFERENCE = torch.float32
     worst = {}
-    for case in make_operations.all_cases():
-        expected = golden[case.name]
+    for case in [*make_operations.all_cases(), *product_cases.product_cases(), *make_nonfinite.nonfinite_cases()]:
+        stored_case, expected = golden[case.name]
         for name, value in case.tensors.items():
-            if value.dtype.kind != "f" or not numpy.abs(expected[1][name]).max() > 0:
+            # Where NaN and infinities stand, make_nonfinite.py checks.
+            ordinary = numpy.isfinite(expected[name])
+            if value.dtype.kind != "f" or not numpy.abs(expected[name][ordinary]).max(initial=0) > 0:
                 continue
             side = "backward" if name.startswith("grad") else "forward"
-            share = relative(value, expected[1][name]) / expected[0]["tolerance"][side]
+            share = relative(value[ordinary], expected[name][ordinary]) / stored_case["tolerance"][side]
             report_name = f"{case.name}.{name}"
             worst[case.operation] = max(worst.get(case.operation, (0, "")), (share, report_name))
     cases.REFERENCE = torch.float64
@@ -271,14 +297,17 @@ def check_single_precision(golden):
 
 def main():
     golden = read_cases()
-    infinite = sum(not numpy.isfinite(value).all() for _, tensors in golden.values() for value in tensors.values())
-    report("tensors of operations.safetensors with an infinity or NaN", infinite, 0)
+    infinite = sum(not all(numpy.isfinite(value).all() for value in tensors.values()) for _, tensors in golden.values())
+    report("cases with an infinity or NaN, less those of nonfinite.safetensors",
+           infinite - len(make_nonfinite.checked_cases()), 0)
     for name in ("convolution_3x3_sliced_stride2", "convolution_3x3_dilation2_stride2", "convolution_1x3"):
         check_convolution(*golden[name])
     for name in ("batchnorm_sliced", "batchnorm_groups_relu_sliced", "batchnorm_residual_relu_sliced",
                  "batchnorm_large_mean_groups"):
         check_batchnorm(*golden[name])
     for case, tensors in golden.values():
+        if case["operation"] == "matmul" and "nonfinite" not in case["name"]:
+            check_matmul(case, tensors)
         if case["operation"] == "augmentation":
             check_resize(case, tensors)
         if case["operation"] in ("basic", "bottleneck"):

@@ -55,7 +55,7 @@ gpuTest("convolution", async (gpu) => {
       (tape) => convolution(tape, input, weight, { outChannels, stride, padding, dilation, bias }),
     );
     await check(one, "output", output);
-    await check(one, "gradInput", gradients[0]);
+    if (one.has("gradInput")) await check(one, "gradInput", gradients[0]);
     await check(one, "gradWeight", weight.gradient!);
     if (bias) await check(one, "gradBias", bias.gradient!);
   }
@@ -113,7 +113,7 @@ gpuTest("linear", async (gpu) => {
       (tape) => linear(tape, input, weight, bias, { outFeatures }),
     );
     await check(one, "output", output);
-    await check(one, "gradInput", gradients[0]);
+    if (one.has("gradInput")) await check(one, "gradInput", gradients[0]);
     await check(one, "gradWeight", weight.gradient!);
     if (bias) await check(one, "gradBias", bias.gradient!);
   }
