@@ -2,17 +2,15 @@
  * The two losses over a softmax: InfoNCE against a queue, and cross-entropy with labels. Both are scalars like any other
  * node: they add up, are weighted, and are read whenever somebody waits for the device anyway.
  */
-import type { Gpu } from "../../gpu/device.ts";
-import { blockedSum, loop, mostRounds, sumBlock } from "../../gpu/limits.ts";
+import { loop } from "../../gpu/limits.ts";
 import { linearGrid } from "../../gpu/stream.ts";
 import { addGradient } from "../gradient_target.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, Tensor } from "../tensor.ts";
 import { launchProduct, matrixOf, transposed } from "./matmul.ts";
 import { rowProducts } from "./row_products.ts";
+import { launchMean, softmaxParts } from "./softmax_parts.ts";
 import { kernel } from "../../gpu/kernel.ts";
-import softmaxPartsSource from "../../../kernels/softmax_parts.wgsl" with { type: "text" };
-import meanSource from "../../../kernels/mean.wgsl" with { type: "text" };
 import infoNceFinishSource from "../../../kernels/info_nce_finish.wgsl" with { type: "text" };
 import infoNceGradientSource from "../../../kernels/info_nce_gradient.wgsl" with { type: "text" };
 import infoNcePositiveGradientSource from "../../../kernels/info_nce_positive_gradient.wgsl" with {
@@ -24,8 +22,6 @@ import exponential from "../../../kernels/include/exponential.wgsl" with { type:
 import not_a_number from "../../../kernels/include/not_a_number.wgsl" with { type: "text" };
 import row_softmax from "../../../kernels/include/row_softmax.wgsl" with { type: "text" };
 
-const softmaxPartsKernel = kernel("softmax_parts", softmaxPartsSource, { exponential, not_a_number });
-const meanKernel = kernel("mean", meanSource);
 const infoNceFinishKernel = kernel("info_nce_finish", infoNceFinishSource, {
   row_softmax,
   exponential,
@@ -45,38 +41,6 @@ const crossEntropyGradientKernel = kernel("cross_entropy_gradient", crossEntropy
   exponential,
   not_a_number,
 });
-
-/**
- * Partial softmax sums of each row, without the labels' columns where there are labels; see kernels/softmax_parts.wgsl.
- * More segments than usual only where a segment would be longer than an invocation may loop.
- */
-function softmaxParts(gpu: Gpu, logits: Tensor, scale: number, labels?: Tensor): Tensor {
-  const [rows, columns] = logits.shape;
-  const segments = Math.min(columns, Math.max(64, Math.ceil(columns / mostRounds(1))));
-  const partial = Tensor.create(gpu, [rows, segments, 2]);
-  gpu.stream.dispatch({
-    kernel: softmaxPartsKernel,
-    constants: { LABELS: labels !== undefined },
-    buffers: { logits, labels, partial },
-    params: { rows, columns, segments, scale },
-    grid: linearGrid(rows * segments, 64),
-    turns: loop(Math.ceil(columns / segments)),
-    work: { bytes: logits.byteLength },
-  });
-  return partial;
-}
-
-function launchMean(gpu: Gpu, input: Tensor, output: Tensor): void {
-  gpu.stream.dispatch({
-    kernel: meanKernel,
-    constants: { BLOCK: sumBlock },
-    buffers: { input, output },
-    params: { count: input.length },
-    grid: [1, 1, 1],
-    turns: blockedSum(input.length),
-    work: { bytes: input.byteLength },
-  });
-}
 
 /**
  * The contrastive loss of MoCo (van den Oord et al. 2018; He et al. 2020): the cross-entropy of telling each query's own
