@@ -1,7 +1,7 @@
 /** What the adapter can do at most, measured with two kernels: the yardstick of all other figures. */
 import type { Gpu } from "../src/gpu/device.ts";
 import { loop } from "../src/gpu/limits.ts";
-import { type Dispatch, linearGrid } from "../src/gpu/stream.ts";
+import { type Dispatch, linearGrid } from "../src/gpu/dispatch.ts";
 import type { Profiler } from "../src/gpu/profiler.ts";
 import { Tensor } from "../src/tensor/tensor.ts";
 import { type Kernel, kernel } from "../src/gpu/kernel.ts";

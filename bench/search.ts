@@ -10,7 +10,8 @@
  */
 import demoFile from "../configs/demo.json" with { type: "json" };
 import { parseConfig } from "../src/config/load.ts";
-import { Gpu } from "../src/gpu/device.ts";
+import type { Gpu } from "../src/gpu/device.ts";
+import { openGpu } from "../src/host/adapter.ts";
 import { Encoder } from "../src/nn/encoder.ts";
 import { macs } from "../src/elastic/costs.ts";
 import { SearchSpace, type SpaceDefinition } from "../src/elastic/search_space.ts";
@@ -113,7 +114,7 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** Compares the two ways; whether all is as it should be. */
 async function compare(name: string, definition: SpaceDefinition, rounds: number): Promise<boolean> {
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const space = new SearchSpace(definition);
   const network = new ElasticResNet(space);
   const { imageSize } = demo.data;

@@ -6,8 +6,8 @@ import type { Problem } from "../doctor/problem.ts";
 import { type DenoReport, type ImageReport, inspectDeno, inspectImages } from "../doctor/runtime.ts";
 import { explainSilence, inspectVulkan, type VulkanReport } from "../doctor/vulkan.ts";
 import { GpuError } from "../errors.ts";
-import { adapterRemedy, findAdapter } from "../gpu/adapter.ts";
-import { Gpu } from "../gpu/device.ts";
+import { adapterRemedy, findAdapter } from "../host/adapter.ts";
+import { openGpu } from "../host/adapter.ts";
 import { readTuning } from "../tuning/tuning_file.ts";
 import { version } from "../version.ts";
 import { defineCommand, runCommand } from "./command.ts";
@@ -51,7 +51,7 @@ async function inspectGpu(
     if (vulkan) problems.push(explainSilence(vulkan));
     return { usable: false, adapter: null, kernels: [], tuning: { file: null, choices: {} } };
   }
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const adapter = describeAdapter(found, gpu);
   const { path, choices, fault } = await readTuning(gpu);
   const tuning = { file: path, choices: Object.fromEntries(choices), ...(fault ? { fault } : {}) };

@@ -3,8 +3,10 @@ import { join } from "@std/path";
 import { loadConfig } from "../config/load.ts";
 import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import type { Metric, Task } from "../search/places.ts";
+import { buildTree } from "../search/tree.ts";
 import { RunFolder } from "../store/run_folder.ts";
-import { defineCommand, runCommand } from "./command.ts";
+import { type Context, defineCommand, runCommand } from "./command.ts";
+import { withAdvice } from "./advice.ts";
 import { formatCount, formatDuration, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
 import { selectCandidates } from "./search_candidates.ts";
 import { rankingPath } from "./search_files.ts";
@@ -63,6 +65,15 @@ function formatSummary(summary: SearchSummary): string {
   ].join("\n");
 }
 
+/** Flags to change, by what an error is about. */
+const advice = {
+  memory: "The flags are --memory, --batch and --images.",
+  batch: "The flags are --images and --batch.",
+  places: "The flags are --metric, --task and --stages.",
+  filters: "The flags are --macs, --params, --stem, --width and --depth.",
+  all: "Use --per-group N in place of --all.",
+};
+
 /** The command; exported for its tests. */
 export const searchCommand = defineCommand({
   name: "search",
@@ -77,43 +88,48 @@ export const searchCommand = defineCommand({
     "deno task search --run runs/photos --metric cka --macs ..4G --width 4=384..512",
     "deno task search --dry-run --all --config configs/imagenet-ar50to101.json",
   ],
-  async run({ flags, logger, onInterrupt }): Promise<SearchSummary | SearchPlan> {
-    checkSearchFlags(flags);
-    const run = flags.run === undefined ? undefined : (await RunFolder.open(flags.run)).lastCheckpointPath;
-    const config = run === undefined ? await loadConfig(flags.config!) : await readCheckpointConfig(
-      run,
-      (text) => logger.warn(text),
-    );
-    const selection = selectCandidates(flags, config, logger);
-    if (flags.dryRun) {
-      const passes = flags.batchnorm === "recalibrated" ? 2 : 1;
-      const { images, batch } = flags;
-      return await planSearch(config, selection.tree, { images, batch, passes, logger });
-    }
-    const out = flags.out ?? join(flags.run!, "search");
-    const signal = onInterrupt("Stopping; what is done is saved.");
-    const search = new SearchRun({ run: flags.run!, checkpoint: run!, out }, flags, selection, {
-      logger,
-      signal,
-    });
-    const outcome = await search.run();
-    const common = { metric: metricOf(flags), task: flags.task };
-    if (outcome.interrupted) {
-      const { images, seconds } = outcome;
-      return { ...common, images, evaluated: 0, seconds, blockEvaluations: null, groups: [], ranking: null };
-    }
-    const { images, seconds, blockEvaluations, ranking } = outcome.search;
-    return {
-      ...common,
-      images,
-      evaluated: ranking.candidates.length,
-      seconds,
-      blockEvaluations,
-      groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best } }) => ({ from, to, best })),
-      ranking: rankingPath(out),
-    };
-  },
+  run: (context): Promise<SearchSummary | SearchPlan> => withAdvice(advice, () => search(context)),
   format: (result) => "macsPerSecond" in result ? formatPlan(result) : formatSummary(result),
 });
+
+async function search(
+  { flags, logger, onInterrupt }: Context<typeof searchFlags>,
+): Promise<SearchSummary | SearchPlan> {
+  checkSearchFlags(flags);
+  const run = flags.run === undefined ? undefined : (await RunFolder.open(flags.run)).lastCheckpointPath;
+  const config = run === undefined ? await loadConfig(flags.config!) : await readCheckpointConfig(
+    run,
+    (text) => logger.warn(text),
+  );
+  const selection = selectCandidates(flags, config, logger);
+  if (flags.dryRun) {
+    const passes = flags.batchnorm === "recalibrated" ? 2 : 1;
+    const { images, batch } = flags;
+    const tree = buildTree(selection.network, selection.candidates, selection.places);
+    return await planSearch(config, tree, { images, batch, passes, logger });
+  }
+  const out = flags.out ?? join(flags.run!, "search");
+  const signal = onInterrupt("Stopping; what is done is saved.");
+  const searchRun = new SearchRun({ run: flags.run!, checkpoint: run!, out }, flags, selection, {
+    logger,
+    signal,
+  });
+  const outcome = await searchRun.run();
+  const common = { metric: metricOf(flags), task: flags.task };
+  if (outcome.interrupted) {
+    const { images, seconds } = outcome;
+    return { ...common, images, evaluated: 0, seconds, blockEvaluations: null, groups: [], ranking: null };
+  }
+  const { images, seconds, blockEvaluations, ranking } = outcome.search;
+  return {
+    ...common,
+    images,
+    evaluated: ranking.candidates.length,
+    seconds,
+    blockEvaluations,
+    groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best } }) => ({ from, to, best })),
+    ranking: rankingPath(out),
+  };
+}
 
 if (import.meta.main) await runCommand(searchCommand);

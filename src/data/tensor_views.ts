@@ -5,7 +5,7 @@ import { Tape } from "../tensor/tape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { defaultResidentBytes } from "./gpu_images.ts";
 import type { TensorSource } from "./source.ts";
-import type { EvaluationBatch, ViewMaker } from "./views.ts";
+import type { EvaluationBatch, ViewMaker } from "./view_maker.ts";
 
 /** {@linkcode ViewMaker} for a `TensorSource`. */
 export class TensorViews implements ViewMaker {

@@ -7,7 +7,8 @@ import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";
 import { convolution } from "../tensor/ops/convolution.ts";
 import { Tape } from "../tensor/tape.ts";
-import { elements, type Shape, Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { elements, type Shape } from "../shape.ts";
 
 /** A kernel and the constants that it was compiled with. */
 export interface KernelVariant {

@@ -5,7 +5,8 @@ import { type ImageSource, openSource, type SourceOptions, type TensorSource } f
 import { expectUnchanged, recordSet } from "../data/run_record.ts";
 import { acceptedSplit, heldOutCount, recordedSplit, splitImages, type UsableSplit } from "../data/split.ts";
 import { expectTensorSize } from "../data/tensor_file.ts";
-import { openViews, type ViewMaker } from "../data/views.ts";
+import { openViews } from "../data/views.ts";
+import type { ViewMaker } from "../data/view_maker.ts";
 import { ConfigurationError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";

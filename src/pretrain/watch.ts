@@ -1,6 +1,6 @@
 /** kNN on held-out images: how a run is watched. Labels are used here and nowhere else. */
 import type { Config } from "../config/schema.ts";
-import type { ViewMaker } from "../data/views.ts";
+import type { ViewMaker } from "../data/view_maker.ts";
 import { recalibrate } from "../evaluate/calibrate.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { collectRows, extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
