@@ -7,7 +7,8 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { openGpu } from "../src/host/adapter.ts";
 import type { Profiler } from "../src/gpu/profiler.ts";
 import type { Work } from "../src/gpu/dispatch.ts";
-import { type Limits, measureLimits, median } from "./limits.ts";
+import { type Limits, measureLimits } from "./limits.ts";
+import { median } from "../src/median.ts";
 
 /** Launches of a benchmark, with the memory that they need. */
 export interface PreparedCase {

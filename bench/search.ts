@@ -8,6 +8,7 @@
  * time saved is to be at least 80 % of what the MACs let expect; the process ends with status 1 otherwise. The demo's
  * runs take turns and their medians count; the large space is run once.
  */
+import { median } from "../src/median.ts";
 import demoFile from "../configs/demo.json" with { type: "json" };
 import { parseConfig } from "../src/config/load.ts";
 import type { Gpu } from "../src/gpu/device.ts";
@@ -104,10 +105,6 @@ async function alone(bench: Bench, candidates: readonly number[]): Promise<Run> 
   releaseTeachers(teachers);
   for (const owner of [images, table, statistics]) owner.release();
   return { seconds, scores: new Map(candidates.map((candidate, slot) => [candidate, scores[slot]])) };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;

@@ -1,7 +1,7 @@
 /** `deno task doctor`: what this machine has, what is missing, and how to mend it. */
 
 import { type AdapterReport, describeAdapter } from "../doctor/adapter.ts";
-import { type KernelVariant, tryKernels } from "../doctor/kernels.ts";
+import { type CheckedKernel, tryKernels } from "../doctor/kernels.ts";
 import type { Problem } from "../doctor/problem.ts";
 import { type DenoReport, type ImageReport, inspectDeno, inspectImages } from "../doctor/runtime.ts";
 import { explainSilence, inspectVulkan, type VulkanReport } from "../doctor/vulkan.ts";
@@ -26,7 +26,7 @@ interface DoctorReport {
   /** Null when there is none that can be used. */
   readonly adapter: AdapterReport | null;
   /** Variants of the convolution kernels that run on this device. */
-  readonly kernels: readonly KernelVariant[];
+  readonly kernels: readonly CheckedKernel[];
   /** Variants that a tuning chose, by kind of launch; all others are the defaults. */
   readonly tuning: DeviceTuning;
   readonly problems: readonly Problem[];
@@ -68,7 +68,7 @@ async function inspectGpu(
   }
 }
 
-function describeVariant({ kernel, constants }: KernelVariant): string {
+function describeVariant({ kernel, constants }: CheckedKernel): string {
   const parts = Object.entries(constants).map(([name, value]) => `${name} ${value}`);
   return [kernel, ...parts].join("  ");
 }

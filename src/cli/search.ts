@@ -1,4 +1,5 @@
 /** `deno task search`: ranks subnets without labels, by how alike their features are to the largest network's. */
+import { formatDuration } from "../duration.ts";
 import { join } from "@std/path";
 import { loadConfig } from "../config/load.ts";
 import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
@@ -7,7 +8,7 @@ import { buildTree } from "../search/tree.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { withAdvice } from "./advice.ts";
-import { formatCount, formatDuration, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
+import { formatCount, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
 import { selectCandidates } from "./search_candidates.ts";
 import { rankingPath } from "./search_files.ts";
 import { checkSearchFlags, metricOf, searchFlags } from "./search_flags.ts";
