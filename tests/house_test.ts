@@ -31,10 +31,16 @@ async function sources(folder = ""): Promise<string[]> {
 function importsOf(path: string, text: string): { path: string; type: boolean }[] {
   const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/") + 1) : "";
   const pattern = /^(?:import|export)\s+(type\s+)?([^;]*?)\s*from "(\.[^"]+\.ts)"/gm;
-  return [...text.matchAll(pattern)].map(([, type, names, target]) => ({
-    path: new URL(target, `file:///${folder}`).pathname.slice(1),
-    type: type !== undefined || !/[{,]\s*(?!type\b)\w/.test(names) && names.includes("{"),
-  }));
+  const at = (target: string) => new URL(target, `file:///${folder}`).pathname.slice(1);
+  const later = [...text.matchAll(/\b(?:import|new URL)\("(\.[^"]+\.ts)"/g)];
+  return [
+    ...[...text.matchAll(pattern)].map(([, type, names, target]) => ({
+      path: at(target),
+      type: type !== undefined || !/[{,]\s*(?!type\b)\w/.test(names) && names.includes("{"),
+    })),
+    // Also what is imported later, or runs as a Worker.
+    ...later.map(([, target]) => ({ path: at(target), type: false })),
+  ];
 }
 
 const files = new Map<string, { text: string; imports: { path: string; type: boolean }[] }>();

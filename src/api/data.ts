@@ -3,14 +3,14 @@
  * @module
  */
 
+export { openSource } from "../data/source.ts";
 export {
   type DecodedImage,
   type ImageSource,
-  openSource,
   type SkippedFile,
   type SourceOptions,
   type TensorSource,
-} from "../data/source.ts";
+} from "../data/image_set.ts";
 export { streamImages, type StreamSettings } from "../data/stream.ts";
 export { openViews } from "../data/views.ts";
 export { type EvaluationBatch, type ViewMaker, type ViewSettings } from "../data/view_maker.ts";

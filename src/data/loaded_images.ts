@@ -5,7 +5,8 @@ import { Tensor } from "../tensor/tensor.ts";
 import { batchBounds } from "./chosen_images.ts";
 import { listImages } from "./manifest.ts";
 import { batchesOf, epochOrder } from "./order.ts";
-import { type ImageSource, openSource, type TensorSource } from "./source.ts";
+import { openSource } from "./source.ts";
+import type { ImageSource, TensorSource } from "./image_set.ts";
 import { openViews } from "./views.ts";
 import type { ViewMaker } from "./view_maker.ts";
 

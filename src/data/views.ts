@@ -12,7 +12,7 @@
 import type { Gpu } from "../gpu/device.ts";
 import { AugmentedViews } from "./augmented_views.ts";
 import { GpuImages } from "./gpu_images.ts";
-import type { ImageSource, TensorSource } from "./source.ts";
+import type { ImageSource, TensorSource } from "./image_set.ts";
 import { TensorViews } from "./tensor_views.ts";
 import type { ViewMaker, ViewSettings } from "./view_maker.ts";
 
