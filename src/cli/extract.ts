@@ -218,7 +218,7 @@ export const extractCommand = defineCommand({
         });
       }
     } finally {
-      images?.close();
+      images?.release();
       encoder.release();
     }
     return { run: flags.run, models };
