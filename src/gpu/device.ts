@@ -215,7 +215,7 @@ export class Gpu {
     return this.stream.profiler = new Profiler(this.device);
   }
 
-  /** Gives the device back. */
+  /** Releases the device with all its memory. */
   release(): void {
     this.#closed = true;
     this.stream.profiler?.destroy();

@@ -85,7 +85,7 @@ export class Arena {
     this.chunks.forEach((chunk, index) => this.gpu.stream.copy(other.chunks[index], chunk));
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     for (const chunk of this.chunks) chunk.release();
   }

@@ -143,7 +143,7 @@ export class Encoder {
     return layer(relu(tape, layer(pooled, "fc.0")), "fc.2");
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.weights.release();
     this.statistics.release();

@@ -40,7 +40,7 @@ export class Statistics {
     }
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.arena.release();
   }
@@ -80,7 +80,7 @@ export class Weights {
     return count;
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.values.release();
     this.gradients?.release();

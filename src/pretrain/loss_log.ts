@@ -145,7 +145,7 @@ export class LossLog {
     return line;
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.#losses.release();
   }

@@ -64,7 +64,7 @@ export class PretrainState {
     this.objective.undoStep();
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.optimizer.release();
     this.objective.release();

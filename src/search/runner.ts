@@ -82,7 +82,7 @@ export class NetworkRunner {
     for (const tensor of new Set([...training, ...compared])) this.#tape.discard(tensor);
   }
 
-  /** Gives all memory back. */
+  /** Releases all memory. */
   release(): void {
     this.#tape.release();
     this.#statistics.release();

@@ -76,7 +76,7 @@ export class ScoreSums {
     return this.metric.score([...this.values.subarray(slot * components, (slot + 1) * components)]);
   }
 
-  /** Gives the device memory back. */
+  /** Releases the device memory. */
   release(): void {
     this.table.release();
   }

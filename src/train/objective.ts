@@ -54,6 +54,6 @@ export interface Objective extends Disposable {
   record(input: ObjectiveInput): Promise<void>;
   /** Records what follows the optimiser's update, e.g. a moving average. */
   afterUpdate(): void;
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void;
 }

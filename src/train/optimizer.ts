@@ -38,7 +38,7 @@ export interface Optimizer extends Disposable {
   clear(): void;
   /** Records an update of all weights. */
   update(learningRate: number): void;
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void;
 }
 

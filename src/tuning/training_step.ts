@@ -66,7 +66,7 @@ export class TrainingStep {
     return (performance.now() - start) / 1000;
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.state.release();
     for (const tensor of [...this.images, this.losses]) tensor.release();

@@ -81,7 +81,7 @@ export class ScoreTable {
     this.#values.gpu.stream.clear(this.#values);
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.#values.release();
   }

@@ -10,7 +10,7 @@ export interface PreparedTeacher extends Disposable {
    * @param table made for the same metric
    */
   accumulate(candidate: Tensor, table: ScoreTable, slot: number): void;
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void;
 }
 

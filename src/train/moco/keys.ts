@@ -45,7 +45,7 @@ export class StepKeys {
     return this.#sets[0].keys;
   }
 
-  /** Gives the memory back. */
+  /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     for (const { keys } of this.#sets) keys.release();
   }
