@@ -1,6 +1,7 @@
 /** What an interrupted search leaves in its folder: sums of scores, how far they go, and which search they belong to. */
 import { z } from "zod";
 import { DataError } from "../errors.ts";
+import { readFull } from "../store/read_full.ts";
 import { openSafetensors, writeSafetensors } from "../store/safetensors.ts";
 
 /** What decides about scores, by name, in words that can be shown. */
@@ -116,7 +117,7 @@ export async function fileFingerprint(path: string): Promise<string> {
     const sample = new Uint8Array(pieces * pieceBytes);
     for (let piece = 0; piece < pieces; piece++) {
       await file.seek(Math.floor(piece * Math.max(0, size - pieceBytes) / (pieces - 1)), Deno.SeekMode.Start);
-      await file.read(sample.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
+      await readFull(file, sample.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
     }
     return `${size} bytes, ${await digest(sample)}`;
   } catch (error) {
