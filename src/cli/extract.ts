@@ -6,12 +6,10 @@ import { openCalibration } from "../extract/calibration.ts";
 import { extractSubnet } from "../extract/extract.ts";
 import { type Calibration, modelCosts, type PlainModel } from "../extract/model.ts";
 import { writeModel } from "../extract/model_file.ts";
-import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
 import { readDataRecord } from "../store/data_record.ts";
-import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
 import type { FlagValues } from "./flags.ts";
@@ -19,6 +17,7 @@ import { formatQuantity, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPath, guardOutputFile, modelOutput, onnxOutput, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
+import { checkpointFlag, openRunCheckpoint } from "./run_checkpoint.ts";
 
 type Format = "safetensors" | "onnx";
 
@@ -47,6 +46,7 @@ const formats = ["safetensors", "onnx"] as const;
 
 const extractFlags = {
   run: { type: "string", placeholder: "DIR", required: true, description: "Run folder of a pretraining" },
+  checkpoint: checkpointFlag,
   arch: {
     type: "strings",
     placeholder: "ARCH",
@@ -184,12 +184,11 @@ export const extractCommand = defineCommand({
   ],
   async run({ flags, logger }): Promise<ExtractResult> {
     const kind = checkFlags(flags);
-    const checkpoint = (await RunFolder.open(flags.run)).lastCheckpointPath;
-    const { space } = await readCheckpointConfig(checkpoint, (text) => logger.warn(text));
-    const targets = await chooseTargets(flags, kind, new SearchSpace(space));
+    const checkpoint = await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
+    const targets = await chooseTargets(flags, kind, new SearchSpace(checkpoint.config.space));
     await prepareOutput(flags, kind, targets);
     using gpu = await openDevice(logger);
-    const { config, encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
+    const { config, encoder } = await openEncoder(gpu, checkpoint.path, "encoder_q");
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
       source: flags.data,
       images: flags.calibrate,

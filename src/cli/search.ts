@@ -1,11 +1,10 @@
 /** `deno task search`: ranks subnets without labels, by how alike their features are to the largest network's. */
 import { join } from "@std/path";
 import { loadConfig } from "../config/load.ts";
-import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import type { Metric, Task } from "../search/places.ts";
-import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { formatCount, formatDuration, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
+import { openRunCheckpoint } from "./run_checkpoint.ts";
 import { selectCandidates } from "./search_candidates.ts";
 import { rankingPath } from "./search_files.ts";
 import { checkSearchFlags, metricOf, searchFlags } from "./search_flags.ts";
@@ -79,11 +78,10 @@ export const searchCommand = defineCommand({
   ],
   async run({ flags, logger, onInterrupt }): Promise<SearchSummary | SearchPlan> {
     checkSearchFlags(flags);
-    const run = flags.run === undefined ? undefined : (await RunFolder.open(flags.run)).lastCheckpointPath;
-    const config = run === undefined ? await loadConfig(flags.config!) : await readCheckpointConfig(
-      run,
-      (text) => logger.warn(text),
-    );
+    const checkpoint = flags.run === undefined
+      ? undefined
+      : await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
+    const config = checkpoint?.config ?? await loadConfig(flags.config!);
     const selection = selectCandidates(flags, config, logger);
     if (flags.dryRun) {
       const passes = flags.batchnorm === "recalibrated" ? 2 : 1;
@@ -92,10 +90,8 @@ export const searchCommand = defineCommand({
     }
     const out = flags.out ?? join(flags.run!, "search");
     const signal = onInterrupt("Stopping; what is done is saved.");
-    const search = new SearchRun({ run: flags.run!, checkpoint: run!, out }, flags, selection, {
-      logger,
-      signal,
-    });
+    const paths = { run: flags.run!, checkpoint: checkpoint!.path, out };
+    const search = new SearchRun(paths, flags, selection, { logger, signal });
     const outcome = await search.run();
     const common = { metric: metricOf(flags), task: flags.task };
     if (outcome.interrupted) {
