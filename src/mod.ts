@@ -180,7 +180,8 @@
  * const losses = Tensor.zeros(gpu, [2]);
  * const [queryImages, keyImages] = await views.views(state.step, [batch, batch]);
  * const { learningRate } = optimizer;
- * await recordStep(state, { queryImages, keyImages, architectures, learningRate, losses });
+ * const both = [{ images: queryImages }, { images: keyImages }];
+ * await recordStep(state, { views: both, architectures, learningRate, losses });
  * console.log("losses of the largest and the smallest:", await losses.read());
  * assert((await losses.read()).every((loss) => loss > 0 && loss < 20));
  *
@@ -192,7 +193,7 @@
  *     yield (await views.evaluationBatch(batch)).images;
  *   },
  * };
- * const model = await extractSubnet(state.queryEncoder, state.space.min, data, calibration);
+ * const model = await extractSubnet(state.encoder, state.space.min, data, calibration);
  * const file = await Deno.makeTempFile({ suffix: ".safetensors" });
  * await writeModel(file, model);
  * assertEquals((await readModel(file)).weights.get("layer2.0.conv1.weight")!.shape, [8, 8, 3, 3]);
@@ -311,7 +312,7 @@ export {
   startRun,
 } from "./pretrain/pretrain.ts";
 export { PretrainState } from "./pretrain/state.ts";
-export { recordStep, type StepInput } from "./pretrain/step.ts";
+export { recordStep, type StepInput } from "./train/step.ts";
 export type { StepTimes } from "./pretrain/step_times.ts";
 export type { TrainingObserver, TrainingResult } from "./pretrain/trainer.ts";
 export { RunFolder, type StoredConfig } from "./store/run_folder.ts";

@@ -133,6 +133,10 @@ const moco = z.strictObject({
   shuffle: z.boolean().default(true).describe(
     "Shuffle the keys' batch, so that groups differ from the queries'.",
   ),
+  selfDistillation: z.number().min(0).max(1000).default(0).describe(
+    "Weight of a term (POA, 2024) by which every pass but the first matches the first one's similarities to the queue; 0 " +
+      "for none.",
+  ),
 }).prefault({}).describe("Momentum contrast.");
 
 const sandwich = z.strictObject({
@@ -143,14 +147,35 @@ const sandwich = z.strictObject({
   "The passes of a training step; their gradients are summed. An architecture that comes up twice counts once.",
 );
 
+const parameterGroup = z.strictObject({
+  match: z.string().min(1).max(1000).describe(
+    "A regular expression that names are searched with, e.g. ^fc\\.",
+  ),
+  learningRateFactor: z.number().min(0).max(1e6).default(1).describe("Factor of the learning rate."),
+  weightDecay: z.number().min(0).max(1).optional().describe("In place of optimizer.weightDecay."),
+  frozen: z.boolean().default(false).describe("Leave them as they are."),
+});
+
 const optimizer = z.strictObject({
   learningRate: z.number().gt(0).max(1e38).default(0.03).describe("Learning rate of SGD, after warm-up."),
   momentum: z.number().min(0).lt(1).default(0.9).describe("Momentum of SGD."),
   weightDecay: z.number().min(0).max(1).default(0.0001).describe("Weight decay, on all parameters."),
-  schedule: z.enum(["cosine", "constant"]).default("cosine").describe(
-    "Learning rate over time; cosine ends at 0.",
+  schedule: z.enum(["cosine", "constant", "steps", "poly"]).default("cosine").describe(
+    "Learning rate over time; cosine and poly end at the floor.",
   ),
   warmupEpochs: z.number().min(0).max(1e6).default(0).describe("Epochs of linear warm-up."),
+  milestones: z.array(epochs).max(1000).default([]).describe(
+    "For steps: epochs after which the rate is multiplied by stepFactor.",
+  ),
+  stepFactor: z.number().gt(0).max(1).default(0.1).describe("For steps: what the rate is multiplied by."),
+  power: z.number().gt(0).max(100).default(0.9).describe("For poly: exponent of what is left of the run."),
+  floor: z.number().min(0).max(1e38).default(0).describe("For cosine and poly: the least learning rate."),
+  clipNorm: z.number().min(0).max(1e38).default(0).describe(
+    "Most that the norm of all gradients together may be; 0 for any.",
+  ),
+  groups: z.array(parameterGroup).max(1000).default([]).describe(
+    "Parameters that differ from the rest; the first group that names one has it.",
+  ),
 }).prefault({}).describe("Stochastic gradient descent.");
 
 const training = z.strictObject({

@@ -39,6 +39,13 @@ export class ArenaLayout {
       this.chunkLengths[chunk] += length;
     }
   }
+
+  /** Where a tensor ends within its chunk, the room up to the next one included. */
+  endOf(name: string): number {
+    const placement = this.placements.get(name);
+    if (!placement) throw new GpuError(`there is no tensor named '${name}'`);
+    return placement.start + Math.ceil(elements(placement.shape) / alignment) * alignment;
+  }
 }
 
 /** One set of buffers with a layout. */

@@ -6,29 +6,15 @@ import { formatConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { DataError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Arena } from "../nn/arena.ts";
 import { FinitenessCheck, tensorsAre } from "../nn/finiteness.ts";
 import { expectTensor, type TensorData, writeSafetensors } from "../store/safetensors.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { type CheckpointContents, checkpointFormat, openCheckpointFile } from "./checkpoint_file.ts";
 import { PretrainState } from "./state.ts";
 
-/** Everything on the device that a checkpoint holds: arenas under the prefix of their tensors' names, and tensors. */
-function stateSources(state: PretrainState): [name: string, source: Arena | Tensor][] {
-  const { queryEncoder, momentumEncoder, momentum, queue } = state;
-  return [
-    ["encoder_q.", queryEncoder.weights.values],
-    ["encoder_q.", queryEncoder.statistics.arena],
-    ["encoder_k.", momentumEncoder.weights.values],
-    ["encoder_k.", momentumEncoder.statistics.arena],
-    ["optimizer.momentum.encoder_q.", momentum],
-    ["queue", queue],
-  ];
-}
-
 /** Everything on the device that a checkpoint holds, under its name there. */
 export function* stateTensors(state: PretrainState): Generator<[name: string, tensor: Tensor]> {
-  for (const [prefix, source] of stateSources(state)) {
+  for (const [prefix, source] of state.sources) {
     if (source instanceof Tensor) yield [prefix, source];
     else for (const [name, tensor] of source.entries()) yield [prefix + name, tensor];
   }
@@ -36,7 +22,7 @@ export function* stateTensors(state: PretrainState): Generator<[name: string, te
 
 /** Looks at all that a checkpoint of this state would hold. The caller releases it. */
 export function stateFiniteness(state: PretrainState): FinitenessCheck {
-  return new FinitenessCheck(state.gpu, stateSources(state));
+  return new FinitenessCheck(state.gpu, state.sources);
 }
 
 /**
@@ -61,7 +47,9 @@ export async function saveCheckpoint(state: PretrainState, epoch: number, ...pat
     name,
     { dtype: "F32", shape, data: new Float32Array(contents[index]) },
   ]);
-  tensors.push(["queue_pointer", { dtype: "I32", shape: [1], data: Int32Array.of(state.queuePointer) }]);
+  for (const [name, value] of Object.entries(state.objective.counters)) {
+    tensors.push([name, { dtype: "I32", shape: [1], data: Int32Array.of(value) }]);
+  }
   const metadata = {
     format: checkpointFormat,
     config: formatConfig(state.config),
@@ -108,7 +96,7 @@ export async function fillState(contents: CheckpointContents, state: PretrainSta
     tensor.write(data as Float32Array<ArrayBuffer>);
   }
   await expectFinite(file.path, stateFiniteness(state));
-  state.queuePointer = contents.queuePointer;
+  Object.assign(state.objective.counters, contents.counters);
   state.step = contents.step;
   state.losses.clear();
   // Older checkpoints have none: the next metrics line is of the steps since the checkpoint.

@@ -22,7 +22,8 @@ export interface CheckpointContents {
   readonly step: number;
   /** Epochs that are complete. */
   readonly epoch: number;
-  readonly queuePointer: number;
+  /** Whole numbers of the objective, by name. */
+  readonly counters: Readonly<Record<string, number>>;
   /** Sums since the last metrics line; undefined in older checkpoints. */
   readonly losses: StoredLossSums | undefined;
 }
@@ -60,7 +61,7 @@ export async function openCheckpointFile(
       config,
       step: wholeNumber(file, "step"),
       epoch: wholeNumber(file, "epoch"),
-      queuePointer: data[0],
+      counters: { queue_pointer: data[0] },
       losses: lossesOf(file),
     };
   } catch (error) {

@@ -16,7 +16,8 @@ import { purpose, Random } from "../random.ts";
 import { Tape } from "../tensor/tape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { PretrainState } from "./state.ts";
-import { recordStep } from "./step.ts";
+import type { ViewBatch } from "../train/objective.ts";
+import { recordStep } from "../train/step.ts";
 import { mostPixelValues } from "./watch.ts";
 
 /** Bytes of a run by what takes them. */
@@ -72,7 +73,7 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
     );
   }
   const state = bound("space or head", () => new PretrainState(rehearsal, config));
-  const weights = pool.use.used - state.queue.storage.capacity;
+  const weights = pool.use.used - queueCapacity(state);
   const cache = Math.min(
     cacheMegabytes * 2 ** 20,
     images === undefined ? Infinity : images * 4 * imageSize ** 2,
@@ -96,13 +97,21 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
   return {
     device: {
       weights,
-      queue: state.queue.storage.capacity,
+      queue: queueCapacity(state),
       images: resident?.storage.capacity ?? 0,
       activations: pool.use.peak - fixed,
       total: pool.use.peak,
     },
     host: { images: cache, checkpoint, runtime: runtimeBytes, total: cache + checkpoint + runtimeBytes },
   };
+}
+
+/** Bytes of what the objective keeps beside weights. */
+function queueCapacity({ objective }: PretrainState): number {
+  return objective.sources.reduce(
+    (sum, [, source]) => source instanceof Tensor ? sum + source.storage.capacity : sum,
+    0,
+  );
 }
 
 interface EvaluationSizes {
@@ -146,7 +155,8 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | u
   const { config, space } = state;
   const { training: { batch, seed }, data: { imageSize }, augmentation, sandwich } = config;
   const place = { offset: 0, width: imageSize, height: imageSize };
-  const views = [0, 1].map((view) =>
+  const orders = state.objective.viewOrders(Uint32Array.from({ length: batch }, (_, at) => at), state.step);
+  const samples = orders.map((_, view) =>
     Array.from({ length: batch }, (_, index) => ({
       ...place,
       parameters: augmentation === "none"
@@ -154,21 +164,20 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | u
         : drawParameters(augmentation, viewRandom(seed, state.step, index, view), place),
     }))
   );
-  const [queryImages, keyImages] = rehearseViews(gpu, config, resident, views);
-  const keyPositions = config.moco.shuffle && config.moco.batchnormGroups > 1
-    ? Tensor.create(gpu, [batch])
-    : undefined;
+  const views = rehearseViews(gpu, config, resident, samples).map((images, view): ViewBatch => ({
+    images,
+    ...(orders[view].positions && { positions: Tensor.create(gpu, [batch]) }),
+  }));
   const passes = space.sandwich(new Random(seed, purpose.architecture, state.step), sandwich);
   const losses = Tensor.create(gpu, [passes.length]);
   await recordStep(state, {
-    queryImages,
-    keyImages,
-    keyPositions,
+    views,
     architectures: passes.map(({ architecture }) => architecture),
     learningRate: 0,
     losses,
   });
-  for (const tensor of [queryImages, keyImages, keyPositions, losses]) tensor?.release();
+  for (const { images, positions } of views) [images, positions].forEach((tensor) => tensor?.release());
+  losses.release();
   gpu.stream.discard();
 }
 
@@ -185,8 +194,8 @@ async function rehearseEvaluation(
   sizes: EvaluationSizes,
   pixels: boolean,
 ): Promise<void> {
-  const { queryEncoder, space, config: { data: { imageSize }, head, knn } } = state;
-  const batch = evaluationBatchSize(gpu, queryEncoder.network, space.max, imageSize);
+  const { encoder, space, config: { data: { imageSize }, head, knn } } = state;
+  const batch = evaluationBatchSize(gpu, encoder.network, space.max, imageSize);
   const batches = async (count: number, use: (images: Tensor) => Promise<void> | void) => {
     for (const size of batchSizes(count, batch)) {
       const place = { offset: 0, width: imageSize, height: imageSize };
@@ -218,17 +227,17 @@ async function rehearseEvaluation(
   }
   const run = (images: Tensor, training: boolean, statistics: Statistics) => {
     const tape = new Tape(gpu, false);
-    const pass = queryEncoder.pass({ tape, training, batchnormGroups: 1, statistics });
-    const { pooled } = queryEncoder.features(pass, images, space.max);
-    if (!training && knn.features === "projection") queryEncoder.project(pass, pooled);
+    const pass = encoder.pass({ tape, training, batchnormGroups: 1, statistics });
+    const { pooled } = encoder.features(pass, images, space.max);
+    if (!training && knn.features === "projection") encoder.project(pass, pooled);
     tape.release();
   };
-  const statistics = new Statistics(gpu, queryEncoder.shapes);
+  const statistics = new Statistics(gpu, encoder.shapes);
   await batches(sizes.calibration, (images) => run(images, true, statistics));
   for (const count of [sizes.bank, sizes.queries]) {
     await batches(count, (images) => run(images, false, statistics));
   }
-  compare(knn.features === "projection" ? head.dimension : featureChannels(queryEncoder.network, space.max));
+  compare(knn.features === "projection" ? head.dimension : featureChannels(encoder.network, space.max));
   statistics.release();
 }
 

@@ -1,37 +1,26 @@
 /** Everything that training changes: what a checkpoint holds. */
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { turn } from "../interrupt.ts";
-import { Arena } from "../nn/arena.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
-import { Encoder } from "../nn/encoder.ts";
+import type { Encoder } from "../nn/encoder.ts";
 import type { Network } from "../nn/network.ts";
-import { purpose, Random } from "../random.ts";
 import type { ChoiceSpace } from "../elastic/choice_space.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import { MomentumContrast } from "../train/moco/moco.ts";
+import type { NamedSource, Objective } from "../train/objective.ts";
+import { type Optimizer, Sgd } from "../train/optimizer.ts";
 import { LossSums } from "./loss_sums.ts";
 
-/** MoCo's two encoders, the queue of keys and the optimiser's momentum, on the device. */
+/** An objective, an optimiser, and how far they are, on the device. */
 export class PretrainState {
   /** The architectures of the network. */
   readonly space: ChoiceSpace;
-  /** The network that is trained. */
-  readonly queryEncoder: Encoder;
-  /** Its moving average, which makes the keys. */
-  readonly momentumEncoder: Encoder;
-  /** Momentum of SGD, in the layout of the query encoder's weights. */
-  readonly momentum: Arena;
-  /** [queue, dimension], rows of length one. */
-  readonly queue: Tensor;
-  /** Row of the queue that the next key goes to. */
-  queuePointer = 0;
+  readonly objective: Objective;
+  readonly optimizer: Optimizer;
   /** Steps done. */
   step = 0;
   /** Losses since the last metrics line. */
   readonly losses = new LossSums();
-  /** Both encoders' running statistics, and as they were before the present step. */
-  readonly #statistics: readonly { now: Arena; before: Arena }[];
-  #atStep = { queuePointer: 0, step: 0 };
+  #stepBefore = 0;
 
   /**
    * Allocates; {@linkcode initialise} or a checkpoint gives it values.
@@ -40,67 +29,48 @@ export class PretrainState {
    */
   constructor(readonly gpu: Gpu, readonly config: Config, network: Network = configuredNetwork(config)) {
     this.space = network.space;
-    this.queryEncoder = new Encoder(gpu, network, config.head, true);
-    this.momentumEncoder = new Encoder(gpu, network, config.head, false);
-    this.momentum = new Arena(gpu, this.queryEncoder.weights.values.layout);
-    this.queue = Tensor.create(gpu, [config.moco.queue, config.head.dimension]);
-    this.#statistics = [this.queryEncoder, this.momentumEncoder].map(({ statistics: { arena } }) => ({
-      now: arena,
-      before: new Arena(gpu, arena.layout),
-    }));
+    const { training: { seed }, ...definition } = config;
+    this.objective = new MomentumContrast(gpu, network, { ...definition, seed });
+    this.optimizer = new Sgd(gpu, this.encoder.weights, "encoder_q", config.optimizer);
   }
 
-  /** New weights in both encoders, a queue of random directions, no momentum. */
+  /** The network that is trained. */
+  get encoder(): Encoder {
+    return this.objective.encoder;
+  }
+
+  /** Everything on the device that a checkpoint holds. */
+  get sources(): readonly NamedSource[] {
+    return [...this.objective.sources, ...this.optimizer.sources];
+  }
+
+  /** What a run begins with: new weights, no momentum. */
   async initialise(): Promise<void> {
-    const { training: { seed }, initialisation } = this.config;
-    await this.queryEncoder.initialise(seed, initialisation);
-    this.momentumEncoder.copyFrom(this.queryEncoder);
-    this.momentum.clear();
-    this.queue.write(await randomDirections(this.queue.shape[0], this.queue.shape[1], seed));
-    this.queuePointer = 0;
+    await this.objective.initialise();
+    this.optimizer.clear();
     this.step = 0;
     this.losses.clear();
   }
 
   /** Records copies of what a step changes before its optimiser does, so that a step that was dropped can be undone. */
   beginStep(): void {
-    const { queuePointer, step } = this;
-    this.#atStep = { queuePointer, step };
-    this.#statistics.forEach(({ now, before }) => before.copyFrom(now));
+    this.#stepBefore = this.step;
+    this.objective.beginStep();
   }
 
   /** Puts the state back to the last {@linkcode beginStep}; nothing of the step's commands may be waiting. */
   undoStep(): void {
-    Object.assign(this, this.#atStep);
-    this.#statistics.forEach(({ now, before }) => now.copyFrom(before));
+    this.step = this.#stepBefore;
+    this.objective.undoStep();
   }
 
   /** Gives the memory back. */
   release(): void {
-    for (const { before } of this.#statistics) before.release();
-    this.queryEncoder.release();
-    this.momentumEncoder.release();
-    this.momentum.release();
-    this.queue.release();
+    this.optimizer.release();
+    this.objective.release();
   }
 
   [Symbol.dispose](): void {
     this.release();
   }
-}
-
-async function randomDirections(
-  rows: number,
-  dimension: number,
-  seed: number,
-): Promise<Float32Array<ArrayBuffer>> {
-  const values = new Float32Array(rows * dimension);
-  for (let row = 0; row < rows; row++) {
-    const random = new Random(seed, purpose.queue, row);
-    const direction = Array.from({ length: dimension }, () => random.normal());
-    const length = Math.hypot(...direction);
-    values.set(direction.map((value) => value / length), row * dimension);
-    if (row % 1024 === 1023) await turn();
-  }
-  return values;
 }

@@ -12,9 +12,11 @@ import type { RunFolder } from "../store/run_folder.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { saveCheckpoint, stateFiniteness } from "./checkpoint.ts";
 import { LossLog } from "./loss_log.ts";
-import { learningRate } from "./schedule.ts";
+import type { Arena } from "../nn/arena.ts";
+import type { ViewBatch } from "../train/objective.ts";
+import { learningRate } from "../train/schedule.ts";
+import { recordStep } from "../train/step.ts";
 import type { PretrainState } from "./state.ts";
-import { recordStep } from "./step.ts";
 import { noTime, type StepTimes, stopwatch } from "./step_times.ts";
 
 /** Makes the views of a step's images. */
@@ -52,6 +54,8 @@ export interface TrainingTask {
   /** The state's step was evaluated already, before an interruption. */
   evaluated: boolean;
   observer: TrainingObserver;
+  /** Sums gradients over several processes, see `train/step.ts`; absent for one. */
+  reduce?: (gradients: Arena) => Promise<void>;
   /** Stops the run when aborted, in the middle of a long step too: the state is then that of the last complete one. */
   signal: AbortSignal;
 }
@@ -234,32 +238,18 @@ export class Trainer {
     architectures: readonly Architecture[],
     learningRate: number,
   ): Promise<void> {
-    const { gpu, state, views } = this.#task;
-    const shuffle = this.#shuffledKeys(batch);
-    const keyPositions = shuffle && Tensor.from(gpu, shuffle.positions);
-    const [queryImages, keyImages] = await views.views(state.step, [batch, shuffle?.batch ?? batch]);
+    const { gpu, state, views: source, reduce } = this.#task;
+    const orders = state.objective.viewOrders(batch, state.step);
+    const images = await source.views(state.step, orders.map((order) => order.batch));
+    const views = orders.map(({ positions }, view): ViewBatch => ({
+      images: images[view],
+      ...(positions && { positions: Tensor.from(gpu, positions) }),
+    }));
     try {
-      await recordStep(state, {
-        queryImages,
-        keyImages,
-        keyPositions,
-        architectures,
-        learningRate,
-        losses: this.#log.slot,
-      });
+      await recordStep(state, { views, architectures, learningRate, losses: this.#log.slot, reduce });
     } finally {
-      for (const tensor of [queryImages, keyImages, keyPositions]) tensor?.release();
+      for (const { images, positions } of views) [images, positions].forEach((tensor) => tensor?.release());
     }
-  }
-
-  /** The keys' batch in another order, and where each image is in it; only where batchnorm groups see a difference. */
-  #shuffledKeys(batch: Uint32Array): { batch: Uint32Array; positions: Uint32Array<ArrayBuffer> } | undefined {
-    const { config, state } = this.#task;
-    if (!config.moco.shuffle || config.moco.batchnormGroups === 1) return undefined;
-    const order = new Random(config.training.seed, purpose.keyShuffle, state.step).permutation(batch.length);
-    const positions = new Uint32Array(batch.length);
-    order.forEach((image, position) => positions[image] = position);
-    return { batch: order.map((image) => batch[image]), positions };
   }
 
   async #collect(): Promise<void> {

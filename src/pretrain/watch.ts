@@ -33,7 +33,7 @@ export class KnnWatch {
   readonly #batch: number;
 
   constructor(readonly state: PretrainState, readonly config: Config, readonly images: KnnImages) {
-    const { gpu, space, queryEncoder: { network } } = state;
+    const { gpu, space, encoder: { network } } = state;
     this.#batch = evaluationBatchSize(gpu, network, space.max, images.bank.views.height);
   }
 
@@ -48,7 +48,7 @@ export class KnnWatch {
     const knnPixels = withPixels && small
       ? await this.#accuracy((batches) => collectRows(batches, (images) => images.read()))
       : undefined;
-    const encoder = this.state.queryEncoder;
+    const encoder = this.state.encoder;
     const architecture = this.state.space.max;
     const calibration = chooseImages(bank.indices, knn.calibrate, this.config.training.seed);
     const statistics = calibration.length > 0

@@ -3,7 +3,7 @@ import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { turn } from "../interrupt.ts";
 import { PretrainState } from "../pretrain/state.ts";
-import { recordStep } from "../pretrain/step.ts";
+import { recordStep } from "../train/step.ts";
 import { purpose, Random } from "../random.ts";
 import { type Shape, Tensor } from "../tensor/tensor.ts";
 
@@ -56,8 +56,7 @@ export class TrainingStep {
       config.sandwich,
     );
     await recordStep(this.state, {
-      queryImages: this.images[0],
-      keyImages: this.images[1],
+      views: this.images.map((images) => ({ images })),
       architectures: passes.map(({ architecture }) => architecture),
       learningRate: 0,
       losses: this.losses,

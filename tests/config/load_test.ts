@@ -33,6 +33,7 @@ Deno.test("everything but the space has a default: MoCo v2's published settings"
     teacher: "largest",
     batchnormGroups: 1,
     shuffle: true,
+    selfDistillation: 0,
   });
   assertEquals(config.optimizer.learningRate, 0.03);
   assertEquals(config.augmentation, {

@@ -8,7 +8,8 @@ The batch is the whole image set, both views are the images as they are (no augm
   1. keys: the key encoder at the largest architecture, batchnorm in training mode, output L2-normalised;
   2. for each architecture in turn: forward in training mode, loss = mean over the batch of the cross-entropy of
      [q.k, q.queue] / temperature with the positive at index 0, backward; gradients are summed, not averaged, over the
-     passes; every pass updates the shared running statistics in place;
+     passes; every pass updates the shared running statistics in place; with moco.selfDistillation, each pass but the first
+     adds that weight times the cross-entropy between the first pass's softmax(q.queue / temperature) and its own;
   3. SGD at full width: g += decay w, buffer = momentum buffer + g, w -= lr buffer,
      lr = base (1 + cos(pi step / totalSteps)) / 2 with the step counted from 0;
   4. key encoder: k = m k + (1 - m) q over all parameters, from the new weights, at full width; batchnorm buffers are not
@@ -162,12 +163,19 @@ def step(state, images, space, architectures, settings, number, key_order=None, 
         keys[order] = shuffled
     for name in names:
         state[f"encoder_q.{name}"].requires_grad_(True).grad = None
-    losses = []
+    losses, distribution = [], None
     for text in architectures:
         query = Encoder(space, state, "encoder_q", groups, kinks)(images, space.architecture(text))
         positive = (query * keys).sum(1, keepdim=True)
         logits = torch.cat([positive, query @ queue.T], 1) / settings["temperature"]
         loss = F.cross_entropy(logits, torch.zeros(len(images), dtype=torch.long))
+        if settings["selfDistillation"] > 0:
+            # Every pass but the first matches the first one's similarities to the queue, from the same view.
+            similarities = query @ queue.T / settings["temperature"]
+            if distribution is None:
+                distribution = similarities.detach().softmax(1)
+            else:
+                loss = loss + settings["selfDistillation"] * F.cross_entropy(similarities, distribution)
         # Autograd adds to what is there: after the passes each .grad is the sum.
         loss.backward()
         losses.append(loss.item())
@@ -253,6 +261,7 @@ def settings_of(config, total_steps=None):
             raise SystemExit(f"{what} is {given}; this program knows only {expected}")
     settings = {name: optimizer[name] for name in ("learningRate", "momentum", "weightDecay", "schedule")}
     settings.update(ema=moco["momentum"], temperature=moco["temperature"], groups=moco["batchnormGroups"],
+                    selfDistillation=moco.get("selfDistillation", 0),
                     totalSteps=total_steps or config["training"]["epochs"])
     if settings["totalSteps"] < 1:
         raise SystemExit("the configuration has training.epochs 0; give the length of the run with --total-steps")

@@ -7,7 +7,7 @@ import { readModel, uploadModel, writeModel } from "../../src/extract/model_file
 import { describeOnnx } from "../../src/extract/onnx_model.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { PretrainState } from "../../src/pretrain/state.ts";
-import { recordStep } from "../../src/pretrain/step.ts";
+import { recordStep } from "../../src/train/step.ts";
 import { purpose, Random } from "../../src/random.ts";
 import { choosePlaces } from "../../src/search/places.ts";
 import { rankCandidates } from "../../src/search/ranking.ts";
@@ -30,21 +30,21 @@ async function pretrain(gpu: Gpu): Promise<{ state: PretrainState; losses: numbe
   const state = new PretrainState(gpu, config, elasticVgg());
   await state.initialise();
   const images = randomTensor(gpu, [16, 3, imageSize, imageSize], 1);
-  const queue = await state.queue.read();
+  const queue = new Map(state.objective.sources).get("queue") as Tensor;
+  const keys = await queue.read();
   const slots = Tensor.zeros(gpu, [3]);
   const losses: number[] = [];
   for (let step = 0; step < 8; step++) {
     const passes = state.space.sandwich(new Random(1, purpose.test, step), config.sandwich);
     await recordStep(state, {
-      queryImages: images,
-      keyImages: images,
+      views: [{ images }, { images }],
       architectures: passes.map(({ architecture }) => architecture),
       learningRate: 0.05,
       losses: slots,
     });
     losses.push((await slots.read())[0]);
     // Its own keys in the queue would make the one batch ever harder.
-    state.queue.write(queue);
+    queue.write(keys);
   }
   return { state, losses };
 }
@@ -52,7 +52,7 @@ async function pretrain(gpu: Gpu): Promise<{ state: PretrainState; losses: numbe
 gpuTest("a network of plain convolutions is pretrained, ranked, cut and exported", async (gpu) => {
   const { state, losses } = await pretrain(gpu);
   assert(losses.every(Number.isFinite) && losses.at(-1)! < 0.9 * losses[0], `losses ${losses}`);
-  const { queryEncoder: encoder, space } = state;
+  const { encoder, space } = state;
   const { network } = encoder;
   assertEquals([space.size, space.min.id, space.max.id], [64, "4.1-8.1-12.1", "8.2-12.3-16.2"]);
 

@@ -1,14 +1,14 @@
 /** Whole pretraining steps against PyTorch (tests/golden/exact_step.py). */
 import { parseConfig } from "../../src/config/load.ts";
-import { learningRate } from "../../src/pretrain/schedule.ts";
+import { learningRate } from "../../src/train/schedule.ts";
 import { PretrainState } from "../../src/pretrain/state.ts";
-import { recordStep } from "../../src/pretrain/step.ts";
+import { recordStep } from "../../src/train/step.ts";
 import { stateTensors } from "../../src/pretrain/checkpoint.ts";
 import { readSafetensors } from "../../src/store/safetensors.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { assertClose, gpuTest } from "../helpers.ts";
 
-for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck"]) {
+for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck", "step_distillation"]) {
   gpuTest(`two steps of ${name}`, async (gpu) => {
     const path = new URL(`../golden/${name}.safetensors`, import.meta.url).pathname;
     const { tensors, metadata } = await readSafetensors(path);
@@ -21,7 +21,7 @@ for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck"
     const architectures: string[][] = JSON.parse(metadata.architectures);
     const state = new PretrainState(gpu, config);
     for (const [tensorName, tensor] of stateTensors(state)) tensor.write(values(`initial.${tensorName}`));
-    state.queuePointer = values("initial.queue_pointer")[0];
+    state.objective.counters.queue_pointer = values("initial.queue_pointer")[0];
 
     const shape = tensors.get("images")!.shape;
     const order = values("order");
@@ -36,8 +36,7 @@ for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck"
     for (const step of [0, 1]) {
       const passes = architectures[step].map((text) => state.space.resolve(text));
       await recordStep(state, {
-        queryImages: images,
-        keyImages: images,
+        views: [{ images }, { images }],
         architectures: passes,
         learningRate: learningRate(config.optimizer, step, 1, config.training.epochs),
         losses,

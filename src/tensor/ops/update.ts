@@ -22,6 +22,7 @@ export interface SgdSettings {
  * One step of SGD with momentum and weight decay, as `torch.optim.SGD`.
  * @param value parameters, changed in place; a multiple of four elements, as the other two
  * @param momentum the momentum buffer, changed in place
+ * @param scale [1], what the gradient is multiplied by first
  */
 export function sgdStep(
   gpu: Gpu,
@@ -29,10 +30,12 @@ export function sgdStep(
   gradient: Tensor,
   momentum: Tensor,
   settings: SgdSettings,
+  scale?: Tensor,
 ): void {
   gpu.stream.dispatch({
     kernel: sgdKernel,
-    buffers: { value, gradient, momentum },
+    constants: { SCALED: scale !== undefined },
+    buffers: { value, gradient, momentum, scale },
     params: {
       quads: value.length / 4,
       learningRate: settings.learningRate,

@@ -1,6 +1,7 @@
 /** Long sums of losses, linear layers, rows and pools. */
 import { assertEquals } from "@std/assert";
 import { infoNce, softmaxCrossEntropy } from "../../../src/tensor/ops/softmax.ts";
+import { distributionCrossEntropy } from "../../../src/tensor/ops/distribution.ts";
 import { findNonfinite, firstNonfinite } from "../../../src/tensor/ops/find_nonfinite.ts";
 import { gatherRows } from "../../../src/tensor/ops/gather_rows.ts";
 import { l2Normalise } from "../../../src/tensor/ops/l2_normalise.ts";
@@ -104,6 +105,28 @@ export const sums: LongLoop[] = [
         Tensor.from(gpu, Uint32Array.of(classes - 1), [1]),
       );
       const expected = Math.log(sum(classes, (at) => Math.exp(logits[at]))) - logits[classes - 1];
+      assertClose(await loss.read(), [expected], 1e-5, "loss");
+    },
+  },
+  {
+    name: "cross-entropy with a distribution over four million classes",
+    kernels: { softmax_parts: "split", row_products: "cut", softmax_rows: "short" },
+    async run(gpu) {
+      const classes = 4_300_000, step = 60_000;
+      const logits = spread(classes, 7);
+      // All of it on a few of the classes, the last among them.
+      const share = 1 / Math.ceil(classes / step);
+      const targets = Float32Array.from(
+        { length: classes },
+        (_, at) => (classes - 1 - at) % step === 0 ? share : 0,
+      );
+      const loss = distributionCrossEntropy(
+        new Tape(gpu, false),
+        Tensor.from(gpu, logits, [1, classes]),
+        Tensor.from(gpu, targets, [1, classes]),
+      );
+      const product = sum(classes, (at) => targets[at] * logits[at]);
+      const expected = Math.log(sum(classes, (at) => Math.exp(logits[at]))) - product;
       assertClose(await loss.read(), [expected], 1e-5, "loss");
     },
   },
