@@ -1,7 +1,7 @@
 /** Which of a run's checkpoints a command uses. */
 import type { Config } from "../config/schema.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
+import { openCheckpointFile } from "../pretrain/checkpoint_file.ts";
 import { type CheckpointFile, RunFolder } from "../store/run_folder.ts";
 import type { Flag } from "./flags.ts";
 
@@ -18,6 +18,8 @@ export const checkpointFlag = {
 export interface RunCheckpoint {
   readonly path: string;
   readonly config: Config;
+  /** Steps done. */
+  readonly step: number;
 }
 
 /**
@@ -42,7 +44,7 @@ export async function openRunCheckpoint(
   }
   const path = chosen?.path ?? folder.lastCheckpointPath;
   try {
-    return { path, config: await readCheckpointConfig(path, onWarning) };
+    return await look(path, onWarning);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     const whole = await firstWhole(files.filter((file) => file !== chosen));
@@ -53,11 +55,17 @@ export async function openRunCheckpoint(
   }
 }
 
+async function look(path: string, onWarning?: (text: string) => void): Promise<RunCheckpoint> {
+  const { file, config, step } = await openCheckpointFile(path, onWarning);
+  file.close();
+  return { path, config, step };
+}
+
 /** The name of the first that can be opened. */
 async function firstWhole(files: readonly CheckpointFile[]): Promise<string | undefined> {
   for (const { name, path } of files) {
     try {
-      await readCheckpointConfig(path);
+      await look(path);
       return name;
     } catch (error) {
       if (!(error instanceof DataError)) throw error;

@@ -54,6 +54,16 @@ cliTest("no older checkpoint is used in place of a damaged one unless it is name
   const ranking = JSON.parse(await Deno.readTextFile(`${folder}/damaged-out/ranking.json`));
   const { metadata } = await readSafetensors(`${whole}/checkpoints/epoch-1.safetensors`);
   assertEquals(ranking.step, Number(metadata.step));
+  // Its winners are cut out of other weights only with a word.
+  const from = ["--run", whole, "--from", `${folder}/damaged-out/ranking.json`, "--best-per-group"];
+  for (const [checkpoint, warned] of [["epoch-1", false], ["last", true]] as const) {
+    const { status, err } = await runInProcess(extractCommand, [
+      ...from,
+      ...["--checkpoint", checkpoint, "--calibrate", "0", "--out", `${folder}/best-${checkpoint}`],
+    ]);
+    assertEquals(status, 0, err);
+    assertEquals(err.includes(`ranks the weights of step ${ranking.step}, the checkpoint has`), warned, err);
+  }
 });
 
 cliTest("a run without config.json says so, and is neither used nor written over", async (folder) => {
