@@ -24,7 +24,7 @@ cliTest("no older checkpoint is used in place of a damaged one unless it is name
   const whole = `${folder}/whole`;
   assertEquals((await pretrain(folder, "--out", whole)).status, 0);
   const faults: Record<string, (run: string) => Promise<void>> = {
-    damaged: (run) => flipBit(`${run}/checkpoints/last.safetensors`, 5000, 3),
+    damaged: (run) => flipBit(`${run}/checkpoints/last.safetensors`, -999, 3),
     missing: (run) => Deno.remove(`${run}/checkpoints/last.safetensors`),
   };
   for (const [fault, inject] of Object.entries(faults)) {
@@ -32,7 +32,7 @@ cliTest("no older checkpoint is used in place of a damaged one unless it is name
     await copyFolder(whole, run);
     await inject(run);
     // The newest one of an epoch is damaged, too.
-    await flipBit(`${run}/checkpoints/epoch-2.safetensors`, 5000, 3);
+    await flipBit(`${run}/checkpoints/epoch-2.safetensors`, -999, 3);
     for (const [name, command] of Object.entries(commands(run, `${folder}/${fault}-out`))) {
       const before = await snapshot(run);
       const refused = await command();
