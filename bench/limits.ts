@@ -1,7 +1,8 @@
 /** What the adapter can do at most, measured with two kernels: the yardstick of all other figures. */
+import { median } from "../src/median.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { loop } from "../src/gpu/limits.ts";
-import { type Dispatch, linearGrid } from "../src/gpu/stream.ts";
+import { type Dispatch, linearGrid } from "../src/gpu/dispatch.ts";
 import type { Profiler } from "../src/gpu/profiler.ts";
 import { Tensor } from "../src/tensor/tensor.ts";
 import { type Kernel, kernel } from "../src/gpu/kernel.ts";
@@ -26,13 +27,6 @@ const chains = [2, 3, 4, 8];
 const copiedBytes = 2 ** 26;
 
 const runs = 5;
-
-/** The middle one of some numbers; of an even number, the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length / 2;
-  return Number.isInteger(half) ? (sorted[half - 1] + sorted[half]) / 2 : sorted[Math.floor(half)];
-}
 
 /**
  * Measures both limits with device timestamps: medians of several runs, of the best variant. Takes about a second on

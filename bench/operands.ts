@@ -2,7 +2,8 @@
 import type { Gpu } from "../src/gpu/device.ts";
 import { purpose, Random } from "../src/random.ts";
 import type { Parameter } from "../src/tensor/parameter.ts";
-import { elements, type Shape, Tensor } from "../src/tensor/tensor.ts";
+import { Tensor } from "../src/tensor/tensor.ts";
+import { elements, type Shape } from "../src/shape.ts";
 
 /** A few random numbers used over and over: speed does not depend on the values, unless they are all zero. */
 const pattern = (() => {

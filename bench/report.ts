@@ -3,10 +3,12 @@
  * on stderr, from device timestamps: time, rate, and share of what the adapter can do at most.
  */
 import { formatRate, formatTable } from "../src/cli/format.ts";
-import { Gpu } from "../src/gpu/device.ts";
+import type { Gpu } from "../src/gpu/device.ts";
+import { openGpu } from "../src/host/adapter.ts";
 import type { Profiler } from "../src/gpu/profiler.ts";
-import type { Work } from "../src/gpu/stream.ts";
-import { type Limits, measureLimits, median } from "./limits.ts";
+import type { Work } from "../src/gpu/dispatch.ts";
+import { type Limits, measureLimits } from "./limits.ts";
+import { median } from "../src/median.ts";
 
 /** Launches of a benchmark, with the memory that they need. */
 export interface PreparedCase {
@@ -47,7 +49,7 @@ class Session {
   private constructor(readonly gpu: Gpu, readonly profiler: Profiler, readonly limits: Limits) {}
 
   static async open(): Promise<Session> {
-    const gpu = await Gpu.open();
+    const gpu = await openGpu();
     const profiler = gpu.profile();
     return new Session(gpu, profiler, await measureLimits(gpu, profiler));
   }

@@ -8,9 +8,11 @@
  * time saved is to be at least 80 % of what the MACs let expect; the process ends with status 1 otherwise. The demo's
  * runs take turns and their medians count; the large space is run once.
  */
+import { median } from "../src/median.ts";
 import demoFile from "../configs/demo.json" with { type: "json" };
 import { parseConfig } from "../src/config/load.ts";
-import { Gpu } from "../src/gpu/device.ts";
+import type { Gpu } from "../src/gpu/device.ts";
+import { openGpu } from "../src/host/adapter.ts";
 import { Encoder } from "../src/nn/encoder.ts";
 import { macs } from "../src/elastic/costs.ts";
 import { SearchSpace, type SpaceDefinition } from "../src/elastic/search_space.ts";
@@ -105,15 +107,11 @@ async function alone(bench: Bench, candidates: readonly number[]): Promise<Run> 
   return { seconds, scores: new Map(candidates.map((candidate, slot) => [candidate, scores[slot]])) };
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1];
-}
-
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** Compares the two ways; whether all is as it should be. */
 async function compare(name: string, definition: SpaceDefinition, rounds: number): Promise<boolean> {
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const space = new SearchSpace(definition);
   const network = new ElasticResNet(space);
   const { imageSize } = demo.data;

@@ -6,11 +6,12 @@
  * The rates of the kernels are printed first, from device timestamps; an iteration is one comparison, waited for, and a
  * wait alone takes about 11 ms under Deno.
  */
-import { Gpu } from "../src/gpu/device.ts";
+import { openGpu } from "../src/host/adapter.ts";
 import { purpose, Random } from "../src/random.ts";
-import { similarityMetric, type SimilarityOptions } from "../src/search/similarity/metric.ts";
+import { similarityMetric, type SimilarityOptions } from "../src/search/similarity/options.ts";
 import { ScoreTable } from "../src/search/similarity/score_table.ts";
-import { elements, Tensor } from "../src/tensor/tensor.ts";
+import { Tensor } from "../src/tensor/tensor.ts";
+import { elements } from "../src/shape.ts";
 
 const batch = 32;
 const stages = {
@@ -27,7 +28,7 @@ const cases: [options: SimilarityOptions, stages: (keyof typeof stages)[]][] = [
   [{ metric: "cka", samples: "positions", positions: 196 }, ["c4", "c5"]],
 ];
 
-const gpu = await Gpu.open();
+const gpu = await openGpu();
 
 /** Maps as after a ReLU, from one row of random numbers: the values do not change the time. */
 function features(shape: readonly number[]): Tensor {

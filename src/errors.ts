@@ -5,6 +5,14 @@
 export abstract class ScionError extends Error {
   /** Exit status of a command that ends with this error: 2 for wrong usage or configuration, 1 for a failed run. */
   abstract readonly exitCode: 1 | 2;
+  /** What the error is about, in a word, for whoever can say more about it: a command names its flags. */
+  readonly about: string | undefined;
+
+  constructor(message: string, options?: ErrorOptions & { readonly about?: string }) {
+    super(message, options);
+    this.about = options?.about;
+  }
+
   override get name(): string {
     return this.constructor.name;
   }

@@ -1,20 +1,22 @@
 /** What many tests share: a device, golden values, error measures. */
 import { assert } from "@std/assert";
-import { Gpu } from "../src/gpu/device.ts";
+import type { Gpu } from "../src/gpu/device.ts";
+import { openGpu } from "../src/host/adapter.ts";
 import { purpose, Random } from "../src/random.ts";
 import { readSafetensors } from "../src/store/safetensors.ts";
 import type { Parameter } from "../src/tensor/parameter.ts";
 import { Tape } from "../src/tensor/tape.ts";
-import { elements, type Shape, Tensor } from "../src/tensor/tensor.ts";
+import { Tensor } from "../src/tensor/tensor.ts";
+import { elements, type Shape } from "../src/shape.ts";
 
 /**
  * A test with a device of its own that fails on anything the device reports.
- * @param assumed see {@linkcode Gpu.open}
+ * @param assumed see {@linkcode openGpu}
  */
 export function gpuTest(
   name: string,
   body: (gpu: Gpu) => Promise<void>,
-  assumed?: Parameters<typeof Gpu.open>[0],
+  assumed?: Parameters<typeof openGpu>[0],
 ): void {
   Deno.test({
     name,
@@ -22,7 +24,7 @@ export function gpuTest(
     sanitizeOps: false,
     sanitizeResources: false,
     async fn() {
-      const gpu = await Gpu.open(assumed);
+      const gpu = await openGpu(assumed);
       try {
         await body(gpu);
         await gpu.finish();

@@ -2,7 +2,7 @@
 import { defineCommand, runCommand } from "../../src/cli/command.ts";
 import { formatRate, formatTable } from "../../src/cli/format.ts";
 import { UsageError } from "../../src/errors.ts";
-import { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/host/adapter.ts";
 import { jaxJs } from "./jax_js.ts";
 import { measureRow } from "./measure.ts";
 import { ours } from "./ours.ts";
@@ -110,7 +110,7 @@ const peersCommand = defineCommand({
   ],
   async run({ flags, logger }): Promise<Comparison> {
     const chosen = chooseRows(flags.only);
-    using gpu = await Gpu.open();
+    using gpu = await openGpu();
     const contenders = [ours(gpu), await jaxJs(), await tfjs()];
     const compared: ComparedRow[] = [];
     for (const [index, row] of chosen.entries()) {

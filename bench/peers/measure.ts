@@ -1,6 +1,6 @@
 /** Checking and timing one row. */
 import { GpuError } from "../../src/errors.ts";
-import { median } from "../limits.ts";
+import { median } from "../../src/median.ts";
 import type { Contender, PreparedRow, Results } from "./contender.ts";
 import type { Row } from "./rows.ts";
 

@@ -13,7 +13,8 @@ import { softmaxCrossEntropy } from "../../src/tensor/ops/softmax.ts";
 import { sgdStep } from "../../src/tensor/ops/update.ts";
 import type { Parameter } from "../../src/tensor/parameter.ts";
 import { Tape } from "../../src/tensor/tape.ts";
-import { type Shape, Tensor } from "../../src/tensor/tensor.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import type { Shape } from "../../src/shape.ts";
 import { resnet18Space } from "../spaces.ts";
 import { type Contender, movement, type PreparedRow, type Results } from "./contender.ts";
 import {

@@ -6,7 +6,7 @@ import { ElasticResNet, type ResidualBlock } from "../../src/nn/resnet.ts";
 import { purpose, Random } from "../../src/random.ts";
 import { SearchSpace } from "../../src/elastic/search_space.ts";
 import { outputSize } from "../../src/tensor/ops/convolution_geometry.ts";
-import { elements, type Shape } from "../../src/tensor/tensor.ts";
+import { elements, type Shape } from "../../src/shape.ts";
 import { resnet18Space, resnet50Space } from "../spaces.ts";
 
 /** Values on the host. */

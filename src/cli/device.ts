@@ -1,6 +1,7 @@
 /** Opening the device for a command. */
 
-import { Gpu } from "../gpu/device.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { openGpu } from "../host/adapter.ts";
 import { readTuning } from "../tuning/tuning_file.ts";
 import type { Logger } from "./logger.ts";
 
@@ -10,7 +11,7 @@ import type { Logger } from "./logger.ts";
  * @throws {GpuError} when there is none
  */
 export async function openDevice(logger: Logger): Promise<Gpu> {
-  const gpu = await Gpu.open();
+  const gpu = await openGpu();
   const { path, choices, fault } = await readTuning(gpu);
   if (fault !== undefined) logger.warn(fault);
   if (choices.size > 0) {

@@ -1,13 +1,13 @@
 /** `deno task doctor`: what this machine has, what is missing, and how to mend it. */
 
 import { type AdapterReport, describeAdapter } from "../doctor/adapter.ts";
-import { type KernelVariant, tryKernels } from "../doctor/kernels.ts";
+import { type CheckedKernel, tryKernels } from "../doctor/kernels.ts";
 import type { Problem } from "../doctor/problem.ts";
 import { type DenoReport, type ImageReport, inspectDeno, inspectImages } from "../doctor/runtime.ts";
 import { explainSilence, inspectVulkan, type VulkanReport } from "../doctor/vulkan.ts";
 import { GpuError } from "../errors.ts";
-import { adapterRemedy, findAdapter } from "../gpu/adapter.ts";
-import { Gpu } from "../gpu/device.ts";
+import { adapterRemedy, findAdapter } from "../host/adapter.ts";
+import { openGpu } from "../host/adapter.ts";
 import { readTuning } from "../tuning/tuning_file.ts";
 import { version } from "../version.ts";
 import { defineCommand, runCommand } from "./command.ts";
@@ -26,7 +26,7 @@ interface DoctorReport {
   /** Null when there is none that can be used. */
   readonly adapter: AdapterReport | null;
   /** Variants of the convolution kernels that run on this device. */
-  readonly kernels: readonly KernelVariant[];
+  readonly kernels: readonly CheckedKernel[];
   /** Variants that a tuning chose, by kind of launch; all others are the defaults. */
   readonly tuning: DeviceTuning;
   readonly problems: readonly Problem[];
@@ -51,7 +51,7 @@ async function inspectGpu(
     if (vulkan) problems.push(explainSilence(vulkan));
     return { usable: false, adapter: null, kernels: [], tuning: { file: null, choices: {} } };
   }
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const adapter = describeAdapter(found, gpu);
   const { path, choices, fault } = await readTuning(gpu);
   const tuning = { file: path, choices: Object.fromEntries(choices), ...(fault ? { fault } : {}) };
@@ -68,7 +68,7 @@ async function inspectGpu(
   }
 }
 
-function describeVariant({ kernel, constants }: KernelVariant): string {
+function describeVariant({ kernel, constants }: CheckedKernel): string {
   const parts = Object.entries(constants).map(([name, value]) => `${name} ${value}`);
   return [kernel, ...parts].join("  ");
 }

@@ -1,4 +1,5 @@
 /** `deno task pretrain`: pretrains an elastic network without labels. */
+import { formatDuration } from "../duration.ts";
 import { configDifferences } from "../config/difference.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
@@ -18,7 +19,7 @@ import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatDuration, formatQuantity, formatRate, formatTable } from "./format.ts";
+import { formatCount, formatQuantity, formatRate, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";

@@ -1,4 +1,5 @@
 /** What `--profile` prints at the end of a run: where the time of its steps went, and how much memory it held. */
+import { median } from "../median.ts";
 import type { MemoryUse } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatProfile, kernelSeconds, type KernelTime } from "../gpu/profiler.ts";
@@ -31,7 +32,7 @@ export async function measureProfile(gpu: Gpu, times: StepTimes): Promise<Measur
     waits.push((performance.now() - start) / 1000);
   }
   value.release();
-  const idleWait = waits.sort((a, b) => a - b)[idleWaits >> 1];
+  const idleWait = median(waits);
   return { kernels, times, idleWait, memory, resident: Deno.memoryUsage().rss };
 }
 

@@ -1,6 +1,7 @@
 /** Progress of a long loop: a bar on a terminal, a line now and then elsewhere. */
 
-import { formatDuration, formatRate } from "./format.ts";
+import { formatDuration } from "../duration.ts";
+import { formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
 /** What a {@linkcode Progress} shows. */

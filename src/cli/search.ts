@@ -1,9 +1,12 @@
 /** `deno task search`: ranks subnets without labels, by how alike their features are to the largest network's. */
+import { formatDuration } from "../duration.ts";
 import { join } from "@std/path";
 import { loadConfig } from "../config/load.ts";
 import type { Metric, Task } from "../search/places.ts";
-import { defineCommand, runCommand } from "./command.ts";
-import { formatCount, formatDuration, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
+import { buildTree } from "../search/tree.ts";
+import { type Context, defineCommand, runCommand } from "./command.ts";
+import { withAdvice } from "./advice.ts";
+import { formatCount, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
 import { openRunCheckpoint } from "./run_checkpoint.ts";
 import { selectCandidates } from "./search_candidates.ts";
 import { rankingPath } from "./search_files.ts";
@@ -62,6 +65,15 @@ function formatSummary(summary: SearchSummary): string {
   ].join("\n");
 }
 
+/** Flags to change, by what an error is about. */
+const advice = {
+  memory: "The flags are --memory, --batch and --images.",
+  batch: "The flags are --images and --batch.",
+  places: "The flags are --metric, --task and --stages.",
+  filters: "The flags are --macs, --params, --stem, --width and --depth.",
+  all: "Use --per-group N in place of --all.",
+};
+
 /** The command; exported for its tests. */
 export const searchCommand = defineCommand({
   name: "search",
@@ -76,40 +88,45 @@ export const searchCommand = defineCommand({
     "deno task search --run runs/photos --metric cka --macs ..4G --width 4=384..512",
     "deno task search --dry-run --all --config configs/imagenet-ar50to101.json",
   ],
-  async run({ flags, logger, onInterrupt }): Promise<SearchSummary | SearchPlan> {
-    checkSearchFlags(flags);
-    const checkpoint = flags.run === undefined
-      ? undefined
-      : await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
-    const config = checkpoint?.config ?? await loadConfig(flags.config!);
-    const selection = selectCandidates(flags, config, logger);
-    if (flags.dryRun) {
-      const passes = flags.batchnorm === "recalibrated" ? 2 : 1;
-      const { images, batch } = flags;
-      return await planSearch(config, selection.tree, { images, batch, passes, logger });
-    }
-    const out = flags.out ?? join(flags.run!, "search");
-    const signal = onInterrupt("Stopping; what is done is saved.");
-    const paths = { run: flags.run!, checkpoint: checkpoint!.path, out };
-    const search = new SearchRun(paths, flags, selection, { logger, signal });
-    const outcome = await search.run();
-    const common = { metric: metricOf(flags), task: flags.task };
-    if (outcome.interrupted) {
-      const { images, seconds } = outcome;
-      return { ...common, images, evaluated: 0, seconds, blockEvaluations: null, groups: [], ranking: null };
-    }
-    const { images, seconds, blockEvaluations, ranking } = outcome.search;
-    return {
-      ...common,
-      images,
-      evaluated: ranking.candidates.length,
-      seconds,
-      blockEvaluations,
-      groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best } }) => ({ from, to, best })),
-      ranking: rankingPath(out),
-    };
-  },
+  run: (context): Promise<SearchSummary | SearchPlan> => withAdvice(advice, () => search(context)),
   format: (result) => "macsPerSecond" in result ? formatPlan(result) : formatSummary(result),
 });
+
+async function search(
+  { flags, logger, onInterrupt }: Context<typeof searchFlags>,
+): Promise<SearchSummary | SearchPlan> {
+  checkSearchFlags(flags);
+  const checkpoint = flags.run === undefined
+    ? undefined
+    : await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
+  const config = checkpoint?.config ?? await loadConfig(flags.config!);
+  const selection = selectCandidates(flags, config, logger);
+  if (flags.dryRun) {
+    const passes = flags.batchnorm === "recalibrated" ? 2 : 1;
+    const { images, batch } = flags;
+    const tree = buildTree(selection.network, selection.candidates, selection.places);
+    return await planSearch(config, tree, { images, batch, passes, logger });
+  }
+  const out = flags.out ?? join(flags.run!, "search");
+  const signal = onInterrupt("Stopping; what is done is saved.");
+  const paths = { run: flags.run!, checkpoint: checkpoint!.path, out };
+  const searchRun = new SearchRun(paths, flags, selection, { logger, signal });
+  const outcome = await searchRun.run();
+  const common = { metric: metricOf(flags), task: flags.task };
+  if (outcome.interrupted) {
+    const { images, seconds } = outcome;
+    return { ...common, images, evaluated: 0, seconds, blockEvaluations: null, groups: [], ranking: null };
+  }
+  const { images, seconds, blockEvaluations, ranking } = outcome.search;
+  return {
+    ...common,
+    images,
+    evaluated: ranking.candidates.length,
+    seconds,
+    blockEvaluations,
+    groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best } }) => ({ from, to, best })),
+    ranking: rankingPath(out),
+  };
+}
 
 if (import.meta.main) await runCommand(searchCommand);

@@ -2,8 +2,7 @@
 import type { Config } from "../config/schema.ts";
 import { type CandidateChoice, chooseCandidates } from "../search/candidates.ts";
 import { choosePlaces, type Place } from "../search/places.ts";
-import type { SimilarityOptions } from "../search/similarity/metric.ts";
-import { buildTree, type PrefixTree } from "../search/tree.ts";
+import type { SimilarityOptions } from "../search/similarity/options.ts";
 import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
 import { roundGroupSize } from "../elastic/costs.ts";
 import type { SearchSpace } from "../elastic/search_space.ts";
@@ -21,7 +20,7 @@ export interface Selection {
   readonly network: ElasticResNet;
   readonly places: readonly Place[];
   readonly similarity: SimilarityOptions;
-  readonly tree: PrefixTree;
+  readonly candidates: readonly Architecture[];
   /** MACs of a group. */
   readonly groupSize: number;
   readonly seed: number;
@@ -49,7 +48,7 @@ export function selectCandidates(flags: SearchFlags, config: Config, logger: Log
     network,
     places,
     similarity: similarityOf(flags, network, imageSize),
-    tree: buildTree(network, [...chosen.values()], places),
+    candidates: [...chosen.values()],
     groupSize,
     seed,
   };

@@ -3,8 +3,7 @@ import { UsageError } from "../errors.ts";
 import type { CandidateFilter, Range } from "../search/candidates.ts";
 import { defaultMetric, metrics, tasks } from "../search/places.ts";
 import { batchnormModes } from "../search/runner.ts";
-import { fewestSamples } from "../search/similarity/cka.ts";
-import type { SimilarityOptions } from "../search/similarity/metric.ts";
+import { fewestImages, type SimilarityOptions } from "../search/similarity/options.ts";
 import { type ElasticNetwork, tapShapes } from "../elastic/network.ts";
 import type { SearchSpace } from "../elastic/search_space.ts";
 import { configFlags } from "./config_flags.ts";
@@ -185,24 +184,18 @@ export function checkSearchFlags(flags: SearchFlags): void {
     refuse("--cka-samples goes with --metric cka only.");
   }
   for (const [flag, value] of [["--images", images], ["--batch", batch]] as const) {
-    if (value >= fewestImages(flags)) continue;
-    refuse(
-      `${flag} ${value} is too few: --metric cka over images needs batches of ${
-        fewestImages(flags)
-      } or more.`,
+    const metric = metricOf(flags);
+    const fewest = fewestImages(
+      metric === "cka" ? { metric, samples: flags.ckaSamples ?? "images" } : { metric },
     );
+    if (value >= fewest) continue;
+    refuse(`${flag} ${value} is too few: --metric cka over images needs batches of ${fewest} or more.`);
   }
 }
 
 /** The metric that flags ask for. */
 export function metricOf({ metric, task }: SearchFlags): SimilarityOptions["metric"] {
   return metric ?? defaultMetric(task);
-}
-
-/** The fewest images of a batch: those that CKA over images needs, else two, for batchnorm. */
-export function fewestImages(flags: SearchFlags): number {
-  const overImages = metricOf(flags) === "cka" && (flags.ckaSamples ?? "images") === "images";
-  return overImages ? fewestSamples.debiased : 2;
 }
 
 /** The metric with its settings, for networks that see images of this size. */

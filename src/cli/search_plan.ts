@@ -1,4 +1,5 @@
 /** `deno task search --dry-run`: how much work a search is, and how long it would take on this adapter. */
+import { formatDuration } from "../duration.ts";
 import type { Config } from "../config/schema.ts";
 import { GpuError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -7,7 +8,7 @@ import { measureRate } from "../search/rate.ts";
 import { countWork, type PrefixTree, type TreeWork } from "../search/tree.ts";
 import { macs } from "../elastic/costs.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatDuration, formatQuantity, formatTable } from "./format.ts";
+import { formatCount, formatQuantity, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
 /** What a dry run says. */

@@ -1,31 +1,17 @@
-/** A search from flags to files: images, batches, resuming, the walk, times, ranking. */
+/** A search from flags to files: paths, locks, resuming, progress, ranking. */
+import { fileFingerprint } from "../store/fingerprint.ts";
 import { join } from "@std/path";
 import type { Config } from "../config/schema.ts";
-import { UsageError } from "../errors.ts";
+import type { ChosenImages } from "../data/chosen_images.ts";
+import { DataError, UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatProfile, kernelSeconds } from "../gpu/profiler.ts";
-import type { Encoder } from "../nn/encoder.ts";
-import { freeMemory } from "../pretrain/memory_plan.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
-import { chooseBatch } from "../search/batch_size.ts";
-import type { ChosenImages } from "../data/chosen_images.ts";
+import { freeMemory } from "../pretrain/memory_plan.ts";
 import { openSearchImages } from "../search/images.ts";
-import { rankCandidates, type Ranking } from "../search/ranking.ts";
-import {
-  differingSetting,
-  digest,
-  expectPosition,
-  fileFingerprint,
-  readSavedSearch,
-  type SavedSearch,
-  saveSearch,
-  type SearchSettings,
-} from "../search/saved_search.ts";
-import { searchRounds, type SearchScores, searchTree } from "../search/search.ts";
-import { similarityMetric } from "../search/similarity/metric.ts";
-import { tableBytes } from "../search/sums.ts";
-import { countWork, remainingBlocks, type TreeWork } from "../search/tree.ts";
-import { formatArchitecture } from "../elastic/architecture.ts";
+import { type RankOutcome, rankSubnets, type SearchStart } from "../search/rank_subnets.ts";
+import type { Ranking } from "../search/ranking.ts";
+import { OtherSearchError, readSavedSearch, type SavedSearch, saveSearch } from "../search/saved_search.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { FolderLock } from "../store/folder_lock.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
@@ -38,8 +24,7 @@ import { dataPath, guardOutputFolder, searchOutput } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import type { Selection } from "./search_candidates.ts";
 import { type FinishedSearch, searchFileNames, writeSearchFiles } from "./search_files.ts";
-import { addTimes } from "./search_latency.ts";
-import { fewestImages, type SearchFlags } from "./search_flags.ts";
+import type { SearchFlags } from "./search_flags.ts";
 
 /** Where a search reads and writes. */
 export interface SearchPaths {
@@ -53,11 +38,6 @@ export interface SearchPaths {
 export type SearchOutcome =
   | { readonly interrupted: false; readonly search: FinishedSearch }
   | { readonly interrupted: true; readonly images: number; readonly seconds: number };
-
-interface Encoders {
-  readonly student: Encoder;
-  readonly teacher: Encoder;
-}
 
 /** One search. */
 export class SearchRun {
@@ -100,7 +80,16 @@ export class SearchRun {
       onWarning: (message) => this.#logger.warn(message),
     }, this.#selection.seed);
     try {
-      return await this.#search(gpu, config, { student, teacher }, images, saved);
+      if (images.count < this.#flags.images) {
+        this.#logger.warn(`${images.source} has only ${images.count} images; all of them are used.`);
+      }
+      const outcome = await this.#rank(gpu, config, { student, teacher, images }, saved);
+      const { ranking, seconds } = outcome;
+      if (!ranking) return { interrupted: true, images: images.count, seconds };
+      const search = await this.#describe(gpu, config, images, outcome, ranking);
+      await writeSearchFiles(out, search);
+      await Deno.remove(this.#savedPath);
+      return { interrupted: false, search };
     } finally {
       images.close();
     }
@@ -125,110 +114,113 @@ export class SearchRun {
     throw new UsageError(`--resume: there is no interrupted search in ${this.#paths.out}.`);
   }
 
-  async #search(
+  async #rank(
     gpu: Gpu,
-    config: Config,
-    encoders: Encoders,
-    images: ChosenImages,
+    { data: { imageSize } }: Config,
+    given: Pick<Parameters<typeof rankSubnets>[1], "student" | "teacher" | "images">,
     saved: SavedSearch | undefined,
-  ): Promise<SearchOutcome> {
-    const { tree, network, groupSize } = this.#selection;
-    const { imageSize } = config.data;
-    if (images.count < this.#flags.images) {
-      this.#logger.warn(`${images.source} has only ${images.count} images; all of them are used.`);
+  ): Promise<RankOutcome> {
+    const flags = this.#flags;
+    const { candidates, similarity, places, groupSize, seed } = this.#selection;
+    // A software driver's memory is the machine's.
+    const free = gpu.facts.software ? (freeMemory() ?? Infinity) + gpu.pool.use.used : Infinity;
+    let progress: Progress | undefined;
+    let done = 0, total = 0;
+    try {
+      const outcome = await rankSubnets(gpu, {
+        ...given,
+        imageSize,
+        candidates,
+        similarity,
+        places,
+        task: flags.task,
+        batchnorm: flags.batchnorm,
+        batch: flags.batch,
+        groupSize,
+        memory: Math.min(flags.memory ?? Infinity, free),
+        measureBest: flags.measureBest ?? (flags.measure ? Infinity : 0),
+        settings: {
+          version,
+          checkpoint: await fileFingerprint(this.#paths.checkpoint),
+          seed: String(seed),
+          task: flags.task,
+        },
+        ...(saved && { saved }),
+      }, {
+        signal: this.#signal,
+        onStart: (start) => {
+          ({ done, total } = start);
+          this.#announce(gpu, start);
+          progress = new Progress({ logger: this.#logger, label: "search", total, unit: "blocks", done });
+          if (flags.profile) gpu.profile();
+        },
+        onBlock: () => progress?.update(++done),
+        onScored: async (seconds, toMeasure) => {
+          progress?.finish();
+          if (flags.profile) await this.#printProfile(gpu, seconds);
+          done = 0;
+          progress = toMeasure === 0 ? undefined : new Progress({
+            logger: this.#logger,
+            label: "measure",
+            total: toMeasure,
+            unit: "architectures",
+          });
+        },
+        onMeasured: () => progress?.update(++done),
+        save: (search) => saveSearch(this.#savedPath, search),
+      });
+      progress?.finish();
+      if (!outcome.ranking) {
+        const percent = Math.floor(100 * done / total);
+        this.#logger.info(`Stopped at ${percent} %. Continue with the same command and --resume.`);
+      }
+      if (outcome.unmeasured > 0) {
+        this.#logger.warn(`${formatCount(outcome.unmeasured)} architectures have no time: interrupted`);
+      }
+      return outcome;
+    } catch (error) {
+      if (saved && error instanceof OtherSearchError) {
+        throw new UsageError(
+          `--resume: ${error.message}, in ${this.#paths.out}. Give the same flags, or another --out.`,
+          { cause: error },
+        );
+      }
+      if (saved && error instanceof DataError && error.message.startsWith("the interrupted search")) {
+        throw new DataError(`${this.#savedPath}: ${error.message}. Remove it, and search without --resume.`, {
+          cause: error,
+        });
+      }
+      throw error;
     }
-    const batch = this.#chooseBatch(gpu, config, encoders.student, images);
-    const settings = await this.#settings(gpu, images, batch);
-    if (saved) {
-      this.#expectSame(saved.settings, settings);
-      const rounds = searchRounds(images.count, batch, this.#flags.batchnorm).length;
-      const { components } = similarityMetric(gpu, this.#selection.similarity);
-      expectPosition(saved, { rounds, slots: tree.slots, components }, this.#savedPath);
-    }
-    this.#logger.info(
-      `${formatCount(tree.candidates.length)} architectures on ${
-        formatCount(images.count)
-      } images in batches of ` +
-        `${batch}, ${gpu.facts.description}`,
-    );
-    const work = countWork(imageSize, tree);
-    const { scores, seconds } = await this.#score(gpu, encoders, {
-      images,
-      batch,
-      work,
-      settings,
-      saved,
-    });
-    if (!scores) return { interrupted: true, images: images.count, seconds };
-    if (this.#flags.profile) await this.#printProfile(gpu, seconds);
-    const names = tree.places.map(({ name }) => name);
-    const ranked = rankCandidates(network, tree.candidates, names, scores, { groupSize, imageSize });
-    const ranking = await this.#measure(encoders.student, images, batch, ranked);
-    const search = await this.#describe(gpu, { images, batch, imageSize, work, seconds, ranking });
-    await writeSearchFiles(this.#paths.out, search);
-    await Deno.remove(this.#savedPath);
-    return { interrupted: false, search };
   }
 
-  /** The walk over all candidates, with its progress. */
-  async #score(
-    gpu: Gpu,
-    encoders: Encoders,
-    { images, batch, work, settings, saved }: {
-      images: ChosenImages;
-      batch: number;
-      work: TreeWork;
-      settings: SearchSettings;
-      saved: SavedSearch | undefined;
-    },
-  ): Promise<{ scores: SearchScores["scores"]; seconds: number }> {
-    const flags = this.#flags;
-    const { tree } = this.#selection;
-    const { tree: blocks } = work.blocks;
-    const rounds = searchRounds(images.count, batch, flags.batchnorm).length;
-    const total = rounds * blocks;
-    let done = saved ? (saved.round + 1) * blocks - remainingBlocks(tree, saved.slot) : 0;
-    const progress = new Progress({ logger: this.#logger, label: "search", total, unit: "blocks", done });
-    if (flags.profile) gpu.profile();
-    const started = performance.now();
-    const seconds = () => (saved?.seconds ?? 0) + (performance.now() - started) / 1000;
-    const { scores } = await searchTree({
-      gpu,
-      ...encoders,
-      tree,
-      metric: similarityMetric(gpu, this.#selection.similarity),
-      mode: flags.batchnorm,
-      images: images.count,
-      batch,
-      load: images.load,
-      signal: this.#signal,
-      start: saved,
-      onBlock: () => progress.update(++done),
-      save: (position, sums) =>
-        saveSearch(this.#savedPath, { settings, ...position, seconds: seconds(), sums }),
-    });
-    progress.finish();
-    if (!scores) {
-      this.#logger.info(
-        `Stopped at ${Math.floor(100 * done / total)} %. Continue with the same command and --resume.`,
+  #announce(gpu: Gpu, { architectures, images, batch }: SearchStart): void {
+    const wanted = Math.min(this.#flags.batch, images);
+    const { memory } = this.#flags;
+    if (batch < wanted) {
+      this.#logger.warn(
+        `batches have ${batch} images in place of ${wanted}, to fit into ` +
+          (memory === undefined
+            ? "this adapter's buffers and memory"
+            : `${formatCount(memory)} bytes, this adapter's buffers and memory`),
       );
     }
-    return { scores, seconds: seconds() };
+    this.#logger.info(
+      `${formatCount(architectures)} architectures on ${
+        formatCount(images)
+      } images in batches of ${batch}, ` +
+        gpu.facts.description,
+    );
   }
 
   async #describe(
     gpu: Gpu,
-    { images, batch, imageSize, work, seconds, ranking }: {
-      images: ChosenImages;
-      batch: number;
-      imageSize: number;
-      work: TreeWork;
-      seconds: number;
-      ranking: Ranking;
-    },
+    { data: { imageSize } }: Config,
+    images: ChosenImages,
+    { tree, work, batch, groupSize, seconds }: RankOutcome,
+    ranking: Ranking,
   ): Promise<FinishedSearch> {
     const { batchnorm, task } = this.#flags;
-    const { tree, groupSize, seed } = this.#selection;
     const { metric, ...metricSettings } = this.#selection.similarity;
     const batches = Math.ceil(images.count / batch);
     const passes = batchnorm === "recalibrated" ? 2 * batches : batches;
@@ -247,91 +239,12 @@ export class SearchRun {
       metricSettings,
       stages: tree.places.map(({ name }) => name),
       groupSize,
-      seed,
+      seed: this.#selection.seed,
       seconds: Number(seconds.toFixed(2)),
       blockEvaluations: { done: passes * blocks.tree, saved: passes * (blocks.alone - blocks.tree) },
       macsPerImage: { done: macs.tree, saved: macs.alone - macs.tree },
       ranking,
     };
-  }
-
-  #chooseBatch(gpu: Gpu, config: Config, encoder: Encoder, images: ChosenImages): number {
-    const flags = this.#flags;
-    const { similarity, tree } = this.#selection;
-    // A software driver's memory is the machine's.
-    const free = gpu.facts.software ? (freeMemory() ?? Infinity) + gpu.pool.use.used : Infinity;
-    const memory = Math.min(flags.memory ?? Infinity, free);
-    const batch = chooseBatch(
-      {
-        tree,
-        imageSize: config.data.imageSize,
-        similarity,
-        mode: flags.batchnorm,
-      },
-      {
-        batch: flags.batch,
-        images: images.count,
-        source: images.source,
-        fewest: fewestImages(flags),
-        memory,
-        free: memory === free,
-        fixed: gpu.pool.use.used + tableBytes(tree.slots) + encoder.statistics.arena.byteLength,
-        largest: gpu.pool.limit,
-      },
-    );
-    if (batch < Math.min(flags.batch, images.count)) {
-      this.#logger.warn(
-        `batches have ${batch} images in place of ${Math.min(flags.batch, images.count)}, to fit into ` +
-          (memory === flags.memory ? `${formatCount(memory)} bytes` : "this adapter's buffers and memory"),
-      );
-    }
-    return batch;
-  }
-
-  /** All that decides about scores, so that a search is only continued as it began. */
-  async #settings(gpu: Gpu, images: ChosenImages, batch: number): Promise<SearchSettings> {
-    const flags = this.#flags;
-    const { tree, seed } = this.#selection;
-    return {
-      version,
-      device: gpu.facts.description,
-      checkpoint: await fileFingerprint(this.#paths.checkpoint),
-      data: images.source,
-      images: `${images.count}, ${await images.digest()}`,
-      batch: String(batch),
-      seed: String(seed),
-      task: flags.task,
-      metric: JSON.stringify(this.#selection.similarity),
-      stages: tree.places.map(({ name }) => name).join(","),
-      batchnorm: flags.batchnorm,
-      architectures: `${tree.candidates.length}, ${await digest(
-        tree.candidates.map(formatArchitecture).join(),
-      )}`,
-    };
-  }
-
-  #expectSame(saved: SearchSettings, wanted: SearchSettings): void {
-    const difference = differingSetting(saved, wanted);
-    if (!difference) return;
-    throw new UsageError(
-      `--resume: the interrupted search in ${this.#paths.out} has another ${difference.name} (${difference.saved}) ` +
-        `than this command (${difference.wanted}). Give the same flags, or another --out.`,
-    );
-  }
-
-  async #measure(student: Encoder, images: ChosenImages, batch: number, ranking: Ranking): Promise<Ranking> {
-    const { measure, measureBest } = this.#flags;
-    if (!measure && measureBest === undefined) return ranking;
-    const input = await images.load(0, batch);
-    const request = {
-      best: measureBest ?? Infinity,
-      images: input,
-      logger: this.#logger,
-      signal: this.#signal,
-    };
-    const timed = await addTimes(student, ranking, request);
-    input.release();
-    return timed;
   }
 
   async #printProfile(gpu: Gpu, seconds: number): Promise<void> {

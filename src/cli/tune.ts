@@ -1,6 +1,6 @@
 /** `deno task tune`: measures the kernel variants on this adapter and remembers the best. */
 
-import { Gpu } from "../gpu/device.ts";
+import { openGpu } from "../host/adapter.ts";
 import type { TuningOutcome } from "../tuning/tuner.ts";
 import { tuningFolder } from "../tuning/tuning_file.ts";
 import { defineCommand, runCommand } from "./command.ts";
@@ -65,7 +65,7 @@ export const tuneCommand = defineCommand({
   async run({ flags, logger, onInterrupt }): Promise<TuneResult> {
     const config = await loadFlaggedConfig(flags);
     // Without the choices of earlier tunings, so that all are measured anew.
-    using gpu = await Gpu.open();
+    using gpu = await openGpu();
     logger.info(`tune ${flags.config} on ${gpu.facts.description}`);
     const signal = onInterrupt("Stopping; nothing is written.", "nothing to save");
     const tuning = await tuneDevice(gpu, config, flags.seconds, logger, signal);

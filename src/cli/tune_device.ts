@@ -1,11 +1,11 @@
 /** Tuning, as the commands `tune` and `pretrain --tune` do it. */
 
+import { formatDuration } from "../duration.ts";
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { expectMemory } from "../pretrain/memory_plan.ts";
 import { tune, type TuningOutcome } from "../tuning/tuner.ts";
 import { writeTuning } from "../tuning/tuning_file.ts";
-import { formatDuration } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
 /** The flag of both commands. */

@@ -100,6 +100,9 @@ const augmentation = z.union([
   'How the two views of an image are drawn (by default as MoCo v2 does); "none" uses images as they are.',
 );
 
+/** How training views are drawn where nothing else is said: as MoCo v2 does. */
+export const defaultAugmentation: z.output<typeof augmentation> = augmentation.parse(undefined);
+
 const head = z.strictObject({
   kind: z.enum(["mlp", "linear"]).default("mlp").describe(
     "Projection: linear-ReLU-linear, or one linear layer.",

@@ -6,7 +6,7 @@
 import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { loop, mostLoopTurns } from "../gpu/limits.ts";
-import { type BufferRange, linearGrid } from "../gpu/stream.ts";
+import { type BufferRange, linearGrid } from "../gpu/dispatch.ts";
 import type { KernelConstants } from "../gpu/wgsl.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { JitterStep, SampleParameters } from "./augmentation.ts";

@@ -3,7 +3,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { augment, type AugmentTarget, type PlacedSample } from "./augment.ts";
 import { drawParameters, evaluationParameters, type SampleParameters, viewRandom } from "./augmentation.ts";
 import type { FetchedImages, GpuImages, ImagePlace } from "./gpu_images.ts";
-import type { EvaluationBatch, ViewMaker, ViewSettings } from "./views.ts";
+import type { EvaluationBatch, ViewMaker, ViewSettings } from "./view_maker.ts";
 
 function sameIndices(a: Uint32Array, b: Uint32Array): boolean {
   return a.length === b.length && a.every((index, at) => index === b[at]);

@@ -1,5 +1,5 @@
 import { DataError } from "../errors.ts";
-import type { DecodedImage, ImageSource } from "./source.ts";
+import type { DecodedImage, ImageSource } from "./image_set.ts";
 
 /** The images of a batch and the indices that they really come from. */
 export interface LoadedBatch {

@@ -1,4 +1,4 @@
-import type { DecodedImage } from "./source.ts";
+import type { DecodedImage } from "./image_set.ts";
 
 /**
  * Decoded images by index, up to a number of bytes. What is in stays in: every epoch visits every image once in a

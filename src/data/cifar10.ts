@@ -1,6 +1,6 @@
 import { DataError } from "../errors.ts";
 import { statPath, trimSlashes } from "./path.ts";
-import type { DecodedImage, ImageSource } from "./source.ts";
+import type { DecodedImage, ImageSource } from "./image_set.ts";
 
 const side = 32;
 const plane = side * side;

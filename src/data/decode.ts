@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describeDamage, sniffFormat } from "./formats.ts";
-import type { DecodedImage } from "./source.ts";
+import type { DecodedImage } from "./image_set.ts";
 
 /** Why a file cannot be used as an image, in words that do not depend on what else is decoded at the time. */
 export class ImageFault extends Error {}

@@ -1,6 +1,6 @@
 import { DataError } from "../errors.ts";
 import type { DecodeReply, DecodeRequest } from "./decode_worker.ts";
-import type { DecodedImage } from "./source.ts";
+import type { DecodedImage } from "./image_set.ts";
 
 /** A decoded image, or the reason why the file cannot be used. */
 export type DecodeResult = { image: DecodedImage } | { reason: string };

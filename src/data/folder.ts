@@ -10,7 +10,7 @@ import {
   type ImageSource,
   type SkippedFile,
   type SourceOptions,
-} from "./source.ts";
+} from "./image_set.ts";
 
 /** Files that are decoded between two looks at the cache's limit and two calls of `onProgress`. */
 const filesPerRound = 64;

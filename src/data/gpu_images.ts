@@ -6,7 +6,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { loadBatch, standIn } from "./batch.ts";
 import { packImages } from "./residency.ts";
-import type { DecodedImage, ImageSource } from "./source.ts";
+import type { DecodedImage, ImageSource } from "./image_set.ts";
 
 /** Where an image lies in a buffer of pixels. */
 export interface ImagePlace {

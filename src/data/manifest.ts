@@ -1,7 +1,7 @@
 /** Listing what a set of images is read from, so that a later look can tell whether it is still the same. */
 import { type ImageList, listDigest, type ListedFile } from "../store/data_record.ts";
 import { readFull } from "../store/read_full.ts";
-import type { ImageSource, TensorSource } from "./source.ts";
+import type { ImageSource, TensorSource } from "./image_set.ts";
 
 /** Files that are looked at at once. */
 const filesAtOnce = 8;

@@ -1,6 +1,6 @@
 import { basename, dirname } from "@std/path";
 import { ConfigurationError, DataError } from "../errors.ts";
-import type { ImageOrigin } from "./source.ts";
+import type { ImageOrigin } from "./image_set.ts";
 
 /**
  * Looks up the file or folder that a data specification names.

@@ -3,7 +3,7 @@
  * augmentation reads on the GPU: a small set whole and once, a large one batch by batch.
  */
 import { DataError } from "../errors.ts";
-import type { DecodedImage } from "./source.ts";
+import type { DecodedImage } from "./image_set.ts";
 
 /** Images of a set in chunks. */
 export interface PackedImages {

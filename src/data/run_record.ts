@@ -3,7 +3,7 @@ import { DataError } from "../errors.ts";
 import type { RecordedSet } from "../store/data_record.ts";
 import { describeChange } from "./changes.ts";
 import { listImages } from "./manifest.ts";
-import type { ImageSource, TensorSource } from "./source.ts";
+import type { ImageSource, TensorSource } from "./image_set.ts";
 
 /**
  * What a run records of a set that is open: its files, and which of its images were found unreadable.

@@ -3,7 +3,7 @@ import { ConfigurationError, DataError } from "../errors.ts";
 import { isImageName, unreadImageEnding } from "./formats.ts";
 import { reasonOf } from "./image_file.ts";
 import { statPath } from "./path.ts";
-import type { SkippedFile } from "./source.ts";
+import type { SkippedFile } from "./image_set.ts";
 
 /** The image files of a folder. */
 export interface FolderListing {

@@ -4,7 +4,7 @@ import { ConfigurationError, DataError } from "../errors.ts";
 import { purpose, Random } from "../random.ts";
 import type { DataRecord, ImageList } from "../store/data_record.ts";
 import { carryHeldOut, describeChange, stillTrainedOn } from "./changes.ts";
-import type { ImageSource, TensorSource } from "./source.ts";
+import type { ImageSource, TensorSource } from "./image_set.ts";
 
 /** Which images are trained on and which are kept for evaluation; both ascending, no index in both. */
 export interface Split {

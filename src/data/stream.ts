@@ -6,8 +6,9 @@
 import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { expectTensorSize } from "./tensor_file.ts";
-import type { DecodedImage, ImageSource, TensorSource } from "./source.ts";
-import { type EvaluationBatch, openViews, type ViewSettings } from "./views.ts";
+import type { DecodedImage, ImageSource, TensorSource } from "./image_set.ts";
+import { openViews } from "./views.ts";
+import type { EvaluationBatch, ViewSettings } from "./view_maker.ts";
 
 /** How images become network inputs, and how many at once. */
 export interface StreamSettings extends Pick<ViewSettings, "imageSize" | "mean" | "std"> {

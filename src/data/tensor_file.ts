@@ -1,7 +1,7 @@
 import { ConfigurationError, DataError } from "../errors.ts";
 import { openSafetensors, type SafetensorsFile } from "../store/safetensors.ts";
 import { recordsOrigin, statPath } from "./path.ts";
-import type { ImageSource, TensorSource } from "./source.ts";
+import type { ImageSource, TensorSource } from "./image_set.ts";
 
 async function readLabels(file: SafetensorsFile, length: number): Promise<Int32Array | undefined> {
   const found = file.tensors.get("labels");

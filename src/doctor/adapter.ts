@@ -1,5 +1,6 @@
 /** What the adapter is and can do. */
-import { graphicsSystem, wantedLimits } from "../gpu/adapter.ts";
+import { wantedLimits } from "../gpu/device.ts";
+import { graphicsSystem } from "../host/adapter.ts";
 import type { Gpu } from "../gpu/device.ts";
 
 /** The adapter, in words and numbers. */

@@ -7,10 +7,11 @@ import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";
 import { convolution } from "../tensor/ops/convolution.ts";
 import { Tape } from "../tensor/tape.ts";
-import { elements, type Shape, Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { elements, type Shape } from "../shape.ts";
 
 /** A kernel and the constants that it was compiled with. */
-export interface KernelVariant {
+export interface CheckedKernel {
   readonly kernel: string;
   readonly constants: Readonly<Record<string, number | boolean>>;
 }
@@ -114,7 +115,7 @@ async function runTrial(gpu: Gpu, trial: Trial): Promise<void> {
  * @returns the variants that ran
  * @throws {GpuError} when a kernel does not compile, does not run, or computes something wrong
  */
-export async function tryKernels(gpu: Gpu): Promise<KernelVariant[]> {
+export async function tryKernels(gpu: Gpu): Promise<CheckedKernel[]> {
   for (const trial of trials) await runTrial(gpu, trial);
   return gpu.pipelines.keys.sort().map((key) => {
     const separator = key.indexOf(" ");

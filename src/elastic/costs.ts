@@ -6,7 +6,7 @@
  * layered graph: the states between two segments are shapes, the ways from state to state are choices, and every path
  * is an architecture. Sums and counts over all architectures are sums over the graph.
  */
-import { elements, type Shape } from "../tensor/tensor.ts";
+import { elements, type Shape } from "../shape.ts";
 import type { Architecture } from "./architecture.ts";
 import { choicesBySegment, type ElasticNetwork, imageShape, nominalSize, unitsOfSegment } from "./network.ts";
 import { traceMacs, traceUnit } from "./unit.ts";

@@ -3,7 +3,7 @@
  * training, search, extraction and export know of it.
  */
 import { ConfigurationError, ShapeError } from "../errors.ts";
-import type { Shape } from "../tensor/tensor.ts";
+import type { Shape } from "../shape.ts";
 import type { Architecture } from "./architecture.ts";
 import { ChoiceSpace, type Dimension } from "./choice_space.ts";
 import { type Layer, type ParameterDefinition, storedCalls, traceUnit, type Unit } from "./unit.ts";

@@ -25,7 +25,7 @@ export interface SpaceDefinition {
   /** Stride of each stage's first block. */
   readonly strides: readonly number[];
   /** Names for single architectures, as ids. */
-  readonly named: Readonly<Record<string, string>>;
+  readonly named?: Readonly<Record<string, string>>;
   /**
    * Whether each stage's first block projects its shortcut. Left out of configurations, where the choices tell; a
    * subnet that was cut out keeps the projections of its supernet ({@linkcode SearchSpace.cut}).
@@ -169,7 +169,7 @@ function needsDownsample({ block, stem, widths, strides }: SpaceDefinition, stag
   return incoming.length > 1 || outgoing.length > 1 || incoming[0] !== outgoing[0];
 }
 
-function namedArchitectures(named: SpaceDefinition["named"]): Map<string, ResNetArchitecture> {
+function namedArchitectures(named: SpaceDefinition["named"] = {}): Map<string, ResNetArchitecture> {
   return new Map(
     Object.entries(named).map(([name, id]) => {
       if (!/^[A-Za-z]\w*$/.test(name) || name === "max" || name === "min") {

@@ -4,7 +4,7 @@
  * A unit is a small program over layers, written once. Whoever walks a network gives it another meaning of "apply a
  * layer": shapes and costs here, tensors on the device and ONNX nodes in src/nn.
  */
-import type { Shape } from "../tensor/tensor.ts";
+import type { Shape } from "../shape.ts";
 
 /** How the values of a parameter start; see `Encoder.initialise`. */
 export type Start = "fan-out" | "one" | "zero" | "residual";

@@ -3,7 +3,7 @@ import type { Architecture } from "../elastic/architecture.ts";
 import { type ElasticNetwork, imageShape, unitsOf } from "../elastic/network.ts";
 import { traceUnit } from "../elastic/unit.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { elements } from "../tensor/tensor.ts";
+import { elements } from "../shape.ts";
 
 const mostImages = 256;
 /** Most bytes of one feature map; a block needs a few of them at once. */

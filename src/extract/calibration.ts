@@ -6,7 +6,7 @@ import {
   type ImageRequest,
   openChosenImages,
 } from "../data/chosen_images.ts";
-import type { ImageSource, TensorSource } from "../data/source.ts";
+import type { ImageSource, TensorSource } from "../data/image_set.ts";
 import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";

@@ -4,7 +4,7 @@ import { weightsOf } from "../elastic/network.ts";
 import type { Statistics } from "../nn/weights.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import type { TensorOf } from "../store/safetensors.ts";
-import { elements, type Shape } from "../tensor/tensor.ts";
+import { elements, type Shape } from "../shape.ts";
 
 /** Weights on the host by torchvision's names, e.g. `layer1.0.conv1.weight` [out, in, kernel, kernel]. */
 export type PlainWeights = ReadonlyMap<string, TensorOf<"F32">>;

@@ -1,5 +1,5 @@
 /** The features of all images of a source as a file. */
-import type { ImageSource, TensorSource } from "../data/source.ts";
+import type { ImageSource, TensorSource } from "../data/image_set.ts";
 import { streamImages } from "../data/stream.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { extractFeatures } from "../evaluate/features.ts";

@@ -1,11 +1,11 @@
 /** Opening the device, and the one object that everything above holds: {@linkcode Gpu}. */
 import { GpuError } from "../errors.ts";
-import { requestAdapter, wantedLimits } from "./adapter.ts";
 import { BufferPool } from "./buffers.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { Profiler } from "./profiler.ts";
 import { silentDevice } from "./rehearsal.ts";
-import { type BufferRange, CommandStream } from "./stream.ts";
+import { CommandStream } from "./stream.ts";
+import type { BufferRange } from "./dispatch.ts";
 import { Tuning } from "./tuning.ts";
 
 /** Facts about the adapter that kernels are chosen by. */
@@ -19,6 +19,26 @@ export interface AdapterFacts {
   /** Device timestamps can be taken. */
   timestamps: boolean;
 }
+
+/** Facts that replace the adapter's own, to run another device's kernel variants. */
+export interface AssumedFacts {
+  readonly software?: boolean;
+  /** May be given up, not claimed. */
+  readonly subgroupLanes?: 0;
+}
+
+/** Limits that kernels and buffers are sized by; the defaults of WebGPU are far below what adapters have. */
+export const wantedLimits = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupSizeZ",
+  "maxComputeWorkgroupStorageSize",
+  "minUniformBufferOffsetAlignment",
+] as const;
 
 /** Bytes that one wait brings back, unless a single range is larger. */
 const stagingBytes = 2 ** 28;
@@ -72,21 +92,33 @@ export class Gpu {
     device.lost.then((info) => {
       if (this.#closed) return;
       this.#failure = new GpuError(
-        `the device was lost (${info.reason}): ${info.message}. Run the command again; 'pretrain --resume' continues ` +
-          `from the last checkpoint. If it happens again, use a smaller batch.`,
+        `the device was lost (${info.reason}): ${info.message}. What was saved is whole. If it happens again, ` +
+          `use a smaller batch.`,
       );
     });
   }
 
-  /**
-   * Opens the system's adapter with its own limits. Throws {@linkcode GpuError} when there is none.
-   * @param assumed facts that replace the adapter's own, to run another device's kernel variants here. Subgroup lanes
-   *   may be given up (0), not claimed.
-   */
-  static async open(assumed: { software?: boolean; subgroupLanes?: 0 } = {}): Promise<Gpu> {
-    const adapter = await requestAdapter();
+  /** Asks an adapter for a device with the adapter's own limits, and for the features that kernels can use. */
+  static async request(adapter: GPUAdapter, assumed: AssumedFacts = {}): Promise<Gpu> {
     const { device, subgroups } = await requestDevice(adapter);
-    const { info } = adapter;
+    return Gpu.from(device, adapter.info, { subgroups, assumed });
+  }
+
+  /**
+   * Takes a device that the host has opened, e.g. a browser's.
+   *
+   * @param device with the limits that its tensors need; see {@linkcode wantedLimits}
+   * @param info of its adapter
+   * @param options whether subgroup operations may be used; default where the device says so
+   */
+  static from(
+    device: GPUDevice,
+    info: GPUAdapterInfo = device.adapterInfo,
+    { subgroups = device.features.has("subgroups"), assumed = {} }: {
+      readonly subgroups?: boolean;
+      readonly assumed?: AssumedFacts;
+    } = {},
+  ): Gpu {
     return new Gpu(device, {
       description: info.description,
       vendor: info.vendor,

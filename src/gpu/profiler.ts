@@ -1,5 +1,5 @@
 /** Device time per kernel, from timestamp queries around each dispatch. */
-import type { Work } from "./stream.ts";
+import type { Work } from "./dispatch.ts";
 
 /** The sum over all launches of one kernel. */
 export interface KernelTime {

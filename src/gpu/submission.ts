@@ -8,7 +8,7 @@
  * parts took. Work that is short enough for one part is submitted at once and waits for nothing.
  */
 import { turn } from "../interrupt.ts";
-import type { Work } from "./stream.ts";
+import type { Work } from "./dispatch.ts";
 
 /** A first guess of a device's speed; only its order of magnitude matters. */
 interface Speed {

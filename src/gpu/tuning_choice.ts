@@ -1,4 +1,5 @@
 /** From the times of trials to choices: which variant of each bucket is the fastest, and whether it is worth a change. */
+import { median } from "../median.ts";
 import type { VariantTag } from "./tuning.ts";
 
 /** Operations and device time of all launches of one variant in one bucket, in one round of trials. */
@@ -27,12 +28,6 @@ export const leastRounds = 3;
 const leastGain = 1.03;
 /** Share of the best variant's speed below which a variant need not be measured again. */
 const hopelessShare = 0.5;
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
 
 /** Rates of each variant in each bucket, one a round in which it ran. */
 function ratesByBucket(rounds: readonly (readonly TrialTime[])[]): Map<string, Map<string, number[]>> {

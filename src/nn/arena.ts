@@ -4,7 +4,8 @@
  */
 import { DeviceLimitError, GpuError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { elements, type Shape, Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { elements, type Shape } from "../shape.ts";
 
 /** Where one tensor lies. */
 export interface Placement {

@@ -5,7 +5,8 @@ import { convolution } from "../tensor/ops/convolution.ts";
 import { outputSize } from "../tensor/ops/convolution_geometry.ts";
 import { maxPool } from "../tensor/ops/pool.ts";
 import type { Tape } from "../tensor/tape.ts";
-import { elements, type Shape, type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { elements, type Shape } from "../shape.ts";
 import type { OnnxGraph } from "./onnx_graph.ts";
 import type { Statistics, Weights } from "./weights.ts";
 

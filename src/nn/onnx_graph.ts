@@ -1,7 +1,7 @@
 /** A graph of ONNX nodes in the making. Batchnorm is folded into the convolutions. */
 import type { OnnxNode, OnnxTensor } from "../store/onnx/encode.ts";
 import { batchnormEpsilon } from "../tensor/ops/batchnorm.ts";
-import type { Shape } from "../tensor/tensor.ts";
+import type { Shape } from "../shape.ts";
 
 /** Weights on the host by name, e.g. `layer1.0.conv1.weight` [out, in, kernel, kernel]. */
 export type HostWeights = ReadonlyMap<string, { readonly shape: Shape; readonly data: Float32Array }>;

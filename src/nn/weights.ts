@@ -2,7 +2,7 @@
 import type { Gpu } from "../gpu/device.ts";
 import type { RunningStatistics } from "../tensor/ops/batchnorm.ts";
 import type { Parameter } from "../tensor/parameter.ts";
-import type { Shape } from "../tensor/tensor.ts";
+import type { Shape } from "../shape.ts";
 import { Arena, ArenaLayout } from "./arena.ts";
 
 /** Names (torchvision's) and full-width shapes of a network's parameters and running statistics. */

@@ -1,7 +1,8 @@
 /** What a run would be: counted and planned, nothing allocated, no folder made. */
 import { checkAgainstData } from "../config/checks.ts";
 import type { Config } from "../config/schema.ts";
-import { openSource, type SourceOptions } from "../data/source.ts";
+import { openSource } from "../data/source.ts";
+import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";

@@ -2,7 +2,7 @@
 import { configWarnings } from "../config/checks.ts";
 import type { Override } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
-import type { SourceOptions } from "../data/source.ts";
+import type { SourceOptions } from "../data/image_set.ts";
 import { ConfigurationError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { readDataRecord } from "../store/data_record.ts";

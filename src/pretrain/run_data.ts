@@ -1,11 +1,13 @@
 /** The images of a run: what is trained on, and the labelled images that kNN looks at. */
 import { checkAgainstData } from "../config/checks.ts";
 import type { Config } from "../config/schema.ts";
-import { type ImageSource, openSource, type SourceOptions, type TensorSource } from "../data/source.ts";
+import { openSource } from "../data/source.ts";
+import type { ImageSource, SourceOptions, TensorSource } from "../data/image_set.ts";
 import { expectUnchanged, recordSet } from "../data/run_record.ts";
 import { acceptedSplit, heldOutCount, recordedSplit, splitImages, type UsableSplit } from "../data/split.ts";
 import { expectTensorSize } from "../data/tensor_file.ts";
-import { openViews, type ViewMaker } from "../data/views.ts";
+import { openViews } from "../data/views.ts";
+import type { ViewMaker } from "../data/view_maker.ts";
 import { ConfigurationError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { purpose, Random } from "../random.ts";

@@ -1,6 +1,6 @@
 /** kNN on held-out images: how a run is watched. Labels are used here and nowhere else. */
 import type { Config } from "../config/schema.ts";
-import type { ViewMaker } from "../data/views.ts";
+import type { ViewMaker } from "../data/view_maker.ts";
 import { recalibrate } from "../evaluate/calibrate.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { collectRows, extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
@@ -8,6 +8,7 @@ import { knnAccuracy, type LabelledFeatures } from "../evaluate/knn.ts";
 import type { KnnMetrics } from "../store/metrics.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { chooseImages, type KnnImages, type LabelledImages } from "./run_data.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import type { PretrainState } from "./state.ts";
 
 /** Most values of an image, 64x64 pixels, that are compared as they are: a larger bank of images would fill the memory. */
@@ -42,14 +43,28 @@ export class KnnWatch {
    */
   async evaluate(step: number, epoch: number, withPixels: boolean): Promise<KnnMetrics> {
     const { gpu } = this.state;
-    const { knn } = this.config;
     const { bank, queries } = this.images;
     const small = 3 * bank.views.height * bank.views.width <= mostPixelValues;
     const knnPixels = withPixels && small
       ? await this.#accuracy((batches) => collectRows(batches, (images) => images.read()))
       : undefined;
-    const encoder = this.state.encoder;
-    const architecture = this.state.space.max;
+    const accuracy = await this.accuracyOf(this.state.space.max);
+    gpu.stream.submit();
+    return {
+      step,
+      epoch,
+      knn: accuracy,
+      knnPixels,
+      images: queries.indices.length,
+      bank: bank.indices.length,
+    };
+  }
+
+  /** Share of the queries that an architecture's features classify right, with batchnorm statistics of its own. */
+  async accuracyOf(architecture: Architecture): Promise<number> {
+    const { encoder } = this.state;
+    const { knn } = this.config;
+    const { bank } = this.images;
     const calibration = chooseImages(bank.indices, knn.calibrate, this.config.training.seed);
     const statistics = calibration.length > 0
       ? await recalibrate(
@@ -62,15 +77,7 @@ export class KnnWatch {
       extractFeatures(encoder, architecture, knn.features, batches, statistics)
     );
     statistics?.release();
-    gpu.stream.submit();
-    return {
-      step,
-      epoch,
-      knn: accuracy,
-      knnPixels,
-      images: queries.indices.length,
-      bank: bank.indices.length,
-    };
+    return accuracy;
   }
 
   async #accuracy(toFeatures: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>): Promise<number> {

@@ -61,7 +61,7 @@ export function formatInteger(value: number): string {
  *
  * @param zeros whether zeros at the end of a fraction are kept, as columns of numbers want it: `4.10 M`
  */
-export function formatCount(value: number, zeros: "dropped" | "kept" = "dropped"): string {
+export function formatShort(value: number, zeros: "dropped" | "kept" = "dropped"): string {
   const units = ["", "k", "M", "G", "T", "P"];
   let digits = Number(value.toPrecision(3)), unit = 0;
   while (Math.abs(digits) >= 1000 && unit < units.length - 1) {
@@ -74,9 +74,9 @@ export function formatCount(value: number, zeros: "dropped" | "kept" = "dropped"
 
 /** A range of large numbers, the unit written once where both share it: `4–5 G`, `800 k–1 M`. */
 export function formatRange(from: number, to: number): string {
-  const [low, lowUnit] = formatCount(from).split(noBreakSpace);
-  const [, highUnit] = formatCount(to).split(noBreakSpace);
-  return `${lowUnit === highUnit || from === 0 ? low : formatCount(from)}–${formatCount(to)}`;
+  const [low, lowUnit] = formatShort(from).split(noBreakSpace);
+  const [, highUnit] = formatShort(to).split(noBreakSpace);
+  return `${lowUnit === highUnit || from === 0 ? low : formatShort(from)}–${formatShort(to)}`;
 }
 
 /** A share, 0 to 1, in percent with one decimal: `46.1 %`. */
@@ -88,16 +88,6 @@ export function formatPercent(share: number): string {
 export function formatPoints(difference: number): string {
   const points = (Math.abs(difference) * 100).toFixed(1);
   return Number(points) === 0 ? points : (difference < 0 ? "−" : "+") + points;
-}
-
-/** A duration: `48 s`, `4 min 05 s`, `11 h 20 min`. */
-export function formatDuration(seconds: number): string {
-  const whole = Math.round(seconds);
-  const pad = (value: number) => String(value).padStart(2, "0");
-  if (whole < 60) return `${whole}${noBreakSpace}s`;
-  const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes}${noBreakSpace}min ${pad(whole % 60)}${noBreakSpace}s`;
-  return `${Math.floor(minutes / 60)}${noBreakSpace}h ${pad(minutes % 60)}${noBreakSpace}min`;
 }
 
 /** Milliseconds to three digits, without their unit: `0.752`, `1.00`, `12.5`, `1 250`. */

@@ -2,16 +2,17 @@
  * The report of a pretraining run: what was trained, how far it came, and the curves.
  */
 
+import { formatDuration } from "../duration.ts";
+import { median } from "../median.ts";
 import { isKnn, type KnnMetrics, type MetricsLine, type StepMetrics } from "../store/metrics.ts";
 import { colors, type Level, type Line, type Point, renderLineChart } from "./charts.ts";
 import {
   factList,
   figure,
-  formatCount,
-  formatDuration,
   formatInteger,
   formatPercent,
   formatPoints,
+  formatShort,
   type Html,
   html,
   type KeyFigure,
@@ -19,7 +20,7 @@ import {
   renderPage,
   table,
 } from "./page.ts";
-import { median, smooth, smoothingRadius, thin } from "./series.ts";
+import { smooth, smoothingRadius, thin } from "./series.ts";
 
 /** An architecture's id and cost; `macs` at the run's image size. */
 export interface ArchitectureCost {
@@ -101,9 +102,9 @@ export async function renderPretrainReport({ config, metrics, summary }: Pretrai
 
 function lede({ data, space, imageSize, epochs, steps }: PretrainSummary): string {
   const network = space.architectures === 1
-    ? `One network of ${formatCount(space.largest.macs)} MACs`
+    ? `One network of ${formatShort(space.largest.macs)} MACs`
     : `An elastic network of ${formatInteger(space.architectures)} architectures, ` +
-      `${formatCount(space.smallest.macs)} to ${formatCount(space.largest.macs)} MACs`;
+      `${formatShort(space.smallest.macs)} to ${formatShort(space.largest.macs)} MACs`;
   const images = `${formatInteger(data.images)} images at ${imageSize} × ${imageSize} pixels`;
   if (steps === 0) return `${network}, initialised and not trained yet. Its data: ${images}.`;
   const duration = `${formatInteger(epochs)} ${epochs === 1 ? "epoch" : "epochs"}`;
@@ -130,10 +131,10 @@ function pretrainFigures(
     });
   }
   const speed = median(steps.map((line) => line.imagesPerSecond));
-  if (speed !== undefined) {
+  if (steps.length > 0) {
     figures.push({
       label: "Images per second",
-      value: formatCount(speed),
+      value: formatShort(speed),
       note: "median of the logged steps",
     });
   }
@@ -226,7 +227,7 @@ async function knnFigure(knn: readonly KnnMetrics[], { data }: PretrainSummary):
 
 async function throughputFigure(steps: readonly StepMetrics[]): Promise<Html> {
   const { points, group } = thin(pointsOf(steps, (step) => step.imagesPerSecond), pointLimit);
-  const middle = formatCount(median(points.map(({ y }) => y))!);
+  const middle = formatShort(median(points.map(({ y }) => y)));
   const chart = await renderLineChart({
     ...half,
     description: `Images per second over training steps, median ${middle}.`,
@@ -251,7 +252,7 @@ async function rateFigure(steps: readonly StepMetrics[]): Promise<Html> {
 
 function facts({ data, space, imageSize, device, settings }: PretrainSummary): [string, string][] {
   const cost = ({ arch, macs, params }: ArchitectureCost) =>
-    `${arch}: ${formatCount(macs)}\u00a0MACs, ${formatCount(params)}\u00a0parameters`;
+    `${arch}: ${formatShort(macs)}\u00a0MACs, ${formatShort(params)}\u00a0parameters`;
   const architectures: [string, string][] = space.architectures === 1
     ? [["Architecture", cost(space.largest)]]
     : [

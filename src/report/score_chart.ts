@@ -6,7 +6,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import { colors, type Placement, renderChart } from "./charts.ts";
 import { type CrowdPoint, thinCrowds } from "./crowds.ts";
-import { figure, formatCount, formatInteger, formatMilliseconds, type Html, html } from "./page.ts";
+import { figure, formatInteger, formatMilliseconds, formatShort, type Html, html } from "./page.ts";
 import { scoreDomain, type ScoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
@@ -34,7 +34,7 @@ export async function scoreFigure(
     scoreSpec(report),
     `Score over MACs of ${formatInteger(candidates.length)} architectures. The frontier rises from ${
       format(ascending[0].score)
-    } at ${formatCount(ascending[0].macs)} to ${format(top.score)} at ${formatCount(top.macs)}.`,
+    } at ${formatShort(ascending[0].macs)} to ${format(top.score)} at ${formatShort(top.macs)}.`,
     (placement) => scoreMarks(report, { points, ascending, format, placement }),
   );
   return figure({
@@ -165,7 +165,7 @@ function describe(
     arch,
     `score ${format(score)}`,
     stages.length > 1 && stages.map((stage, index) => `${stage} ${format(scorePerStage[index])}`).join(" · "),
-    `${formatCount(macs)} MACs · ${formatCount(params)} parameters`,
+    `${formatShort(macs)} MACs · ${formatShort(params)} parameters`,
     msPerImage !== undefined && `${formatMilliseconds(msPerImage)} ms per image`,
     count > 1 && `stands for ${formatInteger(count)} architectures here`,
   ].filter(Boolean).join("\n");

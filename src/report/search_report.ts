@@ -2,17 +2,17 @@
  * The report of a search: which subnets are most like the largest, what each costs, and which choices matter.
  */
 
+import { formatDuration } from "../duration.ts";
 import { choiceSection, scoresByChoice } from "./choices.ts";
 import { cheapestOfGain, frontier } from "./frontier.ts";
 import {
   type Column,
   factList,
-  formatCount,
-  formatDuration,
   formatInteger,
   formatMilliseconds,
   formatPercent,
   formatRange,
+  formatShort,
   type Html,
   html,
   type HtmlValue,
@@ -89,11 +89,11 @@ function searchFigures(
   const top = ascending.at(-1)!;
   const sufficient = cheapestOfGain(ascending, sufficientShare);
   return [
-    { label: "Best score", value: format(top.score), note: `at ${formatCount(top.macs)} MACs` },
+    { label: "Best score", value: format(top.score), note: `at ${formatShort(top.macs)} MACs` },
     ...(ascending.length > 1
       ? [{
         label: `MACs for ${100 * sufficientShare} % of the gain`,
-        value: formatCount(sufficient.macs),
+        value: formatShort(sufficient.macs),
         note: `score ${format(sufficient.score)}, from ${format(ascending[0].score)}`,
       }]
       : []),
@@ -131,8 +131,8 @@ function describeCandidates(
     ],
     rows: candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage }) => [
       html`<code>${arch}</code>`,
-      formatCount(macs, "kept"),
-      formatCount(params, "kept"),
+      formatShort(macs, "kept"),
+      formatShort(params, "kept"),
       html`<strong>${format(score)}</strong>`,
       ...(perStage ? scorePerStage.map(format) : []),
       ...(timed ? [msPerImage !== undefined && formatMilliseconds(msPerImage)] : []),

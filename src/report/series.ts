@@ -39,14 +39,6 @@ export function thin(points: readonly Point[], limit: number): { points: Point[]
   return { points: thinned, group };
 }
 
-/** The middle value, or the mean of the two in the middle. Undefined when there is none. */
-export function median(values: readonly number[]): number | undefined {
-  if (values.length === 0) return undefined;
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

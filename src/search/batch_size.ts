@@ -15,8 +15,6 @@ export interface BatchRequest {
   readonly fewest: number;
   /** Bytes of device memory; Infinity for no limit. */
   readonly memory: number;
-  /** The memory is what the machine has free, not what was asked for. */
-  readonly free?: boolean;
   /** Bytes that weights and tables take besides. */
   readonly fixed: number;
   /** Bytes that a single buffer may have on this adapter. */
@@ -30,13 +28,13 @@ export interface BatchRequest {
  * @throws {UsageError} when not even the smallest batch fits into the memory, naming what it needs
  */
 export function chooseBatch(question: MemoryQuestion, request: BatchRequest): number {
-  const { images, source, fewest, memory, free, fixed, largest } = request;
+  const { images, source, fewest, memory, fixed, largest } = request;
   if (images < fewest) {
     throw new DataError(
       `${source} has ${images} image${
         images === 1 ? "" : "s"
       }; a batch needs at least ${fewest} for this metric. ` +
-        `Give more images with --data, or take another --metric.`,
+        `Give more images, or take another metric.`,
     );
   }
   const fits = fittingBatch(question, request, memory - fixed, largest);
@@ -44,14 +42,11 @@ export function chooseBatch(question: MemoryQuestion, request: BatchRequest): nu
     const needed = fixed + walkMemory(question, fewest, images).total;
     throw new UsageError(
       memory < needed
-        ? `${
-          free ? `The ${memory} bytes of memory that are free are` : `--memory ${memory} is`
-        } too little: this search needs ${needed} bytes with batches of ${fewest} images. ` +
-          `Allow that, or ${
-            question.mode === "recalibrated" ? "use fewer --images" : "use a narrower space"
-          }.`
+        ? `${memory} bytes of memory are too little: this search needs ${needed} bytes with batches of ${fewest} images. ` +
+          `Allow that, or use ${question.mode === "recalibrated" ? "fewer images" : "a narrower space"}.`
         : `Feature maps of ${question.imageSize} x ${question.imageSize} images are larger than the ${largest} bytes ` +
           `that this adapter binds at once, even with batches of ${fewest}. Use smaller images.`,
+      { about: "memory" },
     );
   }
   const sizes = batchBounds(images, fits).map(([first, end]) => end - first);
@@ -60,6 +55,7 @@ export function chooseBatch(question: MemoryQuestion, request: BatchRequest): nu
     `${images} images in batches of at most ${fits} leave a batch of ${
       Math.min(...sizes)
     }; this metric needs ` +
-      `${fewest}. Change --images or --batch.`,
+      `${fewest}. Change the number of images, or of those in a batch.`,
+    { about: "batch" },
   );
 }

@@ -87,7 +87,8 @@ export function chooseCandidates(network: ElasticNetwork, request: CandidateRequ
   const { perGroup, groupSize, imageSize, filter, seed } = request;
   if (perGroup === undefined && space.size > wholeLimit) {
     throw new UsageError(
-      `--all would rank ${space.size} architectures; at most ${wholeLimit} can be. Use --per-group N.`,
+      `The space has ${space.size} architectures; at most ${wholeLimit} can be ranked. Draw some of each group.`,
+      { about: "all" },
     );
   }
   const byGroup = new Map<number, number[]>();
@@ -103,8 +104,9 @@ export function chooseCandidates(network: ElasticNetwork, request: CandidateRequ
   }
   if (byGroup.size === 0) {
     throw new UsageError(
-      `No architecture of the space passes the filters. Widen --macs, --params, --stem, --width or --depth; ` +
+      `No architecture of the space passes the filters. Widen the ranges of MACs, parameters, stem, widths or depths; ` +
         `the space reaches from ${formatArchitecture(space.min)} to ${formatArchitecture(space.max)}.`,
+      { about: "filters" },
     );
   }
   const candidates: Architecture[] = [];

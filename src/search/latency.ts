@@ -1,4 +1,5 @@
 /** How long a subnet takes for an image on the present adapter. */
+import { median } from "../median.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import { Tape } from "../tensor/tape.ts";
@@ -34,5 +35,5 @@ export async function measureLatency(
   const passes = Math.max(1, Math.ceil(1000 * wantedSeconds / await run(1)));
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) times.push(await run(passes));
-  return times.sort((a, b) => a - b)[Math.floor(rounds / 2)] / images.shape[0];
+  return median(times) / images.shape[0];
 }

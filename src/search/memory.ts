@@ -5,11 +5,11 @@
 import { imageShape, tapShapes, unitsOf } from "../elastic/network.ts";
 import { traceUnit } from "../elastic/unit.ts";
 import type { NetworkUnit } from "../nn/layers.ts";
-import { elements, type Shape } from "../tensor/tensor.ts";
+import { elements, type Shape } from "../shape.ts";
 import type { Place } from "./places.ts";
 import type { BatchnormMode } from "./runner.ts";
 import { padded, positionGrid } from "./similarity/samples.ts";
-import type { SimilarityOptions } from "./similarity/metric.ts";
+import type { SimilarityOptions } from "./similarity/options.ts";
 import type { PrefixTree, TreeNode } from "./tree.ts";
 
 /** What decides about the memory of a walk. */

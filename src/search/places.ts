@@ -1,7 +1,7 @@
 /** Which features of a network are compared: what the downstream task consumes. */
 import { UsageError } from "../errors.ts";
 import { type ElasticNetwork, tapNames } from "../elastic/network.ts";
-import type { SimilarityOptions } from "./similarity/metric.ts";
+import type { SimilarityOptions } from "./similarity/options.ts";
 
 /** What the subnet is meant for. */
 export const tasks = ["classification", "detection", "segmentation"] as const;
@@ -87,10 +87,11 @@ export function choosePlaces(
     ? "candidates of other widths than the teacher compare by cosine in their projection only"
     : "self-affinity needs feature maps";
   throw new UsageError(
-    `--metric ${metric} cannot compare ${wrong.name}${
-      stages === undefined ? ` (--task ${task})` : ""
+    `The metric ${metric} cannot compare ${wrong.name}${
+      stages === undefined ? ` (of the task ${task})` : ""
     }: ${reason}. ` +
-      `Use ${metric === "cosine" ? "--metric affinity or --metric cka" : "--metric cka"}, or other --stages.`,
+      `Use ${metric === "cosine" ? "affinity or cka" : "cka"}, or other stages.`,
+    { about: "places" },
   );
 }
 
@@ -99,7 +100,7 @@ function namedPlaces(text: string, all: readonly Place[]): Place[] {
   for (const name of names) {
     if (all.some((place) => place.name === name)) continue;
     throw new UsageError(
-      `--stages has "${name}". Allowed, separated by commas: ${all.map(({ name }) => name).join(", ")}.`,
+      `There is no stage "${name}". Allowed, separated by commas: ${all.map(({ name }) => name).join(", ")}.`,
     );
   }
   return all.filter(({ name }) => names.has(name));

@@ -1,7 +1,6 @@
 /** What an interrupted search leaves in its folder: sums of scores, how far they go, and which search they belong to. */
 import { z } from "zod";
-import { DataError } from "../errors.ts";
-import { readFull } from "../store/read_full.ts";
+import { DataError, UsageError } from "../errors.ts";
 import { openSafetensors, writeSafetensors } from "../store/safetensors.ts";
 
 /** What decides about scores, by name, in words that can be shown. */
@@ -43,13 +42,13 @@ export async function readSavedSearch(path: string): Promise<SavedSearch> {
   using file = await openSafetensors(path);
   const { data } = await file.readExpected("sums", "F64", [null]);
   if (file.checksum === undefined) {
-    throw new DataError(`${path} has no checksum. Remove it, and search without --resume.`);
+    throw new DataError(`${path} has no checksum. Remove it, and begin again.`);
   }
   try {
     const state = stateSchema.parse(JSON.parse(file.metadata.search ?? "null"));
     return { ...state, sums: data as Float64Array<ArrayBuffer> };
   } catch (error) {
-    throw new DataError(`${path} is no interrupted search. Remove it, and search without --resume.`, {
+    throw new DataError(`${path} is no interrupted search. Remove it, and begin again.`, {
       cause: error,
     });
   }
@@ -62,21 +61,29 @@ export interface SearchExtent {
   readonly components: number;
 }
 
+/** A search that goes on differs from the one that was interrupted. */
+export class OtherSearchError extends UsageError {
+  constructor(readonly setting: string, readonly saved: string, readonly wanted: string) {
+    super(`the interrupted search has another ${setting} (${saved}) than this one (${wanted})`);
+  }
+}
+
+/** Refuses to go on with a search in which something that decides about scores was different. */
+export function expectSame(saved: SearchSettings, wanted: SearchSettings): void {
+  const difference = differingSetting(saved, wanted);
+  if (difference) throw new OtherSearchError(difference.name, difference.saved, difference.wanted);
+}
+
 /**
  * Refuses a search that is not where this one can be: it would leave scores out, or add to them twice.
- *
- * @param path the saved search's file, for messages
  * @throws {DataError} naming what is wrong
  */
 export function expectPosition(
   { round, slot, sums }: SavedSearch,
   { rounds, slots, components }: SearchExtent,
-  path: string,
 ): void {
   const refuse = (what: string): never => {
-    throw new DataError(
-      `${path} is no state of this search: ${what}. Remove it, and search without --resume.`,
-    );
+    throw new DataError(`the interrupted search is no state of this one: ${what}`);
   };
   if (sums.length !== slots * components) {
     refuse(`it has ${sums.length} sums, this search ${slots} scores of ${components}`);
@@ -99,36 +106,4 @@ export function differingSetting(
     const [one, other] = [saved[name] ?? "none", wanted[name] ?? "none"];
     if (one !== other) return { name, saved: one, wanted: other };
   }
-}
-
-const pieces = 16;
-const pieceBytes = 2 ** 16;
-
-/**
- * Tells versions of a large file apart without reading all of it: its length, and a digest of pieces from start to end.
- * Every step of training changes every weight, so pieces are enough.
- *
- * @throws {DataError} when the file cannot be read
- */
-export async function fileFingerprint(path: string): Promise<string> {
-  try {
-    using file = await Deno.open(path);
-    const { size } = await file.stat();
-    const sample = new Uint8Array(pieces * pieceBytes);
-    for (let piece = 0; piece < pieces; piece++) {
-      await file.seek(Math.floor(piece * Math.max(0, size - pieceBytes) / (pieces - 1)), Deno.SeekMode.Start);
-      await readFull(file, sample.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
-    }
-    return `${size} bytes, ${await digest(sample)}`;
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new DataError(`Cannot read ${path}: ${error.message}.`, { cause: error });
-  }
-}
-
-/** The first 16 hexadecimal digits of a SHA-256. */
-export async function digest(data: Uint8Array<ArrayBuffer> | string): Promise<string> {
-  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return hash.subarray(0, 8).toHex();
 }

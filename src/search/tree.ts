@@ -9,7 +9,7 @@ import { choicesBySegment, imageShape, unitsOfSegment } from "../elastic/network
 import { traceMacs, traceUnit } from "../elastic/unit.ts";
 import type { NetworkUnit } from "../nn/layers.ts";
 import type { Network } from "../nn/network.ts";
-import type { Shape } from "../tensor/tensor.ts";
+import type { Shape } from "../shape.ts";
 import type { Place } from "./places.ts";
 
 /** A score to be taken of a node's output. */

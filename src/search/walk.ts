@@ -6,7 +6,8 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Pace } from "./pace.ts";
 import type { Place } from "./places.ts";
 import type { NetworkRunner, State } from "./runner.ts";
-import type { PreparedTeacher, SimilarityMetric } from "./similarity/metric.ts";
+import type { SimilarityMetric } from "./similarity/metric.ts";
+import type { PreparedTeacher } from "./similarity/teacher.ts";
 import type { ScoreSums } from "./sums.ts";
 import type { PrefixTree, TreeNode } from "./tree.ts";
 

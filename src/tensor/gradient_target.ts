@@ -1,5 +1,5 @@
 /** Memory that gradients are put into, and the two ways to fill it that need no operation of their own. */
-import { linearGrid } from "../gpu/stream.ts";
+import { linearGrid } from "../gpu/dispatch.ts";
 import type { Tensor } from "./tensor.ts";
 import { type Kernel, kernel } from "../gpu/kernel.ts";
 import scaleSource from "../../kernels/scale.wgsl" with { type: "text" };

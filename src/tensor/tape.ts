@@ -14,7 +14,8 @@ import { GradientError, LifetimeError, ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { addConstant, addGradient, type GradientTarget } from "./gradient_target.ts";
 import type { Parameter } from "./parameter.ts";
-import { expectShape, type Shape, Tensor } from "./tensor.ts";
+import { expectShape, Tensor } from "./tensor.ts";
+import type { Shape } from "../shape.ts";
 
 /** What an operation tells the tape about one of its results. */
 export interface Recording {
@@ -142,6 +143,12 @@ export class Tape {
       tensor: input === source ? gradient : gradient.slice(start, input.shape),
       accumulate: known !== undefined,
     };
+  }
+
+  /** Adds a gradient of an input's shape where {@linkcode gradientOf} has a place for it; the caller keeps it. */
+  addGradient(input: Tensor | Parameter, gradient: Tensor): void {
+    const target = this.gradientOf(input);
+    if (target) addGradient(target, gradient);
   }
 
   /**

@@ -2,15 +2,8 @@
 import { LifetimeError, ShapeError } from "../errors.ts";
 import type { PooledBuffer } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { BufferRange } from "../gpu/stream.ts";
-
-/** Sizes of the dimensions, outermost first. */
-export type Shape = readonly number[];
-
-/** Number of elements of a shape. */
-export function elements(shape: Shape): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
+import type { BufferRange } from "../gpu/dispatch.ts";
+import { elements, type Shape } from "../shape.ts";
 
 /**
  * A contiguous array of 32-bit values on the device. A tensor either owns its memory ({@linkcode Tensor.create}), or is

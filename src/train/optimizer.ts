@@ -24,9 +24,10 @@ export interface ParameterGroup {
 export interface SgdOptions {
   readonly momentum: number;
   readonly weightDecay: number;
-  readonly groups: readonly ParameterGroup[];
-  /** Most that the norm of all gradients together may be; 0 for any. */
-  readonly clipNorm: number;
+  /** Parameters that differ from the rest. Default: none. */
+  readonly groups?: readonly ParameterGroup[];
+  /** Most that the norm of all gradients together may be; 0, the default, for any. */
+  readonly clipNorm?: number;
 }
 
 /** Changes weights by their gradients. */
@@ -78,7 +79,7 @@ export class Sgd implements Optimizer {
   }
 
   update(learningRate: number): void {
-    const { gpu, weights: { values, gradients }, options: { momentum, clipNorm } } = this;
+    const { gpu, weights: { values, gradients }, options: { momentum, clipNorm = 0 } } = this;
     using scale = clipNorm > 0 ? gradientScale(gpu, gradients!.chunks, clipNorm) : undefined;
     for (const { chunk, start, length, learningRateFactor, weightDecay } of this.#runs) {
       const [value, gradient, velocity] = [values, gradients!, this.#momentum].map(({ chunks }): Tensor =>
@@ -111,7 +112,7 @@ function expressionOf({ match }: ParameterGroup, index: number): RegExp {
   }
 }
 
-function runsOf({ values: { layout } }: Weights, { weightDecay, groups }: SgdOptions): Run[] {
+function runsOf({ values: { layout } }: Weights, { weightDecay, groups = [] }: SgdOptions): Run[] {
   const expressions = groups.map(expressionOf);
   const used = new Set<number>();
   const runs: Run[] = [];

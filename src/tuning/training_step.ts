@@ -5,7 +5,8 @@ import { turn } from "../interrupt.ts";
 import { PretrainState } from "../pretrain/state.ts";
 import { recordStep } from "../train/step.ts";
 import { purpose, Random } from "../random.ts";
-import { type Shape, Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { Shape } from "../shape.ts";
 
 /** Values drawn between two turns of the event loop. */
 const valuesPerTurn = 2 ** 20;

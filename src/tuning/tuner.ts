@@ -2,6 +2,7 @@
  * The autotuner: runs training steps in which every launch takes another variant of its list, and keeps the fastest of
  * each bucket. Variants are timed where they are used, among the launches that fill the caches around them.
  */
+import { median } from "../median.ts";
 import type { Config } from "../config/schema.ts";
 import { GpuError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -164,6 +165,5 @@ async function compareSteps(
     }
   }
   if (before.length === 0) return null;
-  const middle = (seconds: number[]) => seconds.toSorted((a, b) => a - b)[seconds.length >> 1];
-  return { before: middle(before), after: middle(after) };
+  return { before: median(before), after: median(after) };
 }

@@ -8,7 +8,7 @@ import { openSource } from "../../src/data/source.ts";
 import { openViews } from "../../src/data/views.ts";
 import { extractFeatures } from "../../src/evaluate/features.ts";
 import { openModel } from "../../src/extract/model_file.ts";
-import { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/host/adapter.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import { assertClose, randomValues } from "../helpers.ts";
 import { cliTest, createRun, runInProcess } from "./run_command.ts";
@@ -24,7 +24,7 @@ async function succeed<F extends Flags, R extends object>(command: Command<F, R>
 
 /** Rows that `extractFeatures` computes of a model for images of a source, in one batch. */
 async function expectedRows(model: string, spec: string, indices: number[]) {
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const { encoder, network: { space }, input } = await openModel(gpu, model);
   const source = await openSource(spec, { imageSize: input.imageSize, seed: 3 });
   const views = await openViews(gpu, source, { ...input, augmentation: "none", seed: 0 });

@@ -1,11 +1,6 @@
+import { formatDuration } from "../../src/duration.ts";
 import { assertEquals } from "@std/assert";
-import {
-  formatCount,
-  formatDuration,
-  formatQuantity,
-  formatRoundQuantity,
-  formatTable,
-} from "../../src/cli/format.ts";
+import { formatCount, formatQuantity, formatRoundQuantity, formatTable } from "../../src/cli/format.ts";
 import { Logger } from "../../src/cli/logger.ts";
 import { Progress } from "../../src/cli/progress.ts";
 

@@ -3,7 +3,7 @@ import { type Command, executeCommand } from "../../src/cli/command.ts";
 import type { Flags } from "../../src/cli/flags.ts";
 import { Logger } from "../../src/cli/logger.ts";
 import { parseConfig } from "../../src/config/load.ts";
-import { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/host/adapter.ts";
 import { saveCheckpoint } from "../../src/pretrain/checkpoint.ts";
 import { PretrainState } from "../../src/pretrain/state.ts";
 import { RunFolder } from "../../src/store/run_folder.ts";
@@ -21,7 +21,7 @@ const config = parseConfig({
 /** Makes a run with an untrained checkpoint of a small network for images of 16 x 16; seed 3, batch 8. */
 export async function createRun(path: string): Promise<RunFolder> {
   const run = await RunFolder.create(path, config, "0.0.0");
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const state = new PretrainState(gpu, config);
   await state.initialise();
   await saveCheckpoint(state, 0, run.lastCheckpointPath);

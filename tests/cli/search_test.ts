@@ -122,10 +122,12 @@ cliTest("search refuses what it cannot do, with the reason", async (folder) => {
   await refused(2, '--macs cannot be "big"', ...at, "--macs", "big");
   await refused(2, '--width cannot be "9=4"', ...at, "--width", "9=4");
   await refused(2, "passes the filters", ...at, "--macs", "1T..");
+  await refused(2, "The flags are --macs, --params", ...at, "--macs", "1T..");
+  await refused(2, "The flags are --memory, --batch", ...at, "--memory", "1K");
   await refused(2, "stage 2 width 7 is not one of 6, 12", ...at, "--arch", "4-4.7.16-1.1.1");
   await refused(2, "max, min, inner", ...at, "--arch", "r50");
   await refused(2, "there is no interrupted search", ...at, "--resume");
-  await refused(2, "--memory 1000 is too little: this search needs", ...at, "--memory", "1K");
+  await refused(2, "1000 bytes of memory are too little: this search needs", ...at, "--memory", "1K");
   await refused(1, "it does not exist", "--run", `${folder}/none`);
   await refused(
     1,

@@ -9,7 +9,7 @@ import {
   viewRandom,
 } from "../../src/data/augmentation.ts";
 import { packImages } from "../../src/data/residency.ts";
-import type { DecodedImage } from "../../src/data/source.ts";
+import type { DecodedImage } from "../../src/data/image_set.ts";
 import { DataError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { purpose, Random } from "../../src/random.ts";

@@ -1,6 +1,6 @@
 /** The augmentation in float64 and plain loops, written from its definition, to compare the kernels with. */
 import type { JitterStep, SampleParameters } from "../../src/data/augmentation.ts";
-import type { DecodedImage } from "../../src/data/source.ts";
+import type { DecodedImage } from "../../src/data/image_set.ts";
 
 /** Rows of red, green and blue in [0, 1]. */
 type Planes = [number[][], number[][], number[][]];

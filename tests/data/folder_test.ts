@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import sharp from "sharp";
 import { ConfigurationError, DataError } from "../../src/errors.ts";
 import { loadBatch } from "../../src/data/batch.ts";
-import type { ImageSource, SourceOptions } from "../../src/data/source.ts";
+import type { ImageSource, SourceOptions } from "../../src/data/image_set.ts";
 import { openImages } from "./open.ts";
 
 type Rgb = { r: number; g: number; b: number };

@@ -1,9 +1,5 @@
-import {
-  type ImageSource,
-  openSource,
-  type SourceOptions,
-  type TensorSource,
-} from "../../src/data/source.ts";
+import { openSource } from "../../src/data/source.ts";
+import type { ImageSource, SourceOptions, TensorSource } from "../../src/data/image_set.ts";
 
 /** Opens a specification that must give images, with small defaults. */
 export async function openImages(spec: string, options: Partial<SourceOptions> = {}): Promise<ImageSource> {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import type { DecodedImage, ImageSource } from "../../src/data/source.ts";
+import type { DecodedImage, ImageSource } from "../../src/data/image_set.ts";
 import { splitByBytes, streamImages } from "../../src/data/stream.ts";
 import { openViews } from "../../src/data/views.ts";
 import { DataError } from "../../src/errors.ts";

@@ -7,8 +7,9 @@ import {
   viewRandom,
 } from "../../src/data/augmentation.ts";
 import { GpuImages } from "../../src/data/gpu_images.ts";
-import type { DecodedImage, ImageSource, TensorSource } from "../../src/data/source.ts";
-import { openViews, type ViewMaker, type ViewSettings } from "../../src/data/views.ts";
+import type { DecodedImage, ImageSource, TensorSource } from "../../src/data/image_set.ts";
+import { openViews } from "../../src/data/views.ts";
+import type { ViewMaker, ViewSettings } from "../../src/data/view_maker.ts";
 import { DataError } from "../../src/errors.ts";
 import { purpose, Random } from "../../src/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -7,7 +7,7 @@ import {
   traceUnit,
   type Unit,
 } from "../../src/elastic/unit.ts";
-import type { Shape } from "../../src/tensor/tensor.ts";
+import type { Shape } from "../../src/shape.ts";
 
 /** [N, C] to [N, channels] by a stored matrix. */
 function product(name: string, channels: number): Layer {

@@ -6,7 +6,7 @@ import { uploadModel } from "../../src/extract/model_file.ts";
 import { Statistics } from "../../src/nn/weights.ts";
 import { parseArchitecture } from "../../src/elastic/resnet_architecture.ts";
 import { Tape } from "../../src/tensor/tape.ts";
-import { elements } from "../../src/tensor/tensor.ts";
+import { elements } from "../../src/shape.ts";
 import { assertClose, gpuTest, randomTensor, randomValues } from "../helpers.ts";
 import { basicSpace, bottleneckSpace, evaluateFeatures, livelyEncoder } from "./encoders.ts";
 

@@ -8,7 +8,8 @@ import type { Architecture } from "../../src/elastic/architecture.ts";
 import { tapNames } from "../../src/elastic/network.ts";
 import { SearchSpace, type SpaceDefinition } from "../../src/elastic/search_space.ts";
 import { Tape } from "../../src/tensor/tape.ts";
-import { elements, type Shape, Tensor } from "../../src/tensor/tensor.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import { elements, type Shape } from "../../src/shape.ts";
 
 /** A small elastic space of bottleneck blocks with the 7x7 stem. */
 export const bottleneckSpace: SpaceDefinition = {

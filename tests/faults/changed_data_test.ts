@@ -5,7 +5,7 @@ import { embedCommand } from "../../src/cli/embed.ts";
 import { extractCommand } from "../../src/cli/extract.ts";
 import { searchCommand } from "../../src/cli/search.ts";
 import { openChosenImages } from "../../src/data/chosen_images.ts";
-import { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/host/adapter.ts";
 import { readCheckpointConfig } from "../../src/pretrain/checkpoint.ts";
 import { purpose, Random } from "../../src/random.ts";
 import { type DataRecord, dataRecordPath, readDataRecord } from "../../src/store/data_record.ts";
@@ -148,7 +148,7 @@ async function choosable(
 ): Promise<{ paths: Set<string>; warnings: string[] }> {
   const warnings: string[] = [];
   const config = await readCheckpointConfig(`${folder}/run/checkpoints/last.safetensors`);
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const request = {
     source,
     images: 1000,

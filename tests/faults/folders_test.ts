@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import sharp from "sharp";
 import { scanFolder } from "../../src/data/scan.ts";
-import type { SourceOptions } from "../../src/data/source.ts";
+import type { SourceOptions } from "../../src/data/image_set.ts";
 import { DataError } from "../../src/errors.ts";
 import { openImages } from "../data/open.ts";
 import { withFolder } from "../store/with_folder.ts";

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { GpuError, LoopLimitError } from "../../src/errors.ts";
 import { cutRounds, loop, mostLoopTurns } from "../../src/gpu/limits.ts";
-import type { Dispatch } from "../../src/gpu/stream.ts";
+import type { Dispatch } from "../../src/gpu/dispatch.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../helpers.ts";
 import type { LongLoop, Outcome } from "./long_loops/case.ts";

@@ -4,7 +4,7 @@ import { pretrainCommand } from "../../src/cli/pretrain.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { ConfigurationError } from "../../src/errors.ts";
-import { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/host/adapter.ts";
 import { checkMemory, planMemory } from "../../src/pretrain/memory_plan.ts";
 import { startRun } from "../../src/pretrain/pretrain.ts";
 import { runInProcess } from "../cli/run_command.ts";
@@ -120,7 +120,7 @@ Deno.test({
         assertMatch(JSON.parse(out).error.message, /This run needs \d+ MiB .* training\.batch \(1024\)/);
         assertEquals([...Deno.readDirSync(folder)], []);
       }
-      using gpu = await Gpu.open();
+      using gpu = await openGpu();
       assertEquals(gpu.pool.use.held, 0);
     }),
 });

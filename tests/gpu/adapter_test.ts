@@ -1,12 +1,12 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 
-const device = new URL("../../src/gpu/device.ts", import.meta.url).href;
+const adapter = new URL("../../src/host/adapter.ts", import.meta.url).href;
 
 /** Opens the device and prints its libraries, or why there is none. */
 const program = `
-  const { Gpu } = await import("${device}");
+  const { openGpu } = await import("${adapter}");
   try {
-    using gpu = await Gpu.open();
+    using gpu = await openGpu();
     console.log(gpu.facts.description, Deno.readTextFileSync("/proc/self/maps"));
   } catch (error) {
     console.log(error.name, error.message);

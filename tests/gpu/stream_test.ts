@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { GpuError } from "../../src/errors.ts";
-import { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/host/adapter.ts";
 import { kernel } from "../../src/gpu/kernel.ts";
-import { linearGrid } from "../../src/gpu/stream.ts";
+import { linearGrid } from "../../src/gpu/dispatch.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 
 const addSource = `struct Params {
@@ -25,7 +25,7 @@ fn main(
 const add = kernel("test_add", addSource);
 
 Deno.test("Launches, copies and clears run in the order of recording", async () => {
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const values = Tensor.from(gpu, Float32Array.of(1, 2, 3));
   const copy = Tensor.create(gpu, [3]);
   const launch = (summand: number, shift: number) =>
@@ -46,7 +46,7 @@ Deno.test("Launches, copies and clears run in the order of recording", async () 
 });
 
 Deno.test("A launch that a kernel cannot take is refused where it is made", async () => {
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const values = Tensor.zeros(gpu, [3]);
   const launch = (params: Record<string, number>, buffers: Record<string, Tensor> = { values }) =>
     gpu.stream.dispatch({ kernel: add, buffers, params, grid: [1, 1, 1], turns: 0 });
@@ -73,7 +73,7 @@ Deno.test("A launch that a kernel cannot take is refused where it is made", asyn
 });
 
 Deno.test("Two kernels of one name are told apart or refused", async () => {
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const values = Tensor.zeros(gpu, [1]);
   const call = {
     buffers: { values },

@@ -6,7 +6,7 @@
 import { readModel, uploadModel, writeModel } from "../../src/extract/model_file.ts";
 import type { PlainModel } from "../../src/extract/model.ts";
 import { writeOnnxModel } from "../../src/extract/onnx_model.ts";
-import { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/host/adapter.ts";
 import { evaluateFeatures } from "../extract/encoders.ts";
 import { randomValues, relativeError } from "../helpers.ts";
 import { withFolder } from "../store/with_folder.ts";
@@ -119,7 +119,7 @@ if (import.meta.main) {
     console.error("usage: deno run -A --no-lock tests/interop/check_model.ts MODEL.safetensors");
     Deno.exit(2);
   }
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   const model = await readModel(path);
   const { encoder, network } = uploadModel(gpu, model);
   const report = await checkModel(

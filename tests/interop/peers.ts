@@ -1,6 +1,6 @@
 /** Other programs that run an extracted model, to compare with. Each may be missing. */
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
-import type { Shape } from "../../src/tensor/tensor.ts";
+import type { Shape } from "../../src/shape.ts";
 
 /** An array on the host. */
 export interface HostTensor {

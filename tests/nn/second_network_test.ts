@@ -12,7 +12,7 @@ import { purpose, Random } from "../../src/random.ts";
 import { choosePlaces } from "../../src/search/places.ts";
 import { rankCandidates } from "../../src/search/ranking.ts";
 import { searchTree } from "../../src/search/search.ts";
-import { similarityMetric } from "../../src/search/similarity/metric.ts";
+import { similarityMetric } from "../../src/search/similarity/options.ts";
 import { buildTree, countWork } from "../../src/search/tree.ts";
 import { encodeOnnx } from "../../src/store/onnx/encode.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";

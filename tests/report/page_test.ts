@@ -1,14 +1,14 @@
+import { formatDuration } from "../../src/duration.ts";
 import { assert, assertEquals } from "@std/assert";
 import {
   escapeHtml,
   factList,
-  formatCount,
-  formatDuration,
   formatInteger,
   formatMilliseconds,
   formatPercent,
   formatPoints,
   formatRange,
+  formatShort,
   html,
   renderPage,
   table,
@@ -37,11 +37,11 @@ Deno.test("counts have three digits and a unit", () => {
       "0.123",
     ]] as const,
   ].map(([value, text]) => [value, text]);
-  for (const [value, text] of expected) assertEquals(plain(formatCount(value)), text);
+  for (const [value, text] of expected) assertEquals(plain(formatShort(value)), text);
 });
 
 Deno.test("in a column, counts keep the zeros at their end", () => {
-  assertEquals([27_000, 4.1e6, 15.512e9, 999_600, 12].map((value) => plain(formatCount(value, "kept"))), [
+  assertEquals([27_000, 4.1e6, 15.512e9, 999_600, 12].map((value) => plain(formatShort(value, "kept"))), [
     "27.0 k",
     "4.10 M",
     "15.5 G",
@@ -71,10 +71,10 @@ Deno.test("integers, shares, points and durations", () => {
   assertEquals([0.204, -0.03, 0.0001, -0.0001].map(formatPoints), ["+20.4", "−3.0", "0.0", "0.0"]);
   assertEquals([48.2, 59.7, 245, 3599.6, 40_800].map((seconds) => plain(formatDuration(seconds))), [
     "48 s",
-    "1 min 00 s",
-    "4 min 05 s",
-    "1 h 00 min",
-    "11 h 20 min",
+    "1:00 min",
+    "4:05 min",
+    "1:00 h",
+    "11:20 h",
   ]);
 });
 

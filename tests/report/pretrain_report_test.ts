@@ -31,7 +31,7 @@ Deno.test("an elastic run has all curves, its figures, the table and the configu
       "243 architectures",
       "points over untrained",
       "centred mean over 5 points",
-      "3\u00a0min 48",
+      "3:48 min",
     ]
   ) {
     assert(page.includes(text), text);

@@ -3,7 +3,7 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { ConfigurationError, ShapeError } from "../../src/errors.ts";
 import { AffinityMetric } from "../../src/search/similarity/affinity.ts";
 import { CosineMetric } from "../../src/search/similarity/cosine.ts";
-import { similarityMetric, type SimilarityOptions } from "../../src/search/similarity/metric.ts";
+import { similarityMetric, type SimilarityOptions } from "../../src/search/similarity/options.ts";
 import { positionGrid } from "../../src/search/similarity/samples.ts";
 import { ScoreTable } from "../../src/search/similarity/score_table.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";

@@ -73,7 +73,11 @@ Deno.test("all of a space, through every filter", () => {
 
 Deno.test("no candidate is an error that names the filters", () => {
   const filter = { ...request.filter, macs: { to: 1e9 } };
-  assertThrows(() => chooseCandidates(network, { ...request, filter }), UsageError, "Widen --macs");
+  assertThrows(
+    () => chooseCandidates(network, { ...request, filter }),
+    UsageError,
+    "Widen the ranges of MACs",
+  );
 });
 
 Deno.test("a space too large to be looked at is sampled, and cannot be ranked whole", () => {
@@ -84,7 +88,7 @@ Deno.test("a space too large to be looked at is sampled, and cannot be ranked wh
     named: {},
   });
   const all = { ...request, perGroup: undefined };
-  assertThrows(() => chooseCandidates(new ElasticResNet(huge), all), UsageError, "Use --per-group N");
+  assertThrows(() => chooseCandidates(new ElasticResNet(huge), all), UsageError, "Draw some of each group");
   const { candidates, groups, population } = chooseCandidates(new ElasticResNet(huge), {
     ...request,
     imageSize: 8,

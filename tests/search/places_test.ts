@@ -29,7 +29,7 @@ Deno.test("places that a metric cannot compare are refused", () => {
   assertThrows(
     () => names("detection", "cosine"),
     UsageError,
-    "--metric cosine cannot compare c2 (--task detection)",
+    "The metric cosine cannot compare c2 (of the task detection)",
   );
   assertThrows(() => names("detection", "affinity", "c2,pooled"), UsageError, "cannot compare pooled");
   assertThrows(

@@ -1,11 +1,7 @@
+import { fileFingerprint } from "../../src/store/fingerprint.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { DataError } from "../../src/errors.ts";
-import {
-  differingSetting,
-  fileFingerprint,
-  readSavedSearch,
-  saveSearch,
-} from "../../src/search/saved_search.ts";
+import { differingSetting, readSavedSearch, saveSearch } from "../../src/search/saved_search.ts";
 import { writeSafetensors } from "../../src/store/safetensors.ts";
 import { withFolder } from "../store/with_folder.ts";
 

@@ -8,7 +8,7 @@ import { walkMemory } from "../../src/search/memory.ts";
 import { choosePlaces, type Place, type Task } from "../../src/search/places.ts";
 import type { BatchnormMode } from "../../src/search/runner.ts";
 import { type SearchPosition, searchTree } from "../../src/search/search.ts";
-import { similarityMetric, type SimilarityOptions } from "../../src/search/similarity/metric.ts";
+import { similarityMetric, type SimilarityOptions } from "../../src/search/similarity/options.ts";
 import { ScoreTable } from "../../src/search/similarity/score_table.ts";
 import { ScoreSums } from "../../src/search/sums.ts";
 import { buildTree, countWork, type PrefixTree } from "../../src/search/tree.ts";

@@ -3,7 +3,8 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { purpose, Random } from "../../src/random.ts";
 import type { SimilarityMetric } from "../../src/search/similarity/metric.ts";
 import { ScoreTable } from "../../src/search/similarity/score_table.ts";
-import { elements, type Shape, Tensor } from "../../src/tensor/tensor.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import { elements, type Shape } from "../../src/shape.ts";
 import type { Maps, Matrix } from "./similarity_reference.ts";
 
 /** Smooth, mostly positive maps, as after a ReLU: random channels over random bumps, some positions zero. */

@@ -7,7 +7,8 @@ import { ShapeError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { batchnorm } from "../../src/tensor/ops/batchnorm.ts";
 import { Tape } from "../../src/tensor/tape.ts";
-import { type Shape, Tensor } from "../../src/tensor/tensor.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import type { Shape } from "../../src/shape.ts";
 import { assertClose, gpuTest, parameter, randomValues } from "../helpers.ts";
 import * as reference from "./reference.ts";
 

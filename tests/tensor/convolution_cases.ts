@@ -4,7 +4,8 @@ import type { Random } from "../../src/random.ts";
 import { convolution as runOperation } from "../../src/tensor/ops/convolution.ts";
 import type { Parameter } from "../../src/tensor/parameter.ts";
 import { Tape } from "../../src/tensor/tape.ts";
-import { type Shape, Tensor } from "../../src/tensor/tensor.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import type { Shape } from "../../src/shape.ts";
 import { parameter, randomTensor, randomValues } from "../helpers.ts";
 import { type ConvolutionCase, convolutionMacs, convolutionOutput } from "./reference.ts";
 

@@ -6,7 +6,8 @@ import type { Random } from "../../src/random.ts";
 import { linear } from "../../src/tensor/ops/linear.ts";
 import { matmul } from "../../src/tensor/ops/matmul.ts";
 import { Tape } from "../../src/tensor/tape.ts";
-import { elements, Tensor } from "../../src/tensor/tensor.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import { elements } from "../../src/shape.ts";
 import {
   assertClose,
   forwardBackward,

@@ -2,7 +2,8 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { Parameter } from "../../src/tensor/parameter.ts";
 import { type GradientStart, Tape } from "../../src/tensor/tape.ts";
-import { elements, type Shape, Tensor } from "../../src/tensor/tensor.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import { elements, type Shape } from "../../src/shape.ts";
 import { parameter, randomValues } from "../helpers.ts";
 
 /** A parameter of random values. */

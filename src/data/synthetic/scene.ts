@@ -3,7 +3,7 @@
  * uneven light, with noise. Colours, contrast sign, rotation, scale and place are random and tell nothing of the class.
  */
 import { purpose, Random } from "../../random.ts";
-import type { DecodedImage } from "../source.ts";
+import type { DecodedImage } from "../image_set.ts";
 import { Blob } from "./blob.ts";
 import { textures } from "./textures.ts";
 

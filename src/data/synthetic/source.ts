@@ -1,5 +1,5 @@
 import { ImageCache } from "../cache.ts";
-import { defaultCacheBytes, type ImageSource, type SourceOptions } from "../source.ts";
+import { defaultCacheBytes, type ImageSource, type SourceOptions } from "../image_set.ts";
 import { syntheticClasses, syntheticScene } from "./scene.ts";
 
 /**

@@ -15,9 +15,10 @@
  */
 import type { Gpu } from "../../gpu/device.ts";
 import { loop } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { owned } from "../../tensor/owned.ts";
-import { expectShape, type Shape, Tensor } from "../../tensor/tensor.ts";
+import { expectShape, Tensor } from "../../tensor/tensor.ts";
+import type { Shape } from "../../shape.ts";
 import { addCosines } from "./cosine_sums.ts";
 import { compareGrams, gramMatrices, workgroupSize } from "./gram.ts";
 import type { SimilarityMetric } from "./metric.ts";

@@ -1,7 +1,7 @@
 /** Launching gram_compare: Gram matrices of samples, the teacher's kept, candidates' only compared. */
 import type { Gpu } from "../../gpu/device.ts";
 import { loop } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { owned } from "../../tensor/owned.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { PackedSamples } from "./samples.ts";

@@ -2,9 +2,10 @@
 import { ConfigurationError, ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { loop } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { owned } from "../../tensor/owned.ts";
-import { type Shape, Tensor } from "../../tensor/tensor.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import type { Shape } from "../../shape.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import affinityPackSource from "../../../kernels/affinity_pack.wgsl" with { type: "text" };
 import ckaCentreSource from "../../../kernels/cka_centre.wgsl" with { type: "text" };

@@ -5,7 +5,7 @@
 import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { loop } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { addGradient } from "../gradient_target.ts";
 import type { Parameter } from "../parameter.ts";
 import type { Tape } from "../tape.ts";

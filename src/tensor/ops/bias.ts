@@ -1,7 +1,7 @@
 /** The gradient of a bias. */
 import type { Gpu } from "../../gpu/device.ts";
 import { loop } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { Tensor } from "../tensor.ts";
 import { launchSumPartials } from "./sum_partials.ts";
 import { kernel } from "../../gpu/kernel.ts";

@@ -2,7 +2,7 @@
 import type { Gpu } from "../../gpu/device.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import { loop } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import gradientSource from "../../../kernels/distribution_cross_entropy_gradient.wgsl" with { type: "text" };
 import exponential from "../../../kernels/include/exponential.wgsl" with { type: "text" };
 import not_a_number from "../../../kernels/include/not_a_number.wgsl" with { type: "text" };

@@ -1,6 +1,6 @@
 /** Operations element by element; on scalars, the arithmetic of losses. */
 import { ShapeError } from "../../errors.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { addGradient } from "../gradient_target.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, type Tensor } from "../tensor.ts";

@@ -2,7 +2,7 @@
 import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { loop } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import type { Tensor } from "../tensor.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import findNonfiniteSource from "../../../kernels/find_nonfinite.wgsl" with { type: "text" };

@@ -1,5 +1,5 @@
 /** Rows in another order. */
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
 import { kernel } from "../../gpu/kernel.ts";

@@ -1,5 +1,5 @@
 /** Rows scaled to length one. */
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import type { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { rowProducts } from "./row_products.ts";

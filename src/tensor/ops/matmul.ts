@@ -3,7 +3,8 @@ import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { GradientTarget } from "../gradient_target.ts";
 import type { Tape } from "../tape.ts";
-import { elements, expectShape, type Tensor } from "../tensor.ts";
+import { expectShape, type Tensor } from "../tensor.ts";
+import { elements } from "../../shape.ts";
 import { launchConvolution } from "./convolution_launch.ts";
 
 /** A matrix in a tensor: element (r, c) lies at `start + r rowStride + c columnStride`. */

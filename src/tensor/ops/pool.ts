@@ -1,6 +1,6 @@
 /** Max-pooling and global average pooling. */
 import { blockedSum, loop, sumBlock } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import type { Tape } from "../tape.ts";
 import { Tensor } from "../tensor.ts";
 import { outputSize } from "./convolution_geometry.ts";

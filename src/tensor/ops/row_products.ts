@@ -1,7 +1,7 @@
 /** Products of rows, of which lengths and cosines are made. */
 import type { Gpu } from "../../gpu/device.ts";
 import { blockedSum, sumBlock } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { expectShape, Tensor } from "../tensor.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import rowProductsSource from "../../../kernels/row_products.wgsl" with { type: "text" };

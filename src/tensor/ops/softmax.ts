@@ -3,7 +3,7 @@
  * node: they add up, are weighted, and are read whenever somebody waits for the device anyway.
  */
 import { loop } from "../../gpu/limits.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { addGradient } from "../gradient_target.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, Tensor } from "../tensor.ts";

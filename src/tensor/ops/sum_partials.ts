@@ -1,6 +1,6 @@
 /** Adding parts of sums up: what several invocations, or launches, have summed by themselves. */
-import type { Work } from "../../gpu/stream.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import type { Work } from "../../gpu/dispatch.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import sumPartialsSource from "../../../kernels/sum_partials.wgsl" with { type: "text" };
 import type { GradientTarget } from "../gradient_target.ts";

@@ -1,6 +1,6 @@
 /** What changes state outside a network: the optimiser, the moving average, the queue. None is differentiated. */
 import type { Gpu } from "../../gpu/device.ts";
-import { linearGrid } from "../../gpu/stream.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import sgdSource from "../../../kernels/sgd.wgsl" with { type: "text" };

@@ -46,16 +46,34 @@ export interface MocoOptions {
   readonly selfDistillation: number;
 }
 
-/** What momentum contrast is built with. */
+/** What momentum contrast is built with; what is left out is as MoCo v2 has it. */
 export interface MocoDefinition {
-  readonly head: HeadDefinition;
-  readonly initialisation: Initialisation;
-  readonly moco: MocoOptions;
-  readonly seed: number;
+  /** Default: 2048 hidden features, 128 dimensions. */
+  readonly head?: HeadDefinition;
+  readonly initialisation?: Initialisation;
+  readonly moco?: Partial<MocoOptions>;
+  /** Of weights, queue and shuffles; default 1. */
+  readonly seed?: number;
 }
+
+const published: Required<MocoDefinition> & { readonly moco: MocoOptions } = {
+  head: { kind: "mlp", hidden: 2048, dimension: 128 },
+  initialisation: { head: "kaiming", lastBatchnorm: 0 },
+  moco: {
+    queue: 65_536,
+    momentum: 0.999,
+    temperature: 0.2,
+    teacher: "largest",
+    batchnormGroups: 1,
+    shuffle: true,
+    selfDistillation: 0,
+  },
+  seed: 1,
+};
 
 /** Momentum contrast: two encoders and the queue of keys, on the device. */
 export class MomentumContrast implements Objective {
+  readonly definition: typeof published;
   /** The network that is trained. */
   readonly encoder: Encoder;
   /** Its moving average, which makes the keys. */
@@ -71,8 +89,9 @@ export class MomentumContrast implements Objective {
   #keys: StepKeys | undefined;
 
   /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
-  constructor(readonly gpu: Gpu, readonly network: Network, readonly definition: MocoDefinition) {
-    const { head, moco } = definition;
+  constructor(readonly gpu: Gpu, readonly network: Network, definition: MocoDefinition = {}) {
+    this.definition = { ...published, ...definition, moco: { ...published.moco, ...definition.moco } };
+    const { head, moco } = this.definition;
     this.encoder = new Encoder(gpu, network, head, true);
     this.momentumEncoder = new Encoder(gpu, network, head, false);
     this.queue = Tensor.create(gpu, [moco.queue, head.dimension]);

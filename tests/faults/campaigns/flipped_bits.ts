@@ -1,7 +1,8 @@
 /** Single bits of checkpoints turned around, in header and data: each must be refused, or another checkpoint taken. */
 import { parseConfig } from "../../../src/config/load.ts";
 import { DataError } from "../../../src/errors.ts";
-import { Gpu } from "../../../src/gpu/device.ts";
+import type { Gpu } from "../../../src/gpu/device.ts";
+import { openGpu } from "../../../src/host/adapter.ts";
 import { openEncoder } from "../../../src/pretrain/encoder_file.ts";
 import { restoreState } from "../../../src/pretrain/resume.ts";
 import { PretrainState } from "../../../src/pretrain/state.ts";
@@ -38,7 +39,7 @@ async function faultOf(gpu: Gpu, folder: RunFolder, state: PretrainState): Promi
 /** See the top of the file. */
 export const campaign: Campaign = async () => {
   let lost = 0;
-  using gpu = await Gpu.open();
+  using gpu = await openGpu();
   await withFolder(async (path) => {
     await pretrain(gpu, `${path}/run`, smallRun());
     const folder = await RunFolder.open(`${path}/run`);

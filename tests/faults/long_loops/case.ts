@@ -1,5 +1,6 @@
 /** Work that makes a kernel loop longer than a driver can. */
 import type { Gpu } from "../../../src/gpu/device.ts";
+import type { openGpu } from "../../../src/host/adapter.ts";
 
 /**
  * What becomes of the loop: the stream `cut`s it into launches; the host has `split` the sum among more invocations; it is
@@ -12,8 +13,8 @@ export interface LongLoop {
   readonly name: string;
   /** The kernels that would loop too long if nobody cared, and what becomes of that. */
   readonly kernels: Readonly<Record<string, Outcome>>;
-  /** Facts of the device to assume, see {@linkcode Gpu.open}. */
-  readonly assumed?: Parameters<typeof Gpu.open>[0];
+  /** Facts of the device to assume, see {@linkcode openGpu}. */
+  readonly assumed?: Parameters<typeof openGpu>[0];
   /** Compares the results with float64 loops; of refused work, only starts it. */
   run(gpu: Gpu): Promise<void>;
 }

@@ -1,18 +1,6 @@
-/** Finding the system's adapter: through the one graphics system per platform that the kernels are made for. */
+/** Finding the system's adapter under Deno: through the one graphics system per platform that the kernels are made for. */
 import { GpuError } from "../errors.ts";
-
-/** Limits that kernels and buffers are sized by; the defaults of WebGPU are far below what adapters have. */
-export const wantedLimits = [
-  "maxStorageBufferBindingSize",
-  "maxBufferSize",
-  "maxStorageBuffersPerShaderStage",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupSizeX",
-  "maxComputeWorkgroupSizeY",
-  "maxComputeWorkgroupSizeZ",
-  "maxComputeWorkgroupStorageSize",
-  "minUniformBufferOffsetAlignment",
-] as const;
+import { type AssumedFacts, Gpu } from "../gpu/device.ts";
 
 /** The graphics system behind WebGPU here. */
 export const graphicsSystem = { linux: "Vulkan", darwin: "Metal", windows: "DirectX 12" }[
@@ -69,4 +57,14 @@ export async function requestAdapter(): Promise<GPUAdapter> {
   const found = await findAdapter();
   if (typeof found !== "string") return found;
   throw new GpuError(`${found}. ${adapterRemedy} 'deno task doctor' shows what is there.`);
+}
+
+/**
+ * Opens the system's adapter with its own limits.
+ *
+ * @param assumed see {@linkcode AssumedFacts}
+ * @throws {GpuError} when there is none, or only OpenGL's
+ */
+export async function openGpu(assumed: AssumedFacts = {}): Promise<Gpu> {
+  return await Gpu.request(await requestAdapter(), assumed);
 }

@@ -1,0 +1,34 @@
+/**
+ * Ranking subnets without labels, and what is made of the best: features, evaluation, plain weights.
+ * @module
+ */
+
+export {
+  type RankHooks,
+  type RankOutcome,
+  type RankRequest,
+  rankSubnets,
+  type SearchImages,
+  type SearchStart,
+} from "../search/rank_subnets.ts";
+export type { RankedCandidate, RankedGroup, Ranking } from "../search/ranking.ts";
+export { choosePlaces, type Metric, type Place, type Task } from "../search/places.ts";
+export type { BatchnormMode } from "../search/runner.ts";
+export { OtherSearchError, type SavedSearch, type SearchSettings } from "../search/saved_search.ts";
+export { recalibrate } from "../evaluate/calibrate.ts";
+export { extractFeatures, type FeatureKind, type FeatureMatrix } from "../evaluate/features.ts";
+export { knnAccuracy, type KnnSettings, type LabelledFeatures } from "../evaluate/knn.ts";
+export { type SimilarityMetric } from "../search/similarity/metric.ts";
+export { similarityMetric, type SimilarityOptions } from "../search/similarity/options.ts";
+export { type PreparedTeacher } from "../search/similarity/teacher.ts";
+export type { CkaEstimator, CkaSamples } from "../search/similarity/cka.ts";
+export { ScoreTable, type TableFormat } from "../search/similarity/score_table.ts";
+
+export type { ImageRequest } from "../data/chosen_images.ts";
+export type { PlainWeights } from "../extract/cut.ts";
+export { writeFeatures } from "../extract/embed.ts";
+export { type CalibrationImages, extractSubnet } from "../extract/extract.ts";
+export type { Calibration, ModelDescription, ModelInput, PlainModel } from "../extract/model.ts";
+export { openModel, readModel, type RunnableModel, uploadModel, writeModel } from "../extract/model_file.ts";
+export { type FrozenNetwork, openModelNetwork, openRunNetwork } from "../extract/network.ts";
+export { writeOnnxModel } from "../extract/onnx_model.ts";

@@ -1,0 +1,28 @@
+/**
+ * Training: objectives, optimisers, steps, whole runs with their folders and checkpoints.
+ * @module
+ */
+
+export { loadConfig, parseConfig } from "../config/load.ts";
+export type { Override } from "../config/overrides.ts";
+export type { Config } from "../config/schema.ts";
+export { loadCheckpoint, openCheckpoint, saveCheckpoint } from "../pretrain/checkpoint.ts";
+export { openEncoder } from "../pretrain/encoder_file.ts";
+export {
+  type PretrainHooks,
+  type PretrainOutcome,
+  type ResumeOptions,
+  resumeRun,
+  startRun,
+} from "../pretrain/pretrain.ts";
+export { PretrainState } from "../pretrain/state.ts";
+export { type MocoDefinition, type MocoOptions, MomentumContrast } from "../train/moco/moco.ts";
+export type { NamedSource, Objective, ObjectiveInput, ViewBatch, ViewOrder } from "../train/objective.ts";
+export { type Optimizer, type ParameterGroup, Sgd, type SgdOptions } from "../train/optimizer.ts";
+export { learningRate, type Schedule } from "../train/schedule.ts";
+export { recordStep, type StepInput, type Trained } from "../train/step.ts";
+export type { StepTimes } from "../pretrain/step_times.ts";
+export type { TrainingObserver, TrainingResult } from "../pretrain/trainer.ts";
+export { RunFolder, type StoredConfig } from "../store/run_folder.ts";
+export type { KnnMetrics, MetricsLine, StepMetrics } from "../store/metrics.ts";
+export type { Dtype, DtypeArrays, TensorOf } from "../store/safetensors_header.ts";
