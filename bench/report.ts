@@ -102,7 +102,7 @@ export function registerCases(cases: readonly KernelCase[]): void {
   addEventListener("unload", () => {
     if (!session) return;
     console.error(formatReport(session, measured));
-    session.gpu.close();
+    session.gpu.release();
   });
 }
 

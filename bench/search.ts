@@ -89,7 +89,7 @@ async function alone(bench: Bench, candidates: readonly number[]): Promise<Run> 
   const started = performance.now();
   const runner = new NetworkRunner(teacher, [images], "batch");
   const teachers = prepareTeachers(runner, space.max, metric, tree);
-  runner.close();
+  runner.release();
   const [[prepared]] = teachers.values();
   const pace = new Pace(gpu, signal);
   for (const [slot, candidate] of candidates.entries()) {

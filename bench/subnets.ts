@@ -34,5 +34,5 @@ for (const run of Deno.args) {
     parts.push(`${name} ${architecture.id} ${(100 * await watch.accuracyOf(architecture)).toFixed(1)} %`);
   }
   console.log(`${run}: ${parts.join(", ")}`);
-  data.close();
+  data.release();
 }

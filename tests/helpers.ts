@@ -29,7 +29,7 @@ export function gpuTest(
         await body(gpu);
         await gpu.finish();
       } finally {
-        gpu.close();
+        gpu.release();
       }
     },
   });

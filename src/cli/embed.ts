@@ -214,7 +214,7 @@ export const embedCommand = defineCommand({
         file: flags.out,
       };
     } finally {
-      source.close();
+      source.release();
     }
   },
   format: ({ arch, images, dimension, labelled, file }) =>

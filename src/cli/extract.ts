@@ -235,7 +235,7 @@ export const extractCommand = defineCommand({
         });
       }
     } finally {
-      images?.close();
+      images?.release();
       encoder.release();
     }
     return { run: flags.run, models };

@@ -70,7 +70,7 @@ async function probe(
     const middle = candidates[candidates.length >> 1];
     return await measureRate(gpu, encoder, middle, config.data.imageSize, batch);
   } finally {
-    gpu.close();
+    gpu.release();
   }
 }
 

@@ -91,7 +91,7 @@ export class SearchRun {
       await Deno.remove(this.#savedPath);
       return { interrupted: false, search };
     } finally {
-      images.close();
+      images.release();
     }
   }
 

@@ -74,8 +74,8 @@ export class AugmentedViews implements ViewMaker {
     return { images, indices: indices.map((index) => used.get(index)!) };
   }
 
-  close(): void {
-    this.#images.close();
+  release(): void {
+    this.#images.release();
   }
 
   #make(

@@ -38,7 +38,7 @@ export interface ChosenImages {
   load(first: number, end: number): Promise<Tensor>;
   /** Digest of which images these are, and of their contents. */
   digest(): Promise<string>;
-  close(): void;
+  release(): void;
 }
 
 /**
@@ -86,13 +86,13 @@ export async function openChosenImages(
       count: chosen.length,
       load: async (first, end) => (await views.evaluationBatch(chosen.subarray(first, end))).images,
       digest: () => digestChosen(source, chosen, list),
-      close() {
-        views.close();
-        source.close();
+      release() {
+        views.release();
+        source.release();
       },
     };
   } catch (error) {
-    source.close();
+    source.release();
     throw error;
   }
 }

@@ -100,7 +100,7 @@ export async function openCifar10(name: string, path: string): Promise<ImageSour
     classes: cifar10Classes,
     skipped: [],
     load: (indices) => Promise.resolve(indices.map((index) => toImage(records[index]))),
-    close: () => {
+    release: () => {
       records = [];
     },
   };

@@ -53,7 +53,7 @@ export class DecodePool {
   }
 
   /** Ends the Workers; what is still being decoded is rejected. */
-  close(): void {
+  release(): void {
     this.#fail(new DataError("the image decoder was closed while images were still wanted"));
   }
 

@@ -54,8 +54,8 @@ class FolderSource implements ImageSource {
     this.#cache = new ImageCache(options.cacheBytes ?? defaultCacheBytes);
   }
 
-  close(): void {
-    this.#pool.close();
+  release(): void {
+    this.#pool.release();
     this.#cache.clear();
   }
 
@@ -171,7 +171,7 @@ export async function openFolder(name: string, root: string, options: SourceOpti
   try {
     if (options.preload ?? true) await source.preload();
   } catch (error) {
-    source.close();
+    source.release();
     throw error;
   }
   return source;

@@ -154,7 +154,7 @@ export class GpuImages {
   }
 
   /** Gives the device memory back; the source stays open. */
-  close(): void {
+  release(): void {
     this.whole?.pixels.release();
   }
 }

@@ -41,7 +41,7 @@ interface Source {
   /** Broken files found so far, in the order in which they were found. */
   readonly skipped: readonly SkippedFile[];
   /** Ends the Workers and lets go of the images; the source cannot be used after it. */
-  close(): void;
+  release(): void;
 }
 
 /** A set of 8-bit images of any size, decoded on demand and cached, for training with augmentation. */

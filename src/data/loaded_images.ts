@@ -116,8 +116,8 @@ export class LoadedImages implements Disposable {
 
   /** Gives the memory back and closes the files. */
   release(): void {
-    this.maker.close();
-    this.set.close();
+    this.maker.release();
+    this.set.release();
   }
 
   [Symbol.dispose](): void {

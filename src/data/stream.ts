@@ -49,7 +49,7 @@ export async function* streamImages(
     }
     if (read === 0) throw allBroken(source);
   } finally {
-    views.close();
+    views.release();
   }
 }
 
@@ -84,7 +84,7 @@ class Upcoming {
       length,
       skipped,
       load: (indices) => Promise.resolve(indices.map((index) => this.#taken.images?.get(index))),
-      close: () => {},
+      release: () => {},
     };
   }
 

@@ -79,6 +79,6 @@ export async function openTensorFile(name: string, path: string): Promise<Tensor
     height,
     width,
     images: images.data,
-    close: () => {},
+    release: () => {},
   };
 }

@@ -53,7 +53,7 @@ export class TensorViews implements ViewMaker {
     return { images, indices };
   }
 
-  close(): void {
+  release(): void {
     this.#whole?.release();
   }
 

@@ -38,7 +38,7 @@ export interface ViewMaker {
    */
   evaluationBatch(indices: Uint32Array): Promise<EvaluationBatch>;
   /** Gives device memory back. The source stays open. */
-  close(): void;
+  release(): void;
 }
 
 /** What `openViews` needs to know. */

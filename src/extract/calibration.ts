@@ -21,7 +21,7 @@ export interface OpenedCalibration extends Calibration {
    * @param onProgress told how many images of this pass are done
    */
   batches(onProgress: (done: number) => void): AsyncIterable<Tensor>;
-  close(): void;
+  release(): void;
 }
 
 /**
@@ -47,7 +47,7 @@ export async function openCalibration(
     images: chosen.count,
     source: chosen.source,
     batches: (onProgress) => readBatches(chosen, training.batch, onProgress),
-    close: chosen.close,
+    release: chosen.release,
   };
 }
 

@@ -70,6 +70,6 @@ export async function openRunNetwork(
     await expectFiniteStatistics(statistics, source);
     return { ...network, statistics, calibration: { images, source } };
   } finally {
-    opened.close();
+    opened.release();
   }
 }

@@ -216,13 +216,13 @@ export class Gpu {
   }
 
   /** Gives the device back. */
-  close(): void {
+  release(): void {
     this.#closed = true;
     this.stream.profiler?.destroy();
     this.device.destroy();
   }
 
   [Symbol.dispose](): void {
-    this.close();
+    this.release();
   }
 }

@@ -52,6 +52,6 @@ export async function planRun(
       free: free ?? null,
     };
   } finally {
-    source.close();
+    source.release();
   }
 }

@@ -58,7 +58,7 @@ export async function startRun(
   await expectMemory(gpu, config);
   await using cleanup = new AsyncDisposableStack();
   const data = await openRunData(gpu, config, hooks);
-  cleanup.defer(() => data.close());
+  cleanup.defer(() => data.release());
   const state = new PretrainState(gpu, config);
   cleanup.defer(() => state.release());
   for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
@@ -136,7 +136,7 @@ export async function resumeRun(
   if (!point) await state.initialise();
   const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
   const data = await openRunData(gpu, config, hooks, earlier);
-  cleanup.defer(() => data.close());
+  cleanup.defer(() => data.release());
   for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
   return await train({ gpu, config, folder, data, state, hooks, metrics, resumedFrom: point });
 }

@@ -40,7 +40,7 @@ export interface RunData {
   readonly earlier: DataRecord | undefined;
   /** How the images differ from those that the run had until now, in words; undefined where they do not. */
   readonly change: string | undefined;
-  close(): void;
+  release(): void;
 }
 
 /** What a run that goes on had until now. */
@@ -74,7 +74,7 @@ export async function openRunData(
       cacheBytes: data.cacheMegabytes * 2 ** 20,
       ...hooks,
     });
-    close.push(() => source.close());
+    close.push(() => source.release());
     expectTensorSize(
       source,
       data.imageSize,
@@ -100,7 +100,7 @@ export async function openRunData(
       hooks.onWarning?.("No kNN: the run began without holding images out, and goes on so.");
     }
     const views = await openViews(gpu, source, { ...settings, pool: split.train });
-    closers.push(() => views.close());
+    closers.push(() => views.release());
 
     const watched = knn.every > 0 && source.labels !== undefined;
     let queries: LabelledImages | undefined;
@@ -112,7 +112,7 @@ export async function openRunData(
       testSet = await recordSet(test, known);
       testChange = expectUnchanged("data.test", testSet, known, earlier?.acceptChanges);
       const testViews = await openViews(gpu, test, settings);
-      closers.push(() => testViews.close());
+      closers.push(() => testViews.release());
       const indices = Uint32Array.from({ length: test.length }, (_, index) => index)
         .filter((index) => !test.broken?.has(index));
       queries = { views: testViews, indices, labels: testLabels(source, test) };
@@ -131,7 +131,7 @@ export async function openRunData(
       record: { ...set, heldOut: Array.from(split.reserved), test: testSet ?? null },
       earlier: earlier?.record,
       change: changes.length > 0 ? changes.join("; ") : undefined,
-      close: closeAll,
+      release: closeAll,
     };
   } catch (error) {
     closeAll();

@@ -36,9 +36,9 @@ export async function measureRate(
     for (const { unit } of unitsOf(network, architecture)) {
       const before = state;
       state = runner.run(before, unit);
-      runner.release(before);
+      runner.releaseState(before);
     }
-    runner.release(state);
+    runner.releaseState(state);
     await gpu.finish();
     return (performance.now() - started) / 1000;
   };
@@ -46,7 +46,7 @@ export async function measureRate(
     await run(); // compiles kernels
     return perImage * images / await run();
   } finally {
-    runner.close();
+    runner.release();
     input.release();
   }
 }

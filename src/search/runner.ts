@@ -78,12 +78,12 @@ export class NetworkRunner {
   }
 
   /** Gives the memory of a state back; the images stay. */
-  release({ training, compared }: State): void {
+  releaseState({ training, compared }: State): void {
     for (const tensor of new Set([...training, ...compared])) this.#tape.discard(tensor);
   }
 
   /** Gives all memory back. */
-  close(): void {
+  release(): void {
     this.#tape.release();
     this.#statistics.release();
   }

@@ -108,7 +108,7 @@ async function walkRound(
   for (const [first, end] of bounds) images.push(await task.load(first, end));
   const teacherRunner = new NetworkRunner(teacher, images, mode);
   const teachers = prepareTeachers(teacherRunner, space.max, metric, tree);
-  teacherRunner.close();
+  teacherRunner.release();
   const runner = new NetworkRunner(student, images, mode);
   let lastSave = performance.now();
   try {
@@ -128,7 +128,7 @@ async function walkRound(
       },
     });
   } finally {
-    runner.close();
+    runner.release();
     releaseTeachers(teachers);
     for (const tensor of images) tensor.release();
   }

@@ -44,7 +44,7 @@ export function prepareTeachers(
     if (segment >= segments) break;
     const input = state;
     state = runner.run(input, unit);
-    runner.release(input);
+    runner.releaseState(input);
     if (tap === undefined) continue;
     for (const place of places.filter((one) => one.tap === tap)) {
       const prepared: PreparedTeacher[] = [];
@@ -54,7 +54,7 @@ export function prepareTeachers(
       teachers.set(place, prepared);
     }
   }
-  runner.release(state);
+  runner.releaseState(state);
   return teachers;
 }
 
@@ -77,14 +77,14 @@ export async function walkTree(walk: Walk): Promise<void> {
 async function walkNodes(walk: Walk, nodes: readonly TreeNode[], input: State): Promise<void> {
   const { runner, sums, pace } = walk;
   const pending = nodes.filter(({ end }) => end > sums.next);
-  if (pending.length === 0) runner.release(input);
+  if (pending.length === 0) runner.releaseState(input);
   for (const [index, node] of pending.entries()) {
     const state = runner.run(input, node.unit);
     const macs = input.training.reduce(
       (sum, { shape }) => sum + traceMacs(traceUnit(node.unit, shape)),
       0,
     );
-    if (index === pending.length - 1) runner.release(input);
+    if (index === pending.length - 1) runner.releaseState(input);
     const finished = await pace.after(macs);
     if (node.counted) await walk.onBlock(finished);
     await score(walk, node, state);

@@ -30,7 +30,7 @@ async function expectedRows(model: string, spec: string, indices: number[]) {
   const views = await openViews(gpu, source, { ...input, augmentation: "none", seed: 0 });
   const { images } = await views.evaluationBatch(Uint32Array.from(indices));
   const { values } = await extractFeatures(encoder, space.max, "pooled", [images]);
-  source.close();
+  source.release();
   return values;
 }
 

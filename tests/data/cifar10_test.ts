@@ -37,11 +37,11 @@ Deno.test("cifar10 reads the training batches of a folder, or the one file that 
     assertEquals([third!.width, third!.height, third!.pixels.length], [32, 32, 4096]);
     assertEquals(Array.from(third!.pixels.subarray(0, 8)), [40, 41, 42, 255, 41, 42, 43, 255]);
     assertEquals(Array.from(first!.pixels.subarray(4 * 300, 4 * 300 + 4)), [54, 55, 56, 255]);
-    source.close();
+    source.release();
 
     const test = await openImages(`cifar10:${root}/test_batch.bin`);
     assertEquals([test.length, ...test.labels!], [1, 7]);
-    test.close();
+    test.release();
   });
 });
 

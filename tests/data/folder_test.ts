@@ -45,7 +45,7 @@ async function withSource(
   try {
     await test(source);
   } finally {
-    source.close();
+    source.release();
   }
 }
 
@@ -259,7 +259,7 @@ Deno.test("a closed source rejects what it is still asked for", async () => {
   await inFolder({ "a.png": await plain(4, 4, red) }, async (root) => {
     const source = await openImages(`folder:${root}`, { workers: 1, preload: false });
     const loading = source.load([0]);
-    source.close();
+    source.release();
     await assertRejects(() => loading, DataError, "was closed");
     await assertRejects(() => source.load([0]), DataError, "was closed");
   });

@@ -27,7 +27,7 @@ function sourceOf(length: number, broken: readonly number[] = []): ImageSource &
       asked.push([...indices]);
       return Promise.resolve(indices.map((index) => broken.includes(index) ? undefined : image(index)));
     },
-    close() {},
+    release() {},
   };
 }
 

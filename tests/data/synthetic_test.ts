@@ -93,7 +93,7 @@ Deno.test("raw pixels hardly tell the classes apart: kNN stays under 30 %", asyn
     }
     if (votes.indexOf(Math.max(...votes)) === source.labels![query]) correct++;
   }
-  source.close();
+  source.release();
   assert(correct / 256 < 0.3, `raw-pixel kNN accuracy ${correct / 256}`);
 });
 
@@ -120,5 +120,5 @@ Deno.test("the synthetic source is balanced, labelled and repeatable beyond its 
   const first = await source.load(indices);
   assertEquals(await source.load(indices), first);
   assertEquals(first[4], syntheticScene(30, { seed: 9, size: 24 }).image);
-  source.close();
+  source.release();
 });

@@ -27,7 +27,7 @@ Deno.test("a tensor file gives its images as they are, with I32, I64 or no label
     const { length, channels, height, width } = source;
     assertEquals([length, channels, height, width], [2, 3, 4, 5]);
     assertEquals([source.images, source.labels], [images.data, expected]);
-    source.close();
+    source.release();
   });
   await withFile(
     { images, labels: { dtype: "I64", shape: [2], data: BigInt64Array.of(4n, 0n) } },

@@ -58,7 +58,7 @@ function exampleSource(images: DecodedImage[], broken: number[] = []): ImageSour
       loads.push([...indices]);
       return Promise.resolve(indices.map((index) => broken.includes(index) ? undefined : images[index]));
     },
-    close: () => {},
+    release: () => {},
   };
 }
 
@@ -86,7 +86,7 @@ gpuTest("the views of a step, resident and streamed, are those drawn for its ima
     // Each image is loaded once for both views; a set on the device not at all.
     assertEquals(source.loads.slice(opened), residentBytes === 0 ? [[0, 3, 4, 6]] : []);
     settled.push(values);
-    maker.close();
+    maker.release();
   }
   assertEquals(settled[0], settled[1]);
   lists.forEach((list, view) =>
@@ -110,7 +110,7 @@ gpuTest("a step repeats bit for bit, other steps differ, order does not matter",
   const [turned, other] = await make(0, [2, 1], [1, 2]);
   assertEquals([...turned.slice(inputLength), ...turned.slice(0, inputLength)], first);
   assertNotEquals(other, first);
-  maker.close();
+  maker.release();
 });
 
 gpuTest("what was prefetched is not loaded again", async (gpu) => {
@@ -123,7 +123,7 @@ gpuTest("what was prefetched is not loaded again", async (gpu) => {
   maker.prefetch(Uint32Array.of(1, 2));
   assertEquals(await readAll(await maker.views(0, lists)), prefetched);
   assertEquals(source.loads, [[0, 3, 4, 6], [1, 2], [0, 3, 4, 6]]);
-  maker.close();
+  maker.release();
 });
 
 gpuTest("evaluation batches, and augmentation none", async (gpu) => {
@@ -138,7 +138,7 @@ gpuTest("evaluation batches, and augmentation none", async (gpu) => {
     assertClose(values.slice(row * inputLength, (row + 1) * inputLength), expected, 1e-5, `image ${index}`);
   });
   assertEquals(await readAll(await maker.views(9, [order, order])), [values, values]);
-  maker.close();
+  maker.release();
 });
 
 gpuTest("the next usable image of the pool stands in for a broken one", async (gpu) => {
@@ -157,7 +157,7 @@ gpuTest("the next usable image of the pool stands in for a broken one", async (g
   batch.images.release();
   maker.prefetch(Uint32Array.of(7));
   await assertRejects(() => maker.evaluationBatch(Uint32Array.of(7)), DataError, "none of the 1 images");
-  maker.close();
+  maker.release();
 });
 
 gpuTest("a set is resident when it fits and is whole", async (gpu) => {
@@ -165,7 +165,7 @@ gpuTest("a set is resident when it fits and is whole", async (gpu) => {
   const bytes = images.reduce((sum, { pixels }) => sum + pixels.byteLength, 0);
   const open = async (limit: number, broken: number[] = []) => {
     const opened = await GpuImages.open(gpu, exampleSource(images, broken), limit);
-    opened.close();
+    opened.release();
     return opened.resident;
   };
   assertEquals(await open(bytes), true);
@@ -185,7 +185,7 @@ gpuTest("ready-made inputs come as they are", async (gpu) => {
     height: 5,
     width: 4,
     images,
-    close: () => {},
+    release: () => {},
   };
   for (const residentBytes of [undefined, 0]) {
     const maker: ViewMaker = await openViews(gpu, source, { ...settings, residentBytes });
@@ -202,7 +202,7 @@ gpuTest("ready-made inputs come as they are", async (gpu) => {
     assertEquals(second, [...images.subarray(2 * columns, 3 * columns)]);
     const batch = await maker.evaluationBatch(order);
     assertEquals(await readAll([batch.images]), [expected]);
-    maker.close();
+    maker.release();
   }
   assertEquals(gpu.pool.use.used, 0);
 });

@@ -171,7 +171,7 @@ async function choosable(
     );
     paths.add(nameOf(nearest));
   }
-  chosen.close();
+  chosen.release();
   return { paths, warnings };
 }
 

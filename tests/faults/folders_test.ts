@@ -24,7 +24,7 @@ async function look(folder: string, options: Partial<SourceOptions> = {}) {
     onWarning: (text) => warnings.push(text),
     ...options,
   });
-  source.close();
+  source.release();
   const short = (files: readonly { path: string; reason: string }[]) =>
     Object.fromEntries(files.map(({ path, reason }) => [path.slice(folder.length + 1), reason]));
   return {
@@ -144,7 +144,7 @@ Deno.test("what vanishes, or becomes a folder, between listing and reading is br
     await Deno.remove(`${folder}/2.png`);
     await Deno.mkdir(`${folder}/2.png`);
     const images = await source.load([0, 1, 2, 3]);
-    source.close();
+    source.release();
     assertEquals(images.map((image) => image !== undefined), [false, false, true, true]);
     assertEquals(source.skipped.map(({ reason }) => reason).sort(), [
       "it is no regular file",
@@ -167,7 +167,7 @@ Deno.test({
       const opened = await openImages(`folder:${folder}`, { preload: false });
       await shell("rm 2.png && mkfifo 2.png", folder);
       const [one, two] = await opened.load([0, 1]);
-      opened.close();
+      opened.release();
       assertEquals([one?.width, two, opened.skipped[0].reason], [9, undefined, reason]);
     }),
 });

@@ -31,7 +31,7 @@ async function reasonsOf(files: Record<string, Uint8Array>): Promise<Record<stri
     await Deno.writeFile(`${folder}/whole.png`, await image(9, 9).png().toBuffer());
     const source = await openImages(`folder:${folder}`);
     const [whole] = await source.load([source.length - 1]);
-    source.close();
+    source.release();
     assertEquals([source.length, whole?.width], [Object.keys(files).length + 1, 9]);
     for (const { path, reason } of source.skipped) reasons[path.slice(folder.length + 1)] = reason;
   });
@@ -170,7 +170,7 @@ Deno.test("every format and kind of pixel that is read has one meaning", async (
         assert(Math.max(...off) <= (name.startsWith("cmyk") ? 45 : 4), `${name}: ${pixels.subarray(0, 4)}`);
       });
       runs.push(images.map((one) => one!.pixels));
-      source.close();
+      source.release();
     }
     assertEquals(runs[0], runs[1]);
   });

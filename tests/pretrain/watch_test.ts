@@ -23,7 +23,7 @@ for (const [imageSize, compared] of [[64, true], [65, false]] as const) {
       assert(line.knn >= 0 && line.knn <= 1);
       assertEquals((await watch.evaluate(1, 0, false)).knnPixels, undefined);
       state.release();
-      data.close();
+      data.release();
       assertEquals(gpu.pool.use.used, 0);
     },
   );

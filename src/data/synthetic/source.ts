@@ -27,6 +27,6 @@ export function openSynthetic(name: string, length: number, options: SourceOptio
       recipe: `synthetic images of ${options.imageSize} pixels, seed ${options.seed}, ${length} of them`,
     },
     load: (indices) => Promise.resolve(indices.map(draw)),
-    close: () => cache.clear(),
+    release: () => cache.clear(),
   };
 }

@@ -41,7 +41,7 @@ async function images(random: Random): Promise<number> {
       const source = await openImages(`folder:${folder}`);
       const all = Array.from({ length: source.length }, (_, index) => index);
       const loaded = await source.load(all);
-      source.close();
+      source.release();
       const reasons = new Map(source.skipped.map(({ path, reason }) => [path, reason]));
       const broken = loaded.filter((image) => image === undefined).length;
       // What the listing already turns away is named there; the rest is an image, or skipped with a reason.
