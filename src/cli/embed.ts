@@ -7,11 +7,9 @@ import { featureDimension, writeFeatures } from "../extract/embed.ts";
 import type { Calibration } from "../extract/model.ts";
 import { type FrozenNetwork, openModelNetwork, openRunNetwork } from "../extract/network.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
 import { readDataRecord } from "../store/data_record.ts";
-import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
 import type { FlagValues } from "./flags.ts";
@@ -20,6 +18,7 @@ import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPath, featuresOutput, guardOutputFile, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
+import { checkpointFlag, openRunCheckpoint } from "./run_checkpoint.ts";
 
 interface EmbedResult {
   readonly arch: string;
@@ -37,6 +36,7 @@ interface EmbedResult {
 
 const embedFlags = {
   run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
+  checkpoint: checkpointFlag,
   arch: {
     type: "string",
     placeholder: "ARCH",
@@ -73,12 +73,17 @@ type EmbedFlags = FlagValues<typeof embedFlags>;
 
 const defaultCalibration = 2048;
 
-function checkFlags({ run, arch, model, out, calibrate }: EmbedFlags): void {
+function checkFlags({ run, checkpoint, arch, model, out, calibrate }: EmbedFlags): void {
   if (run === undefined && model === undefined) {
     throw new UsageError("--run DIR or --model FILE is missing: give the network that makes the features.");
   }
   if (run !== undefined && model !== undefined) {
     throw new UsageError("--run and --model are given. Give one of them.");
+  }
+  if (model !== undefined && checkpoint !== undefined) {
+    throw new UsageError(
+      "--checkpoint is given, but a --model is of one checkpoint. Leave --checkpoint out.",
+    );
   }
   if (model !== undefined && arch !== undefined) {
     throw new UsageError("--arch is given, but a --model is one architecture. Leave --arch out.");
@@ -113,8 +118,11 @@ interface Hooks {
 }
 
 async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<Plan> {
-  const checkpoint = (await RunFolder.open(run)).lastCheckpointPath;
-  const stored = await readCheckpointConfig(checkpoint, (text) => logger.warn(text));
+  const { path, config: stored } = await openRunCheckpoint(
+    run,
+    flags.checkpoint,
+    (text) => logger.warn(text),
+  );
   const record = await readDataRecord(run);
   const seed = flags.seed ?? stored.training.seed;
   const config = {
@@ -129,7 +137,7 @@ async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<
     async open(gpu, { logger, signal, warn }) {
       const request = images > 0 ? { source: flags.data, images, record, onWarning: warn } : undefined;
       let progress: Progress | undefined;
-      return await openRunNetwork(gpu, checkpoint, config, architecture, request, (done, total) => {
+      return await openRunNetwork(gpu, path, config, architecture, request, (done, total) => {
         signal.throwIfAborted();
         progress ??= new Progress({ logger, label: "calibrate", total, unit: "images" });
         progress.update(done);

@@ -6,19 +6,19 @@ import { openCalibration } from "../extract/calibration.ts";
 import { extractSubnet } from "../extract/extract.ts";
 import { type Calibration, modelCosts, type PlainModel } from "../extract/model.ts";
 import { writeModel } from "../extract/model_file.ts";
-import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
 import { readDataRecord } from "../store/data_record.ts";
-import { RunFolder } from "../store/run_folder.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
 import type { FlagValues } from "./flags.ts";
 import { formatQuantity, formatTable } from "./format.ts";
+import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPath, guardOutputFile, modelOutput, onnxOutput, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
+import { checkpointFlag, openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
 
 type Format = "safetensors" | "onnx";
 
@@ -47,6 +47,7 @@ const formats = ["safetensors", "onnx"] as const;
 
 const extractFlags = {
   run: { type: "string", placeholder: "DIR", required: true, description: "Run folder of a pretraining" },
+  checkpoint: checkpointFlag,
   arch: {
     type: "strings",
     placeholder: "ARCH",
@@ -135,10 +136,21 @@ async function chooseTargets(
   flags: ExtractFlags,
   kind: "file" | "folder",
   space: SearchSpace,
+  { step }: RunCheckpoint,
+  logger: Logger,
 ): Promise<Target[]> {
-  const texts = flags.from === undefined
-    ? flags.arch
-    : await (await import("../extract/ranking_file.ts")).readBestPerGroup(flags.from);
+  let texts: readonly string[] = flags.arch;
+  if (flags.from !== undefined) {
+    const { readBestPerGroup } = await import("../extract/ranking_file.ts");
+    const ranking = await readBestPerGroup(flags.from);
+    texts = ranking.architectures;
+    if (ranking.step !== undefined && ranking.step !== step) {
+      logger.warn(
+        `${flags.from} ranks the weights of step ${ranking.step}, the checkpoint has those of step ${step}: what was ` +
+          "best there need not be so here. Search again, or choose the checkpoint with --checkpoint.",
+      );
+    }
+  }
   const byId = new Map(texts.map((text) => {
     const architecture = space.resolve(text);
     return [formatArchitecture(architecture), architecture];
@@ -184,12 +196,17 @@ export const extractCommand = defineCommand({
   ],
   async run({ flags, logger }): Promise<ExtractResult> {
     const kind = checkFlags(flags);
-    const checkpoint = (await RunFolder.open(flags.run)).lastCheckpointPath;
-    const { space } = await readCheckpointConfig(checkpoint, (text) => logger.warn(text));
-    const targets = await chooseTargets(flags, kind, new SearchSpace(space));
+    const checkpoint = await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
+    const targets = await chooseTargets(
+      flags,
+      kind,
+      new SearchSpace(checkpoint.config.space),
+      checkpoint,
+      logger,
+    );
     await prepareOutput(flags, kind, targets);
     using gpu = await openDevice(logger);
-    const { config, encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
+    const { config, encoder } = await openEncoder(gpu, checkpoint.path, "encoder_q");
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
       source: flags.data,
       images: flags.calibrate,

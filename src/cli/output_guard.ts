@@ -5,6 +5,7 @@
 import { basename, dirname, join } from "@std/path";
 import { parseDataSpec } from "../data/spec.ts";
 import { UsageError } from "../errors.ts";
+import { readFull } from "../store/read_full.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
 
@@ -140,8 +141,8 @@ export const onnxOutput: OutputKind = {
   async isOurs(path) {
     using file = await Deno.open(path);
     const start = new Uint8Array(64);
-    const count = await file.read(start);
-    return new TextDecoder("latin1").decode(start.subarray(0, count ?? 0)).startsWith("\b\x08\x12\x05scion");
+    const count = await readFull(file, start);
+    return new TextDecoder("latin1").decode(start.subarray(0, count)).startsWith("\b\x08\x12\x05scion");
   },
 };
 

@@ -110,13 +110,18 @@ function overridesOf({ data, epochs, seed, strict, set }: Flags): Override[] {
   return [...overrides, ...set.map(parseSet)];
 }
 
+/** Whether there is a run in a folder, be it one that has lost its configuration, which is an error of its own. */
+async function holdsAnyRun(path: string): Promise<boolean> {
+  return await RunFolder.holdsRun(path) || await RunFolder.lacksConfig(path);
+}
+
 /** `runs/demo`, `runs/demo-2`, …: the first that holds no run, and the last that does. */
 async function defaultFolders(config: string): Promise<{ next: string; newest: string | undefined }> {
   const name = config.replace(/^.*[\\/]/, "").replace(/\.json$/, "");
   let newest: string | undefined;
   for (let number = 1;; number++) {
     const path = number === 1 ? `runs/${name}` : `runs/${name}-${number}`;
-    if (!await RunFolder.holdsRun(path)) return { next: path, newest };
+    if (!await holdsAnyRun(path)) return { next: path, newest };
     newest = path;
   }
 }
@@ -149,12 +154,16 @@ async function resumeOverrides(path: string, flags: Flags, logger: Logger): Prom
   return overrides;
 }
 
-/** @param start called when training begins */
+/**
+ * @param start called when training begins
+ * @param finish called with a run that has ended, while its folder is locked
+ */
 function hooksFor(
   logger: Logger,
   signal: AbortSignal,
   start: () => void,
-): PretrainHooks & { finish(): void } {
+  finish: (outcome: PretrainOutcome) => Promise<void>,
+): PretrainHooks {
   let decoding: Progress | undefined;
   let training: Progress | undefined;
   return {
@@ -184,7 +193,10 @@ function hooksFor(
       const pixels = knnPixels === undefined ? "" : ` (raw pixels ${(100 * knnPixels).toFixed(1)} %)`;
       logger.info(`epoch ${epoch}: kNN ${(100 * knn).toFixed(1)} %${pixels}`);
     },
-    finish: () => training?.finish(),
+    async onEnd(outcome) {
+      training?.finish();
+      await finish(outcome);
+    },
   };
 }
 
@@ -298,7 +310,7 @@ export const pretrainCommand = defineCommand({
     const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
-    if (path === undefined || (flags.resume && !await RunFolder.holdsRun(path))) {
+    if (path === undefined || (flags.resume && !await holdsAnyRun(path))) {
       throw new UsageError(
         `--resume: there is no run in ${path ?? folders!.next}. Give the run's folder with --out.`,
       );
@@ -329,15 +341,14 @@ export const pretrainCommand = defineCommand({
       logger,
       signal,
       () => onInterrupt("Stopping; the last complete step is saved."),
+      (outcome) => writeReport(gpu, outcome),
     );
     const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {
       overrides,
       checkpoint: flags.checkpoint,
       acceptChangedData: flags.acceptChangedData,
     }, hooks);
-    hooks.finish();
     if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
-    await writeReport(gpu, outcome);
     return {
       run: path,
       steps: outcome.steps,

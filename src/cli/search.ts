@@ -2,13 +2,12 @@
 import { formatDuration } from "../duration.ts";
 import { join } from "@std/path";
 import { loadConfig } from "../config/load.ts";
-import { readCheckpointConfig } from "../pretrain/checkpoint.ts";
 import type { Metric, Task } from "../search/places.ts";
 import { buildTree } from "../search/tree.ts";
-import { RunFolder } from "../store/run_folder.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { withAdvice } from "./advice.ts";
 import { formatCount, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
+import { openRunCheckpoint } from "./run_checkpoint.ts";
 import { selectCandidates } from "./search_candidates.ts";
 import { rankingPath } from "./search_files.ts";
 import { checkSearchFlags, metricOf, searchFlags } from "./search_flags.ts";
@@ -97,11 +96,10 @@ async function search(
   { flags, logger, onInterrupt }: Context<typeof searchFlags>,
 ): Promise<SearchSummary | SearchPlan> {
   checkSearchFlags(flags);
-  const run = flags.run === undefined ? undefined : (await RunFolder.open(flags.run)).lastCheckpointPath;
-  const config = run === undefined ? await loadConfig(flags.config!) : await readCheckpointConfig(
-    run,
-    (text) => logger.warn(text),
-  );
+  const checkpoint = flags.run === undefined
+    ? undefined
+    : await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
+  const config = checkpoint?.config ?? await loadConfig(flags.config!);
   const selection = selectCandidates(flags, config, logger);
   if (flags.dryRun) {
     const passes = flags.batchnorm === "recalibrated" ? 2 : 1;
@@ -111,10 +109,8 @@ async function search(
   }
   const out = flags.out ?? join(flags.run!, "search");
   const signal = onInterrupt("Stopping; what is done is saved.");
-  const searchRun = new SearchRun({ run: flags.run!, checkpoint: run!, out }, flags, selection, {
-    logger,
-    signal,
-  });
+  const paths = { run: flags.run!, checkpoint: checkpoint!.path, out };
+  const searchRun = new SearchRun(paths, flags, selection, { logger, signal });
   const outcome = await searchRun.run();
   const common = { metric: metricOf(flags), task: flags.task };
   if (outcome.interrupted) {

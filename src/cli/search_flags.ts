@@ -8,6 +8,7 @@ import { type ElasticNetwork, tapShapes } from "../elastic/network.ts";
 import type { SearchSpace } from "../elastic/search_space.ts";
 import { configFlags } from "./config_flags.ts";
 import { type Flags, type FlagValues, parseQuantity } from "./flags.ts";
+import { checkpointFlag } from "./run_checkpoint.ts";
 
 const ckaSamples = ["images", "positions", "all-positions"] as const;
 const defaultPerGroup = 100;
@@ -16,6 +17,7 @@ const fewestPositions = 16;
 
 export const searchFlags = {
   run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
+  checkpoint: checkpointFlag,
   data: {
     type: "string",
     placeholder: "SPEC",
@@ -172,6 +174,9 @@ export function checkSearchFlags(flags: SearchFlags): void {
         dryRun ? "; or --config F with --dry-run" : ""
       }.`,
     );
+  }
+  if (config !== undefined && flags.checkpoint !== undefined) {
+    refuse("--checkpoint goes with --run, but --config is given. Leave --checkpoint out.");
   }
   if (all && perGroup !== undefined) refuse("--all and --per-group are given. Give one of them.");
   if (dryRun && resume) refuse("--dry-run and --resume are given. Give one of them.");

@@ -1,5 +1,6 @@
 /** Listing what a set of images is read from, so that a later look can tell whether it is still the same. */
 import { type ImageList, listDigest, type ListedFile } from "../store/data_record.ts";
+import { readFull } from "../store/read_full.ts";
 import type { ImageSource, TensorSource } from "./image_set.ts";
 
 /** Files that are looked at at once. */
@@ -73,12 +74,7 @@ async function digestFile(path: string): Promise<string> {
   const chunk = new Uint8Array(Math.min(Math.max(size, 1), chunkBytes));
   const hashes: number[] = [];
   for (;;) {
-    let filled = 0;
-    while (filled < chunk.length) {
-      const read = await file.read(chunk.subarray(filled));
-      if (read === null) break;
-      filled += read;
-    }
+    const filled = await readFull(file, chunk);
     if (filled > 0) hashes.push(...await sha256(chunk.subarray(0, filled)));
     if (filled < chunk.length) break;
   }

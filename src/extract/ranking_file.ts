@@ -3,16 +3,25 @@ import { z } from "zod";
 import { DataError } from "../errors.ts";
 
 const rankingSchema = z.object({
+  step: z.int().min(0).optional(),
   groups: z.array(z.object({ best: z.object({ arch: z.string() }) })).min(1),
 });
 
+/** What a ranking found best. */
+export interface BestPerGroup {
+  /** Ids of the best architecture of each group of MACs, in the order of the groups. */
+  readonly architectures: readonly string[];
+  /** Steps of pretraining that the ranked weights had; undefined where the file does not say. */
+  readonly step: number | undefined;
+}
+
 /**
- * Ids of the best architecture of each group of MACs, in the order of the groups.
+ * Reads what a ranking found best.
  *
  * @param path `ranking.json`
  * @throws {DataError} when it cannot be read or is no ranking
  */
-export async function readBestPerGroup(path: string): Promise<string[]> {
+export async function readBestPerGroup(path: string): Promise<BestPerGroup> {
   let value: unknown;
   try {
     value = JSON.parse(await Deno.readTextFile(path));
@@ -24,7 +33,10 @@ export async function readBestPerGroup(path: string): Promise<string[]> {
     });
   }
   const result = rankingSchema.safeParse(value);
-  if (result.success) return result.data.groups.map(({ best }) => best.arch);
+  if (result.success) {
+    const { groups, step } = result.data;
+    return { architectures: groups.map(({ best }) => best.arch), step };
+  }
   const [{ path: field, message }] = result.error.issues;
   throw new DataError(
     `${path} is no ranking: ${

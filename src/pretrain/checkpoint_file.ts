@@ -31,7 +31,7 @@ export interface CheckpointContents {
 const sum = z.object({ sum: z.number(), count: z.int().min(0) });
 const lossesSchema = z.object({ all: sum, largest: sum, smallest: sum, random: sum });
 
-const restore = "Restore the file, or continue from another checkpoint with --resume --checkpoint epoch-N.";
+const restore = "Restore the file, or use another checkpoint with --checkpoint epoch-N.";
 
 /**
  * Opens a checkpoint and checks all that it says of itself.

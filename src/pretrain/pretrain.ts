@@ -22,6 +22,11 @@ export interface PretrainHooks
   extends TrainingObserver, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
   /** Images are open and training begins or goes on at `step`. */
   onStart(started: { images: number; labelled: boolean; step: number; totalSteps: number }): void;
+  /**
+   * The run has ended or was stopped, and its folder is still locked: time to write what else belongs into it. The run
+   * waits for it.
+   */
+  onEnd?(outcome: PretrainOutcome): Promise<void>;
   /** Stops the run when aborted; its checkpoint is then that of the last complete step. */
   signal: AbortSignal;
 }
@@ -72,6 +77,11 @@ export async function startRun(
       onSteps: (...steps: Parameters<typeof hooks.onSteps>) => {
         begun = true;
         hooks.onSteps(...steps);
+      },
+      onEnd: async (outcome: PretrainOutcome) => {
+        // From here on there is a run, of no steps perhaps: what fails now takes nothing of it away.
+        begun = true;
+        await hooks.onEnd?.(outcome);
       },
     };
     return await train({
@@ -184,7 +194,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     );
   }
   const all = await folder.readMetrics();
-  return {
+  const outcome = {
     ...result,
     folder,
     config,
@@ -193,6 +203,8 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     images: data.train.length,
     classes: labels && classes?.length,
   };
+  await hooks.onEnd?.(outcome);
+  return outcome;
 }
 
 /** The first change of a run's folder, after everything that it depends on was checked. */

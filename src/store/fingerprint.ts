@@ -1,6 +1,7 @@
 /** Telling versions of a large file apart. */
 import { DataError } from "../errors.ts";
 import { digest } from "./digest.ts";
+import { readFull } from "./read_full.ts";
 
 const pieces = 16;
 const pieceBytes = 2 ** 16;
@@ -18,12 +19,7 @@ export async function fileFingerprint(path: string): Promise<string> {
     const sample = new Uint8Array(pieces * pieceBytes);
     for (let piece = 0; piece < pieces; piece++) {
       await file.seek(Math.floor(piece * Math.max(0, size - pieceBytes) / (pieces - 1)), Deno.SeekMode.Start);
-      const part = sample.subarray(piece * pieceBytes, (piece + 1) * pieceBytes);
-      for (let read = 0; read < Math.min(part.length, size);) {
-        const count = await file.read(part.subarray(read));
-        if (count === null) break;
-        read += count;
-      }
+      await readFull(file, sample.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
     }
     return `${size} bytes, ${await digest(sample)}`;
   } catch (error) {

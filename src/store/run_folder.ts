@@ -124,12 +124,26 @@ export class RunFolder {
     return await FolderLock.take(join(path, "run.lock"), onWarning);
   }
 
+  /** Whether a folder holds a run's checkpoints or metrics, but not its `config.json`. */
+  static async lacksConfig(path: string): Promise<boolean> {
+    if (await RunFolder.holdsRun(path)) return false;
+    return await statIfThere(join(path, metricsName)) !== undefined ||
+      (await namesIn(join(path, checkpointsName))).some((name) => name.endsWith(".safetensors"));
+  }
+
   /**
    * Opens an existing run, to resume or to use it.
    *
-   * @throws {DataError} when the folder holds no run.
+   * @throws {DataError} when the folder holds no run, or has lost its `config.json`.
    */
   static async open(path: string): Promise<RunFolder> {
+    if (await RunFolder.lacksConfig(path)) {
+      throw new DataError(
+        `${
+          join(path, configName)
+        } is missing, beside checkpoints or metrics of a run. Restore it from a copy.`,
+      );
+    }
     if (!await RunFolder.holdsRun(path)) {
       const reason = await statIfThere(path) === undefined ? "it does not exist" : `it has no ${configName}`;
       throw new DataError(`${path} is not a run folder: ${reason}. Give the --out of a pretraining run.`);

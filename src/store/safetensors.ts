@@ -5,6 +5,7 @@
 import { DataError } from "../errors.ts";
 import { writeAll, writeAtomically } from "./atomic_file.ts";
 import { FileChecksum } from "./checksum.ts";
+import { readFull } from "./read_full.ts";
 import {
   arrayConstructors,
   decodeHeader,
@@ -105,7 +106,7 @@ export class SafetensorsFile implements SafetensorsHeader, Disposable {
     const bytes = new Uint8Array(info.byteLength);
     try {
       await this.#file.seek(info.offset, Deno.SeekMode.Start);
-      await readFull(this.#file, this.path, bytes);
+      await readAll(this.#file, this.path, bytes);
     } catch (error) {
       throw asReadError(this.path, error);
     }
@@ -263,7 +264,7 @@ async function readHeader(
       `${path} is not a safetensors file: it has ${fileBytes} bytes, too few to hold a header.`,
     );
   }
-  await readFull(file, path, start);
+  await readAll(file, path, start);
   const headerBytes = Number(new DataView(start.buffer).getBigUint64(0, true));
   if (start[8] !== "{".charCodeAt(0) || headerBytes > maximumHeaderBytes) {
     throw new DataError(`${path} is not a safetensors file: it does not start with the format's header.`);
@@ -278,19 +279,15 @@ async function readHeader(
   }
   const bytes = new Uint8Array(8 + headerBytes);
   await file.seek(0, Deno.SeekMode.Start);
-  await readFull(file, path, bytes);
+  await readAll(file, path, bytes);
   return { header: decodeHeader(path, bytes.subarray(8), fileBytes), bytes };
 }
 
-async function readFull(file: Deno.FsFile, path: string, bytes: Uint8Array): Promise<void> {
-  for (let filled = 0; filled < bytes.byteLength;) {
-    const count = await file.read(bytes.subarray(filled));
-    if (count === null) {
-      throw new DataError(
-        `${path} became shorter while it was read: ${filled} of ${bytes.byteLength} bytes came. ` +
-          `Try again when nothing writes to it.`,
-      );
-    }
-    filled += count;
-  }
+async function readAll(file: Deno.FsFile, path: string, bytes: Uint8Array): Promise<void> {
+  const filled = await readFull(file, bytes);
+  if (filled === bytes.byteLength) return;
+  throw new DataError(
+    `${path} became shorter while it was read: ${filled} of ${bytes.byteLength} bytes came. ` +
+      `Try again when nothing writes to it.`,
+  );
 }

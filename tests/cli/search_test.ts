@@ -40,7 +40,7 @@ cliTest("search ranks a whole space and writes its files", async (folder) => {
   assertEquals(new Set(file.ranking.map(({ arch }: { arch: string }) => arch)).size, space.size);
   assertEquals(Object.keys(file.ranking[0].scorePerStage), ["projection"]);
   assertEquals(
-    await readBestPerGroup(ranking),
+    (await readBestPerGroup(ranking)).architectures,
     groups.map(({ best }: { best: { arch: string } }) => best.arch),
   );
   const csv = (await Deno.readTextFile(`${folder}/run/search/ranking.csv`)).trimEnd().split("\n");

@@ -144,7 +144,7 @@ cliTest("a flipped bit in an extracted model is refused", async (folder) => {
 });
 
 const broken: Record<string, (run: string) => Promise<void>> = {
-  "is damaged": async (run) => flipBit(last(run), (await Deno.stat(last(run))).size - 9999, 3),
+  "is damaged": (run) => flipBit(last(run), -999, 3),
   "is missing": (run) => Deno.remove(last(run)),
   "is truncated": async (run) =>
     Deno.writeFile(last(run), (await Deno.readFile(last(run))).subarray(0, 5000)),
@@ -157,7 +157,7 @@ for (const [what, damage] of Object.entries(broken)) {
       const run = await twoEpochs(folder);
       const whole = `${folder}/whole`;
       await copyFolder(run, whole);
-      await flipBit(`${run}/checkpoints/epoch-2.safetensors`, 9999, 3);
+      await flipBit(`${run}/checkpoints/epoch-2.safetensors`, -999, 3);
       await damage(run);
       const { status, err } = await pretrain(folder, "--out", run, "--resume");
       assertEquals(status, 0, err);

@@ -2,9 +2,12 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { searchCommand } from "../../src/cli/search.ts";
 import { UsageError } from "../../src/errors.ts";
+import { startRun } from "../../src/pretrain/pretrain.ts";
 import { FolderLock } from "../../src/store/folder_lock.ts";
 import { RunFolder } from "../../src/store/run_folder.ts";
 import { cliTest, createRun, runInProcess } from "../cli/run_command.ts";
+import { gpuTest } from "../helpers.ts";
+import { collectingHooks, smallRun } from "../pretrain/small_run.ts";
 import { withFolder } from "../store/with_folder.ts";
 import { copyFolder, pretrain, snapshot } from "./run_files.ts";
 
@@ -105,6 +108,21 @@ cliTest("a run that is in use is neither resumed nor started again, a search nei
       "report.html",
     ]);
   }
+});
+
+gpuTest("the report of a run is written while the run is locked", async (gpu) => {
+  await withFolder(async (folder) => {
+    const run = `${folder}/run`;
+    const { hooks } = collectingHooks();
+    const onEnd = async () => {
+      await assertRejects(() => RunFolder.lock(run, silent), UsageError, "is in use by another process");
+      throw new Error("no room for the report");
+    };
+    const config = smallRun({ training: { epochs: 0 } });
+    await assertRejects(() => startRun(gpu, run, config, { ...hooks, onEnd }), Error, "no room");
+    // What fails so late takes nothing away.
+    assertEquals((await (await RunFolder.open(run)).checkpoints()).map(({ name }) => name), ["last"]);
+  });
 });
 
 cliTest(

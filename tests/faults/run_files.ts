@@ -47,9 +47,9 @@ export async function copyFolder(from: string, to: string): Promise<void> {
   }
 }
 
-/** Turns one bit of a file around. */
+/** Turns one bit of a file around. @param byte its number; from the end where it is negative */
 export async function flipBit(path: string, byte: number, bit: number): Promise<void> {
   const bytes = await Deno.readFile(path);
-  bytes[byte] ^= 1 << bit;
+  bytes[byte < 0 ? bytes.length + byte : byte] ^= 1 << bit;
   await Deno.writeFile(path, bytes);
 }

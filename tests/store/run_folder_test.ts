@@ -84,6 +84,14 @@ Deno.test("opening what is no run says why", () =>
     assertEquals(await RunFolder.holdsRun(path), false);
     await assertRejects(() => RunFolder.open(path), DataError, "it has no config.json");
     await assertRejects(() => RunFolder.open(join(path, "none")), DataError, "it does not exist");
+    for (const name of ["checkpoints/epoch-3.safetensors", "metrics.jsonl"]) {
+      const run = join(path, name.replace(/\W/g, "_"));
+      await Deno.mkdir(join(run, "checkpoints"), { recursive: true });
+      assertEquals(await RunFolder.lacksConfig(run), false);
+      await Deno.writeTextFile(join(run, name), "");
+      assertEquals(await RunFolder.lacksConfig(run), true);
+      await assertRejects(() => RunFolder.open(run), DataError, "config.json is missing");
+    }
   }));
 
 Deno.test("a damaged configuration is named", () =>

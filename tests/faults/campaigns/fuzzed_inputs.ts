@@ -6,44 +6,18 @@ import sharp from "sharp";
 import { parseConfig } from "../../../src/config/load.ts";
 import { parseJson } from "../../../src/config/json.ts";
 import { ScionError } from "../../../src/errors.ts";
-import { purpose, Random } from "../../../src/random.ts";
+import type { Random } from "../../../src/random.ts";
 import { readSafetensors, writeSafetensors } from "../../../src/store/safetensors.ts";
 import { openImages } from "../../data/open.ts";
 import { smallConfig } from "../../pretrain/small_run.ts";
 import { withFolder } from "../../store/with_folder.ts";
 import type { Campaign } from "../campaign.ts";
+import { damaged, drawSeed } from "../damage.ts";
 
 const imageFiles = 6000;
 const imagesPerFolder = 200;
 const tensorFiles = 2000;
 const configurations = 2000;
-
-/** One to four mistakes: bits, runs of bytes, an early end, parts twice. */
-function damaged(bytes: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
-  let result = Uint8Array.from(bytes);
-  for (let mistakes = 1 + random.integer(4); mistakes > 0 && result.length > 0; mistakes--) {
-    // Heads of files decide most.
-    const place = random.integer(random.uniform() < 0.5 ? Math.min(result.length, 64) : result.length);
-    const length = Math.min(result.length - place, 1 + random.integer(64));
-    switch (random.integer(5)) {
-      case 0:
-        result[place] ^= 1 << random.integer(8);
-        break;
-      case 1:
-        for (let at = place; at < place + length; at++) result[at] = random.integer(256);
-        break;
-      case 2:
-        result = result.slice(0, place);
-        break;
-      case 3:
-        result.fill(random.pick([0, 255]), place, place + length);
-        break;
-      case 4:
-        result = Uint8Array.of(...result.subarray(0, place + length), ...result.subarray(place));
-    }
-  }
-  return result;
-}
 
 async function images(random: Random): Promise<number> {
   const pixels = Uint8Array.from({ length: 24 * 20 * 3 }, () => random.integer(256));
@@ -119,8 +93,9 @@ async function texts(random: Random): Promise<number> {
 
 /** See the top of the file. */
 export const campaign: Campaign = async () => {
-  const random = new Random(Math.floor(1e9 * Math.random()), purpose.test);
+  const { seed, random } = drawSeed();
   const injected = imageFiles + tensorFiles + configurations;
   const survived = await images(random) + await tensors(random) + await texts(random);
+  if (survived < injected) console.error(`fuzzed inputs: seed ${seed}`);
   return { name: "fuzzed inputs", injected, survived, lost: 0 };
 };
