@@ -14,6 +14,7 @@ import { formatArchitecture } from "../elastic/architecture.ts";
 import { macs, parameters } from "../elastic/costs.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
+import { evaluationText, qualityWarnings } from "../evaluate/verdict.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
@@ -189,10 +190,7 @@ function hooksFor(
         "images/s": formatRate(imagesPerSecond),
       });
     },
-    onKnn({ epoch, knn, knnPixels }) {
-      const pixels = knnPixels === undefined ? "" : ` (raw pixels ${(100 * knnPixels).toFixed(1)} %)`;
-      logger.info(`epoch ${epoch}: kNN ${(100 * knn).toFixed(1)} %${pixels}`);
-    },
+    onEvaluation: (line) => logger.info(evaluationText(line)),
     async onEnd(outcome) {
       training?.finish();
       await finish(outcome);
@@ -202,7 +200,7 @@ function hooksFor(
 
 async function writeReport(
   gpu: Gpu,
-  { folder, config, images, classes, steps, epochs, seconds }: PretrainOutcome,
+  { folder, config, images, classes, neighbours, steps, epochs, seconds }: PretrainOutcome,
 ): Promise<void> {
   const network = configuredNetwork(config);
   const { space } = network;
@@ -214,6 +212,7 @@ async function writeReport(
   const page = await renderPretrainReport({
     config,
     metrics: await folder.readMetrics(),
+    neighbours,
     summary: {
       title: folder.path,
       version,
@@ -224,6 +223,7 @@ async function writeReport(
       steps,
       epochs,
       seconds,
+      queue: config.moco.queue,
       settings: describeSettings(config),
     },
   });
@@ -341,7 +341,10 @@ export const pretrainCommand = defineCommand({
       logger,
       signal,
       () => onInterrupt("Stopping; the last complete step is saved."),
-      (outcome) => writeReport(gpu, outcome),
+      async (outcome) => {
+        await writeReport(gpu, outcome);
+        for (const warning of qualityWarnings(await outcome.folder.readMetrics())) logger.warn(warning);
+      },
     );
     const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {
       overrides,

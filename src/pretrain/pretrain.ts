@@ -6,7 +6,7 @@ import type { SourceOptions } from "../data/image_set.ts";
 import { ConfigurationError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { readDataRecord } from "../store/data_record.ts";
-import { isKnn, type MetricsLine } from "../store/metrics.ts";
+import { isEvaluation, isKnn, isStep, type MetricsLine } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { restoreState, resumedConfig, type ResumePoint } from "./resume.ts";
@@ -15,7 +15,8 @@ import { keepRecord } from "./run_record.ts";
 import { expectMemory } from "./memory_plan.ts";
 import { PretrainState } from "./state.ts";
 import { Trainer, type TrainingObserver, type TrainingResult } from "./trainer.ts";
-import { KnnWatch } from "./watch.ts";
+import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
+import { KnnWatch, SpreadWatch } from "./watch.ts";
 
 /** What the caller of a run hears of it. */
 export interface PretrainHooks
@@ -43,6 +44,8 @@ export interface PretrainOutcome extends TrainingResult {
   images: number;
   /** Number of classes, where the images have labels. */
   classes: number | undefined;
+  /** Images with their nearest; undefined where the run was stopped, or wants no evaluation. */
+  neighbours: NeighbourSheet | undefined;
 }
 
 /**
@@ -157,7 +160,9 @@ interface ReadyRun {
 
 async function train(run: ReadyRun): Promise<PretrainOutcome> {
   const { gpu, config, folder, data, state, hooks, metrics, resumedFrom } = run;
-  const watch = data.knn && new KnnWatch(state, config, data.knn);
+  const watch = data.knn
+    ? new KnnWatch(state, config, data.knn)
+    : data.bank && new SpreadWatch(state, config, data.bank);
   const trainer = new Trainer({
     gpu,
     config,
@@ -166,7 +171,8 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     views: data.views,
     images: data.train,
     evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
-    evaluated: resumedFrom !== undefined && metrics.some((line) => isKnn(line) && line.step === state.step),
+    evaluated: resumedFrom !== undefined &&
+      metrics.some((line) => isEvaluation(line) && line.step === state.step),
     observer: hooks,
     signal: hooks.signal,
   });
@@ -198,13 +204,32 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     ...result,
     folder,
     config,
-    loss: all.findLast((line) => "loss" in line)?.loss,
+    loss: all.findLast(isStep)?.loss,
     knn: all.findLast(isKnn)?.knn,
     images: data.train.length,
     classes: labels && classes?.length,
+    neighbours: result.interrupted ? undefined : await findNeighbours(run),
   };
   await hooks.onEnd?.(outcome);
   return outcome;
+}
+
+/** Undefined where the configuration wants no evaluation, or the user no longer waits for it. */
+async function findNeighbours(
+  { gpu, config, data, state, hooks }: ReadyRun,
+): Promise<NeighbourSheet | undefined> {
+  if (!data.bank) return undefined;
+  const { stream } = gpu;
+  const { interrupt } = stream;
+  stream.interrupt = hooks.signal;
+  try {
+    return await stream.unprofiled(() => neighbourSheet(state, config, data.bank!, data.knn?.queries));
+  } catch (error) {
+    if (!hooks.signal.aborted || error !== hooks.signal.reason) throw error;
+    return undefined;
+  } finally {
+    stream.interrupt = interrupt;
+  }
 }
 
 /** The first change of a run's folder, after everything that it depends on was checked. */

@@ -1,54 +1,68 @@
-/** kNN on held-out images: how a run is watched. Labels are used here and nowhere else. */
+/** How a run is watched: the spread of its features, and with labels kNN. Labels are used here and nowhere else. */
 import type { Config } from "../config/schema.ts";
-import type { ViewMaker } from "../data/view_maker.ts";
-import { recalibrate } from "../evaluate/calibrate.ts";
-import { evaluationBatchSize } from "../evaluate/batch_size.ts";
-import { collectRows, extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
+import { collectRows, type FeatureMatrix } from "../evaluate/features.ts";
 import { knnAccuracy, type LabelledFeatures } from "../evaluate/knn.ts";
-import type { KnnMetrics } from "../store/metrics.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { chooseImages, type KnnImages, type LabelledImages } from "./run_data.ts";
+import { type FeatureSpread, featureSpread } from "../evaluate/spread.ts";
+import type { EvaluationMetrics, KnnMetrics } from "../store/metrics.ts";
+import type { KnnImages, LabelledImages } from "./run_data.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import type { PretrainState } from "./state.ts";
+import { chooseImages, type ImageFeatures, WatchedFeatures, type WatchedImages } from "./watched_features.ts";
 
 /** Most values of an image, 64x64 pixels, that are compared as they are: a larger bank of images would fill the memory. */
 export const mostPixelValues = 12_288;
 
-/** Batches of some images in order; `used` receives the index of each image that was really read. */
-async function* evaluationBatches(
-  views: ViewMaker,
-  indices: Uint32Array,
-  size: number,
-  used?: number[],
-): AsyncGenerator<Tensor> {
-  for (let first = 0; first < indices.length; first += size) {
-    const batch = await views.evaluationBatch(indices.subarray(first, first + size));
-    used?.push(...batch.indices);
-    yield batch.images;
-  }
-}
+/** Most images whose features' spread is measured: the time grows with their square. */
+const mostSpreadImages = 1024;
 
-/** Evaluates the query encoder at its largest architecture, with batchnorm statistics taken anew. */
-export class KnnWatch {
-  /** Images of one batch. */
-  readonly #batch: number;
-
-  constructor(readonly state: PretrainState, readonly config: Config, readonly images: KnnImages) {
-    const { gpu, space, encoder: { network } } = state;
-    this.#batch = evaluationBatchSize(gpu, network, space.max, images.bank.views.height);
-  }
-
+/** Watches a run by the query encoder at its largest architecture, with batchnorm statistics taken anew. */
+export interface Watch {
   /**
    * @param withPixels also classify by raw pixels, the baseline that needs no network; left out for large images
    */
+  evaluate(step: number, epoch: number, withPixels: boolean): Promise<EvaluationMetrics>;
+}
+
+/** Watches a run whose images have no labels, or which holds none out. */
+export class SpreadWatch implements Watch {
+  readonly #features: WatchedFeatures;
+
+  constructor(readonly state: PretrainState, readonly config: Config, readonly bank: WatchedImages) {
+    this.#features = new WatchedFeatures(state, config, bank);
+  }
+
+  async evaluate(step: number, epoch: number): Promise<EvaluationMetrics> {
+    const { gpu, space: { max } } = this.state;
+    const { views, indices } = this.bank;
+    const images = { views, indices: chooseImages(indices, mostSpreadImages, this.config.training.seed) };
+    const features = await this.#features.recalibrated(
+      max,
+      (statistics) => this.#features.read(max, images, statistics),
+    );
+    gpu.stream.submit();
+    return { step, epoch, ...await spreadField(features) };
+  }
+}
+
+/** Watches a run with labels. */
+export class KnnWatch implements Watch {
+  readonly #features: WatchedFeatures;
+
+  constructor(readonly state: PretrainState, readonly config: Config, readonly images: KnnImages) {
+    this.#features = new WatchedFeatures(state, config, images.bank);
+  }
+
   async evaluate(step: number, epoch: number, withPixels: boolean): Promise<KnnMetrics> {
-    const { gpu } = this.state;
+    const { gpu, space } = this.state;
     const { bank, queries } = this.images;
     const small = 3 * bank.views.height * bank.views.width <= mostPixelValues;
     const knnPixels = withPixels && small
-      ? await this.#accuracy((batches) => collectRows(batches, (images) => images.read()))
+      ? await this.#accuracy((images) =>
+        this.#features.collect(images, (batches) => collectRows(batches, (batch) => batch.read()))
+      )
       : undefined;
-    const accuracy = await this.accuracyOf(this.state.space.max);
+    let seen: FeatureMatrix;
+    const accuracy = await this.accuracyOf(space.max, (features) => seen = features);
     gpu.stream.submit();
     return {
       step,
@@ -57,34 +71,31 @@ export class KnnWatch {
       knnPixels,
       images: queries.indices.length,
       bank: bank.indices.length,
+      ...await spreadField(seen!),
     };
   }
 
-  /** Share of the queries that an architecture's features classify right, with batchnorm statistics of its own. */
-  async accuracyOf(architecture: Architecture): Promise<number> {
-    const { encoder } = this.state;
-    const { knn } = this.config;
-    const { bank } = this.images;
-    const calibration = chooseImages(bank.indices, knn.calibrate, this.config.training.seed);
-    const statistics = calibration.length > 0
-      ? await recalibrate(
-        encoder,
-        architecture,
-        evaluationBatches(bank.views, mixed(calibration, this.#batch), this.#batch),
-      )
-      : undefined;
-    const accuracy = await this.#accuracy((batches) =>
-      extractFeatures(encoder, architecture, knn.features, batches, statistics)
-    );
-    statistics?.release();
-    return accuracy;
+  /**
+   * Share of the queries that an architecture's features classify right, with batchnorm statistics of its own.
+   *
+   * @param onQueries receives the queries' features
+   */
+  async accuracyOf(
+    architecture: Architecture,
+    onQueries?: (features: FeatureMatrix) => void,
+  ): Promise<number> {
+    return await this.#features.recalibrated(architecture, (statistics) =>
+      this.#accuracy(async (images) => {
+        const features = await this.#features.read(architecture, images, statistics);
+        if (images === this.images.queries) onQueries?.(features);
+        return features;
+      }));
   }
 
-  async #accuracy(toFeatures: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>): Promise<number> {
-    const labelled = async ({ views, indices, labels }: LabelledImages): Promise<LabelledFeatures> => {
-      const used: number[] = [];
-      const features = await toFeatures(evaluationBatches(views, indices, this.#batch, used));
-      return { ...features, labels: Int32Array.from(used, (index) => labels[index]) };
+  async #accuracy(read: (images: LabelledImages) => Promise<ImageFeatures>): Promise<number> {
+    const labelled = async (images: LabelledImages): Promise<LabelledFeatures> => {
+      const features = await read(images);
+      return { ...features, labels: Int32Array.from(features.indices, (index) => images.labels[index]) };
     };
     const bank = await labelled(this.images.bank);
     const queries = await labelled(this.images.queries);
@@ -92,13 +103,15 @@ export class KnnWatch {
   }
 }
 
-/** Sorted images of a folder come class by class; statistics of a batch need all classes mixed. Every k-th instead. */
-function mixed(indices: Uint32Array, batch: number): Uint32Array {
-  const stride = Math.ceil(indices.length / batch);
-  const order = new Uint32Array(indices.length);
-  let next = 0;
-  for (let offset = 0; offset < stride; offset++) {
-    for (let at = offset; at < indices.length; at += stride) order[next++] = indices[at];
-  }
-  return order;
+/** The spread as a metrics line has it; a single image has none. */
+async function spreadField({ rows, dimension, values }: FeatureMatrix): Promise<{ spread?: FeatureSpread }> {
+  if (rows < 2) return {};
+  const kept = Math.min(rows, mostSpreadImages);
+  const { effectiveRank, meanCosine, ...spread } = await featureSpread({
+    rows: kept,
+    dimension,
+    values: values.slice(0, kept * dimension),
+  });
+  const short = (value: number) => Number(value.toPrecision(6));
+  return { spread: { ...spread, effectiveRank: short(effectiveRank), meanCosine: short(meanCosine) } };
 }

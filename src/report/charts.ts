@@ -52,12 +52,32 @@ export interface Axis {
   readonly tickMinStep?: number;
 }
 
-/** A chart of lines over a common quantity. Sizes are those of the whole picture in CSS pixels. */
-export interface LineChart {
-  /** What a screen reader says in place of the picture. */
-  readonly description: string;
+/** Size of a whole picture in CSS pixels. */
+export interface ChartSize {
   readonly width: number;
   readonly height: number;
+}
+
+/** A picture for wide screens and one for narrow ones, each legible at its size: the page shows one of them. */
+export interface ChartSizes {
+  readonly wide: ChartSize;
+  readonly narrow: ChartSize;
+}
+
+/** A chart over the whole width of the page, and one over half of it. The narrow one fits a screen of 400 pixels. */
+export const wholeSizes: ChartSizes = {
+  wide: { width: 1016, height: 390 },
+  narrow: { width: 360, height: 300 },
+};
+export const halfSizes: ChartSizes = {
+  wide: { width: 484, height: 260 },
+  narrow: { width: 360, height: 230 },
+};
+
+/** A chart of lines over a common quantity. */
+export interface LineChart extends ChartSize {
+  /** What a screen reader says in place of the picture. */
+  readonly description: string;
   readonly x: Axis;
   readonly y: Axis;
   readonly lines: readonly Line[];
@@ -141,6 +161,30 @@ export async function renderChart(
   } finally {
     view.finalize();
   }
+}
+
+/** Renders a picture for wide screens and one for narrow ones. */
+export async function renderBoth(
+  { wide, narrow }: ChartSizes,
+  render: (size: ChartSize) => Promise<Html>,
+): Promise<Html> {
+  return html`
+    <div class="for-wide">${await render(wide)}</div>
+    <div class="for-narrow">${await render(narrow)}</div>
+  `;
+}
+
+/** Renders a chart of lines in both sizes; a narrow one may draw fewer points. */
+export async function renderLineCharts(
+  sizes: ChartSizes,
+  chart: (size: ChartSize) => Omit<LineChart, keyof ChartSize>,
+): Promise<Html> {
+  return await renderBoth(sizes, (size) => renderLineChart({ ...chart(size), ...size }));
+}
+
+/** A line without dots. */
+export function line(points: readonly Point[], color: string, width: number, opacity = 1): Line {
+  return { points, color, width, opacity, dots: false };
 }
 
 /** Renders a chart of lines, in the order given, the last on top. */

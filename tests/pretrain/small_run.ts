@@ -47,7 +47,7 @@ export function collectingHooks(options: { stopAtOnce?: boolean; onSteps?: (step
       options.onSteps?.(step);
       if (options.stopAtOnce) controller.abort();
     },
-    onKnn: () => {},
+    onEvaluation: () => {},
   };
   return { hooks, warnings };
 }

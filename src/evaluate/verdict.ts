@@ -1,0 +1,88 @@
+/** What the measures of a run mean, in plain sentences: for its report and for the terminal. */
+import {
+  type EvaluationMetrics,
+  isEvaluation,
+  isKnn,
+  type KnnMetrics,
+  type MetricsLine,
+} from "../store/metrics.ts";
+import type { FeatureSpread } from "./spread.ts";
+
+/** Features of all images that point the same way to this degree tell images apart no more. */
+const collapsedCosine = 0.99;
+/** Fewer directions than this are a point or a line. */
+const collapsedRank = 2;
+/** A larger part of dimensions than this that never change is worth a word. */
+const manyDead = 0.5;
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+/** An evaluation in a line for the terminal. */
+export function evaluationText(line: EvaluationMetrics | KnnMetrics): string {
+  const parts: string[] = [];
+  if (isKnn(line)) {
+    const { knn, knnPixels } = line;
+    parts.push(`kNN ${percent(knn)}${knnPixels === undefined ? "" : ` (raw pixels ${percent(knnPixels)})`}`);
+  }
+  if (line.spread !== undefined) {
+    const { effectiveRank, images, dimension } = line.spread;
+    parts.push(`effective rank ${effectiveRank.toFixed(1)} of ${Math.min(dimension, images)}`);
+  }
+  return `epoch ${line.epoch}: ${parts.join(", ")}`;
+}
+
+/** Whether features have collapsed: all images look nearly the same to the network. */
+export function hasCollapsed({ effectiveRank, meanCosine }: FeatureSpread): boolean {
+  return meanCosine > collapsedCosine || effectiveRank < collapsedRank;
+}
+
+/**
+ * One sentence on a spread.
+ *
+ * @param untrained the spread before the first step, where it is known
+ */
+export function spreadSentence(spread: FeatureSpread, untrained?: FeatureSpread): string {
+  const { effectiveRank, dimension, images, meanCosine, deadShare } = spread;
+  const directions = `about ${effectiveRank.toFixed(1)} of ${
+    Math.min(dimension, images)
+  } possible directions`;
+  if (hasCollapsed(spread)) {
+    return `The features have collapsed: they use ${directions}, and two images have a cosine of ` +
+      `${meanCosine.toFixed(3)} on average, so nearly all images look the same to the network.`;
+  }
+  const before = untrained === undefined || untrained.effectiveRank === effectiveRank
+    ? ""
+    : `, ${untrained.effectiveRank < effectiveRank ? "up" : "down"} from ${
+      untrained.effectiveRank.toFixed(1)
+    } untrained`;
+  const dead = deadShare > manyDead
+    ? `; ${percent(deadShare)} of the dimensions never change, so a narrower last stage would do as well`
+    : "";
+  return `The features have not collapsed: they use ${directions}${before}${dead}.`;
+}
+
+/** What a user should be warned of, by the run's last evaluation: collapsed features, kNN below raw pixels. */
+export function qualityWarnings(metrics: readonly MetricsLine[]): string[] {
+  const warnings: string[] = [];
+  const spread = metrics.findLast(isEvaluation)?.spread;
+  if (spread !== undefined && hasCollapsed(spread)) {
+    warnings.push(
+      `${
+        spreadSentence(spread)
+      } Lower optimizer.learningRate, raise moco.momentum or moco.queue, or start from an ` +
+        "earlier checkpoint.",
+    );
+  }
+  const knn = metrics.filter(isKnn);
+  const last = knn.at(-1), pixels = knn.find(({ knnPixels }) => knnPixels !== undefined)?.knnPixels;
+  if (last !== undefined && last.step > 0 && pixels !== undefined && last.knn < pixels) {
+    warnings.push(
+      `kNN accuracy is ${percent(last.knn)}, below the ${
+        percent(pixels)
+      } of raw pixels: as far as labels tell, the ` +
+        "features are no better than the images themselves yet. Train for more epochs or on more images, or change " +
+        "optimizer.learningRate.",
+    );
+  }
+  return warnings;
+}
