@@ -245,8 +245,8 @@ export const extractCommand = defineCommand({
       ["architecture", "MACs", "parameters", "calibrated on", "file"],
       ...models.map(({ arch, macs, params, calibration, file }) => [
         arch,
-        formatQuantity(macs, 2),
-        formatQuantity(params, 2),
+        formatQuantity(macs),
+        formatQuantity(params),
         calibration ? `${calibration.images} images` : "nothing",
         file,
       ]),

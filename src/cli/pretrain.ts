@@ -15,6 +15,7 @@ import { macs, parameters } from "../elastic/costs.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { evaluationText, qualityWarnings } from "../evaluate/verdict.ts";
+import { withPlainSpaces } from "../number_format.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
@@ -247,7 +248,7 @@ function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond
   const parts = [
     `${formatCount(steps)} steps (${formatCount(epochs)} epochs) in ${formatDuration(seconds)}`,
   ];
-  if (steps > 0) parts.push(`${formatQuantity(imagesPerSecond, 0).trim()} images/s`);
+  if (steps > 0) parts.push(`${formatRate(imagesPerSecond)} images/s`);
   if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);
   if (knn !== null) parts.push(`kNN ${(100 * knn).toFixed(1)} %`);
   return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
@@ -343,7 +344,9 @@ export const pretrainCommand = defineCommand({
       () => onInterrupt("Stopping; the last complete step is saved."),
       async (outcome) => {
         await writeReport(gpu, outcome);
-        for (const warning of qualityWarnings(await outcome.folder.readMetrics())) logger.warn(warning);
+        for (const warning of qualityWarnings(await outcome.folder.readMetrics())) {
+          logger.warn(withPlainSpaces(warning));
+        }
       },
     );
     const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {

@@ -80,7 +80,7 @@ export function formatPlan(plan: SearchPlan): string {
   const row = (name: string, part: "alone" | "tree") => [
     name,
     formatCount(blocks[part]),
-    formatQuantity(macsPerImage[part], 1),
+    formatQuantity(macsPerImage[part]),
     seconds ? formatDuration(seconds[part]) : "-",
   ];
   const factor = macsPerImage.alone / macsPerImage.tree;
@@ -95,11 +95,9 @@ export function formatPlan(plan: SearchPlan): string {
     "",
     `Shared prefixes save ${formatCount(blocks.alone - blocks.tree)} block evaluations a batch and ` +
     `${(100 * (1 - 1 / factor)).toFixed(1)} % of the MACs (${factor.toFixed(1)} times fewer). ` +
-    `The teacher adds ${formatQuantity(teacherMacs, 1)} MACs an image.`,
+    `The teacher adds ${formatQuantity(teacherMacs)} MACs an image.`,
     macsPerSecond === null
       ? "No adapter: no time is estimated."
-      : `Measured here: ${
-        formatQuantity(macsPerSecond, 1)
-      }MAC/s. Times leave the comparison of features out.`,
+      : `Measured here: ${formatQuantity(macsPerSecond)}MAC/s. Times leave the comparison of features out.`,
   ].join("\n");
 }

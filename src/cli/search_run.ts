@@ -163,7 +163,7 @@ export class SearchRun {
             logger: this.#logger,
             label: "measure",
             total: toMeasure,
-            unit: "architectures",
+            unit: "measurements",
           });
         },
         onMeasured: () => progress?.update(++done),

@@ -6,6 +6,7 @@ import {
   type KnnMetrics,
   type MetricsLine,
 } from "../store/metrics.ts";
+import { formatPercent, withPlainSpaces } from "../number_format.ts";
 import type { FeatureSpread } from "./spread.ts";
 
 /** Features of all images that point the same way to this degree tell images apart no more. */
@@ -15,20 +16,22 @@ const collapsedRank = 2;
 /** A larger part of dimensions than this that never change is worth a word. */
 const manyDead = 0.5;
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-
 /** An evaluation in a line for the terminal. */
 export function evaluationText(line: EvaluationMetrics | KnnMetrics): string {
   const parts: string[] = [];
   if (isKnn(line)) {
     const { knn, knnPixels } = line;
-    parts.push(`kNN ${percent(knn)}${knnPixels === undefined ? "" : ` (raw pixels ${percent(knnPixels)})`}`);
+    parts.push(
+      `kNN ${formatPercent(knn)}${
+        knnPixels === undefined ? "" : ` (raw pixels ${formatPercent(knnPixels)})`
+      }`,
+    );
   }
   if (line.spread !== undefined) {
     const { effectiveRank, images, dimension } = line.spread;
     parts.push(`effective rank ${effectiveRank.toFixed(1)} of ${Math.min(dimension, images)}`);
   }
-  return `epoch ${line.epoch}: ${parts.join(", ")}`;
+  return withPlainSpaces(`epoch ${line.epoch}: ${parts.join(", ")}`);
 }
 
 /** Whether features have collapsed: all images look nearly the same to the network. */
@@ -56,7 +59,9 @@ export function spreadSentence(spread: FeatureSpread, untrained?: FeatureSpread)
       untrained.effectiveRank.toFixed(1)
     } untrained`;
   const dead = deadShare > manyDead
-    ? `; ${percent(deadShare)} of the dimensions never change, so a narrower last stage would do as well`
+    ? `; ${
+      formatPercent(deadShare)
+    } of the dimensions never change, so a narrower last stage would do as well`
     : "";
   return `The features have not collapsed: they use ${directions}${before}${dead}.`;
 }
@@ -77,8 +82,8 @@ export function qualityWarnings(metrics: readonly MetricsLine[]): string[] {
   const last = knn.at(-1), pixels = knn.find(({ knnPixels }) => knnPixels !== undefined)?.knnPixels;
   if (last !== undefined && last.step > 0 && pixels !== undefined && last.knn < pixels) {
     warnings.push(
-      `kNN accuracy is ${percent(last.knn)}, below the ${
-        percent(pixels)
+      `kNN accuracy is ${formatPercent(last.knn)}, below the ${
+        formatPercent(pixels)
       } of raw pixels: as far as labels tell, the ` +
         "features are no better than the images themselves yet. Train for more epochs or on more images, or change " +
         "optimizer.learningRate.",

@@ -1,6 +1,7 @@
 /** The sheet of images with their nearest: quality that needs no labels to be seen. */
 import type { NeighbourSheet } from "../pretrain/neighbours.ts";
-import { formatInteger, type Html, html } from "./page.ts";
+import { formatInteger } from "../number_format.ts";
+import { type Html, html } from "./page.ts";
 
 /** Renders the sheet; where the images have labels, neighbours of the same and of other classes are marked. */
 export function neighbourSection({ bank, heldOut, rows }: NeighbourSheet): Html {

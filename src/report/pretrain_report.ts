@@ -26,20 +26,8 @@ import {
 } from "./charts.ts";
 import { neighbourSection } from "./neighbour_section.ts";
 import { measuredSpreads, spreadFigure, spreadSection } from "./spread_section.ts";
-import {
-  factList,
-  figure,
-  formatInteger,
-  formatPercent,
-  formatPoints,
-  formatShort,
-  type Html,
-  html,
-  type KeyFigure,
-  keyFigures,
-  renderPage,
-  table,
-} from "./page.ts";
+import { formatInteger, formatMeasure, formatPercent, formatPoints, formatShort } from "../number_format.ts";
+import { factList, figure, type Html, html, type KeyFigure, keyFigures, renderPage, table } from "./page.ts";
 import { smooth, smoothingRadius, thin } from "./series.ts";
 
 /** An architecture's id and cost; `macs` at the run's image size. */
@@ -163,7 +151,7 @@ function pretrainFigures(
   if (steps.length > 0) {
     figures.push({
       label: "Images per second",
-      value: formatShort(speed),
+      value: formatMeasure(speed),
       note: "median of the logged steps",
     });
   }
@@ -270,7 +258,7 @@ async function knnFigure(knn: readonly KnnMetrics[], { data }: PretrainSummary):
 
 async function throughputFigure(steps: readonly StepMetrics[]): Promise<Html> {
   const all = pointsOf(steps, (step) => step.imagesPerSecond);
-  const middle = formatShort(median(all.map(({ y }) => y)));
+  const middle = formatMeasure(median(all.map(({ y }) => y)));
   const chart = await renderLineCharts(halfSizes, (size) => ({
     description: `Images per second over training steps, median ${middle}.`,
     x: stepAxis,

@@ -6,7 +6,8 @@
 import type { TopLevelSpec } from "vega-lite";
 import { colors, type Placement, renderChart } from "./charts.ts";
 import { type CrowdPoint, thinCrowds } from "./crowds.ts";
-import { figure, formatInteger, formatMilliseconds, formatShort, type Html, html } from "./page.ts";
+import { formatInteger, formatMeasure, formatShort } from "../number_format.ts";
+import { figure, type Html, html } from "./page.ts";
 import { scoreDomain, type ScoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
@@ -166,7 +167,7 @@ function describe(
     `score ${format(score)}`,
     stages.length > 1 && stages.map((stage, index) => `${stage} ${format(scorePerStage[index])}`).join(" · "),
     `${formatShort(macs)} MACs · ${formatShort(params)} parameters`,
-    msPerImage !== undefined && `${formatMilliseconds(msPerImage)} ms per image`,
+    msPerImage !== undefined && `${formatMeasure(msPerImage)} ms per image`,
     count > 1 && `stands for ${formatInteger(count)} architectures here`,
   ].filter(Boolean).join("\n");
 }

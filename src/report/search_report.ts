@@ -5,14 +5,10 @@
 import { formatDuration } from "../duration.ts";
 import { choiceSection, scoresByChoice } from "./choices.ts";
 import { cheapestOfGain, frontier } from "./frontier.ts";
+import { formatInteger, formatMeasure, formatPercent, formatRange, formatShort } from "../number_format.ts";
 import {
   type Column,
   factList,
-  formatInteger,
-  formatMilliseconds,
-  formatPercent,
-  formatRange,
-  formatShort,
   type Html,
   html,
   type HtmlValue,
@@ -135,7 +131,7 @@ function describeCandidates(
       formatShort(params, "kept"),
       html`<strong>${format(score)}</strong>`,
       ...(perStage ? scorePerStage.map(format) : []),
-      ...(timed ? [msPerImage !== undefined && formatMilliseconds(msPerImage)] : []),
+      ...(timed ? [msPerImage !== undefined && formatMeasure(msPerImage)] : []),
     ]),
   };
 }

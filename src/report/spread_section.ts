@@ -2,7 +2,8 @@
 import { hasCollapsed, spreadSentence } from "../evaluate/verdict.ts";
 import type { EvaluationMetrics, SpreadMetrics } from "../store/metrics.ts";
 import { colors, halfSizes, line, renderLineCharts } from "./charts.ts";
-import { figure, formatInteger, formatPercent, type Html, html, type KeyFigure } from "./page.ts";
+import { formatInteger, formatPercent } from "../number_format.ts";
+import { figure, type Html, html, type KeyFigure } from "./page.ts";
 
 interface Measured {
   readonly epoch: number;

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { lineChartSpec, renderLineChart } from "../../src/report/charts.ts";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
-import { isKnn, type MetricsLine } from "../../src/store/metrics.ts";
+import { isKnn, isStep, type MetricsLine } from "../../src/store/metrics.ts";
 import { exampleRun, exampleSummary } from "./example_run.ts";
 
 const count = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0;
@@ -46,7 +46,7 @@ Deno.test("an elastic run has all curves, its figures, the table and the configu
 Deno.test("a single architecture has one loss, and is called by its name", async () => {
   const { metrics, ...rest } = exampleRun(160);
   const single: MetricsLine[] = metrics.map((line) => {
-    if (isKnn(line)) return line;
+    if (!isStep(line)) return line;
     const { lossMin: _min, lossRandom: _random, ...kept } = line;
     return kept;
   });
