@@ -56,6 +56,11 @@ export function formatMeasure(value: number): string {
   return value >= 0.01 ? value.toPrecision(3) : String(Number(value.toFixed(4)));
 }
 
+/** Several measurements: their median, and quartiles in brackets: `0.752 (0.741–0.760)`. */
+export function formatQuartiles(median: number, lower: number, upper: number): string {
+  return `${formatMeasure(median)} (${formatMeasure(lower)}–${formatMeasure(upper)})`;
+}
+
 /** A text with ordinary spaces, as terminals and the eyes of `grep` want it. */
 export function withPlainSpaces(text: string): string {
   return text.replace(/[\u00a0\u202f]/g, " ");

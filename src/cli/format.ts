@@ -1,5 +1,12 @@
 /** Numbers, durations and tables for people. */
-import { formatInteger, formatMeasure, formatShort, withPlainSpaces } from "../number_format.ts";
+import {
+  formatInteger,
+  formatMeasure,
+  formatQuartiles,
+  formatShort,
+  withPlainSpaces,
+} from "../number_format.ts";
+import type { Latency } from "../search/latency.ts";
 
 /** A count with its SI prefix: 4087136256 becomes `4.09 G`. */
 export function formatQuantity(value: number, significant = 3): string {
@@ -19,6 +26,13 @@ export function formatCount(value: number): string {
 /** What was measured, to three digits or as a whole number: 0.752, 12.5, 1 250. */
 export function formatRate(value: number): string {
   return withPlainSpaces(formatMeasure(value));
+}
+
+/** The median of a time with its quartiles; nothing where it was not measured. */
+export function formatTime(time: Latency | undefined): string {
+  return time === undefined
+    ? ""
+    : withPlainSpaces(formatQuartiles(time.msPerImage, time.lowerQuartile, time.upperQuartile));
 }
 
 /**

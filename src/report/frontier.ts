@@ -5,12 +5,17 @@
 import type { SearchCandidate } from "./search_data.ts";
 
 /**
- * The candidates that score higher than every other of the same or fewer MACs, in ascending order of MACs and score:
- * the best that each budget buys. Of equals, the one of fewer parameters, then the first by id.
+ * The candidates that score higher than every other of the same or less cost, in ascending order of cost and score: the
+ * best that each budget buys. Of equals, the one of fewer parameters, then the first by id.
+ *
+ * @param cost what is to be spent sparingly; default MACs
  */
-export function frontier(candidates: readonly SearchCandidate[]): SearchCandidate[] {
+export function frontier(
+  candidates: readonly SearchCandidate[],
+  cost: (candidate: SearchCandidate) => number = ({ macs }) => macs,
+): SearchCandidate[] {
   const ascending = candidates.toSorted((a, b) =>
-    a.macs - b.macs || b.score - a.score || a.params - b.params || (a.arch < b.arch ? -1 : 1)
+    cost(a) - cost(b) || b.score - a.score || a.params - b.params || (a.arch < b.arch ? -1 : 1)
   );
   const best: SearchCandidate[] = [];
   for (const candidate of ascending) {

@@ -4,20 +4,34 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import { colors, type Placement, renderChart } from "./charts.ts";
+import {
+  type ChartSize,
+  type ChartSizes,
+  colors,
+  type Placement,
+  renderBoth,
+  renderChart,
+  wholeSizes,
+} from "./charts.ts";
 import { type CrowdPoint, thinCrowds } from "./crowds.ts";
-import { formatInteger, formatMeasure, formatShort } from "../number_format.ts";
+import { formatInteger, formatMeasure, formatQuartiles, formatShort } from "../number_format.ts";
 import { figure, type Html, html } from "./page.ts";
 import { scoreDomain, type ScoreFormat } from "./scores.ts";
+import type { Latency } from "../search/latency.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
-/** More points than this are thinned before they are drawn; the frontier and the best of each group are not counted. */
-const pointLimit = 2000;
+/**
+ * More points than this, for the width of a picture, are thinned before they are drawn; the frontier and the best of each
+ * group are not counted.
+ */
+export function pointLimit({ width }: ChartSize): number {
+  return Math.round(2000 * width / sizes.wide.width);
+}
 
 /** More groups than this get no line at each bound, since those would only hide the points. */
 const boundLimit = 32;
 
-const size = { width: 1016, height: 440 };
+const sizes: ChartSizes = { wide: { ...wholeSizes.wide, height: 440 }, narrow: wholeSizes.narrow };
 
 /** Renders the chart with its title, legend and caption. `ascending` is the candidates' frontier. */
 export async function scoreFigure(
@@ -28,16 +42,18 @@ export async function scoreFigure(
   const { candidates, groups } = report;
   const singled = new Set([...ascending, ...groups.map(({ best }) => best)].map(({ arch }) => arch));
   const others = candidates.filter(({ arch }) => !singled.has(arch));
-  const points = thinCrowds(others, size, pointLimit);
+  const drawn = (size: ChartSize) => thinCrowds(others, size, pointLimit(size));
+  const points = drawn(sizes.wide);
   const thinned = points.length < others.length;
   const top = ascending.at(-1)!;
-  const chart = await renderChart(
-    scoreSpec(report),
-    `Score over MACs of ${formatInteger(candidates.length)} architectures. The frontier rises from ${
-      format(ascending[0].score)
-    } at ${formatShort(ascending[0].macs)} to ${format(top.score)} at ${formatShort(top.macs)}.`,
-    (placement) => scoreMarks(report, { points, ascending, format, placement }),
-  );
+  const chart = await renderBoth(sizes, (size) =>
+    renderChart(
+      scoreSpec(report, size),
+      `Score over MACs of ${formatInteger(candidates.length)} architectures. The frontier rises from ${
+        format(ascending[0].score)
+      } at ${formatShort(ascending[0].macs)} to ${format(top.score)} at ${formatShort(top.macs)}.`,
+      (placement) => scoreMarks(report, { points: drawn(size), ascending, format, placement }),
+    ));
   return figure({
     title: "Score over MACs",
     chart,
@@ -64,7 +80,7 @@ export async function scoreFigure(
 }
 
 /** The axes, with the bounds of the groups; the marks are laid over them. */
-function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
+function scoreSpec({ candidates, groups }: SearchReport, size: ChartSize): TopLevelSpec {
   const bounds = [...new Set(groups.flatMap(({ from, to }) => [from, to]))];
   const scores = candidates.map(({ score }) => score);
   const low = scores.reduce((a, b) => Math.min(a, b)), high = scores.reduce((a, b) => Math.max(a, b));
@@ -114,7 +130,7 @@ function scoreMarks(
   const at = ({ macs, score }: SearchCandidate) => [x(macs).toFixed(1), y(score).toFixed(1)];
   const dot = (candidate: SearchCandidate, count = 1) => {
     const [cx, cy] = at(candidate);
-    const text = describe(candidate, stages, format, count);
+    const text = describeCandidate(candidate, stages, format, count);
     return html`
       <circle cx="${cx}" cy="${cy}" r="${radius}">
         <title>${text}</title>
@@ -145,6 +161,11 @@ function scoreMarks(
   `;
 }
 
+/** The median of a time with its quartiles. */
+export function formatTime({ msPerImage, lowerQuartile, upperQuartile }: Latency): string {
+  return formatQuartiles(msPerImage, lowerQuartile, upperQuartile);
+}
+
 /** Points by opacity: crowds darker, in one class per fourfold number of members. */
 function byOpacity(points: readonly CrowdPoint[]): [number, CrowdPoint[]][] {
   const crowded = points.some(({ count }) => count > 1);
@@ -156,8 +177,9 @@ function byOpacity(points: readonly CrowdPoint[]): [number, CrowdPoint[]][] {
   return [...groups].sort(([a], [b]) => a - b);
 }
 
-function describe(
-  { arch, macs, params, score, scorePerStage, msPerImage }: SearchCandidate,
+/** What hovering over a candidate's point shows, a line a fact. */
+export function describeCandidate(
+  { arch, macs, params, score, scorePerStage, msPerImage, latency = [] }: SearchCandidate,
   stages: readonly string[],
   format: ScoreFormat,
   count: number,
@@ -167,7 +189,9 @@ function describe(
     `score ${format(score)}`,
     stages.length > 1 && stages.map((stage, index) => `${stage} ${format(scorePerStage[index])}`).join(" · "),
     `${formatShort(macs)} MACs · ${formatShort(params)} parameters`,
-    msPerImage !== undefined && `${formatMeasure(msPerImage)} ms per image`,
+    ...latency.length > 0
+      ? latency.map((time) => `${formatTime(time)} ms per image in batches of ${time.batch}`)
+      : [msPerImage !== undefined && `${formatMeasure(msPerImage)} ms per image`],
     count > 1 && `stands for ${formatInteger(count)} architectures here`,
   ].filter(Boolean).join("\n");
 }

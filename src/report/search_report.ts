@@ -17,7 +17,8 @@ import {
   renderPage,
   table,
 } from "./page.ts";
-import { scoreFigure } from "./score_chart.ts";
+import { formatTime, scoreFigure } from "./score_chart.ts";
+import { batchName, timeSection } from "./time_chart.ts";
 import { type ScoreFormat, scoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
@@ -43,6 +44,7 @@ export async function renderSearchReport(report: SearchReport): Promise<string> 
   const body = html`
     ${keyFigures(searchFigures(report, ascending, format))}
     ${await scoreFigure(report, ascending, format)}
+    ${await timeSection(report, format)}
     <section><h2>Best of each group</h2>${bestTable(report, format)}</section>
     ${extraction(report, cheapestOfGain(ascending, sufficientShare))}
     ${dimensions.length > 0 && await choiceSection(dimensions, format)}
@@ -115,7 +117,9 @@ function describeCandidates(
   format: ScoreFormat,
 ): { columns: Column[]; rows: HtmlValue[][] } {
   const perStage = stages.length > 1;
-  const timed = candidates.some(({ msPerImage }) => msPerImage !== undefined);
+  const batches =
+    candidates.find(({ latency }) => latency !== undefined)?.latency?.map(({ batch }) => batch) ?? [];
+  const timed = batches.length === 0 && candidates.some(({ msPerImage }) => msPerImage !== undefined);
   return {
     columns: [
       { label: "Architecture", numeric: false },
@@ -123,14 +127,16 @@ function describeCandidates(
       { label: "Parameters", numeric: true },
       { label: "Score", numeric: true },
       ...(perStage ? stages.map((label) => ({ label, numeric: true })) : []),
+      ...batches.map((batch) => ({ label: `ms/image, ${batchName(batch)}`, numeric: true })),
       ...(timed ? [{ label: "ms/image", numeric: true }] : []),
     ],
-    rows: candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage }) => [
+    rows: candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage, latency }) => [
       html`<code>${arch}</code>`,
       formatShort(macs, "kept"),
       formatShort(params, "kept"),
       html`<strong>${format(score)}</strong>`,
       ...(perStage ? scorePerStage.map(format) : []),
+      ...batches.map((_, index) => latency && formatTime(latency[index])),
       ...(timed ? [msPerImage !== undefined && formatMeasure(msPerImage)] : []),
     ]),
   };
