@@ -21,7 +21,7 @@ import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatQuantity, formatRate, formatTable } from "./format.ts";
+import { formatCount, formatRate, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";

@@ -218,25 +218,11 @@ export function lineChartSpec({ width, height, x, y, lines, levels = [] }: LineC
     // Charts side by side keep the same frame whatever the width of their labels.
     autosize: { type: "fit", contains: "padding" },
     layer: [
-      ...levels.flatMap(({ y, label, side }) => [
-        {
-          data: { values: [{ y }] },
-          mark: { type: "rule" as const, color: colors.muted, strokeDash: [3, 4] },
-          encoding: { y: position.y },
-        },
-        {
-          data: { values: [{ y, label }] },
-          mark: {
-            type: "text" as const,
-            color: colors.muted,
-            fontSize: 13,
-            align: "right" as const,
-            baseline: side === "above" ? "bottom" as const : "top" as const,
-            dy: side === "above" ? -4 : 5,
-          },
-          encoding: { x: { value: "width" as const }, y: position.y, text: { field: "label" } },
-        },
-      ]),
+      ...levels.map(({ y }) => ({
+        data: { values: [{ y }] },
+        mark: { type: "rule" as const, color: colors.muted, strokeDash: [3, 4] },
+        encoding: { y: position.y },
+      })),
       ...lines.map(({ points, color, width, opacity, dots }) => ({
         data: { values: [...points] },
         mark: {
@@ -250,6 +236,18 @@ export function lineChartSpec({ width, height, x, y, lines, levels = [] }: LineC
           point: dots && { filled: true, size: 36, color, opacity: 1 },
         },
         encoding: { x: position.x, y: position.y, order: { field: "x" } },
+      })),
+      ...levels.map(({ y, label, side }) => ({
+        data: { values: [{ y, label }] },
+        mark: {
+          type: "text" as const,
+          color: colors.muted,
+          fontSize: 13,
+          align: "right" as const,
+          baseline: side === "above" ? "bottom" as const : "top" as const,
+          dy: side === "above" ? -4 : 5,
+        },
+        encoding: { x: { value: "width" as const }, y: position.y, text: { field: "label" } },
       })),
     ],
   };

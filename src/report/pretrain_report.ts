@@ -205,7 +205,7 @@ async function lossFigure(steps: readonly StepMetrics[], queue: number | undefin
   const { group, radius } = drawn(wholeSizes.wide);
   const filling = queue === undefined
     ? ""
-    : ` The loss rises at first: the queue of ${
+    : ` MoCo's loss rises at first: the queue of ${
       formatInteger(queue)
     } keys begins with random ones, which are easy to ` +
       "tell from an image's own, and fills with keys of real images. Only after that does a falling loss mean learning.";

@@ -1,14 +1,7 @@
 /** A headless Chromium, driven by its DevTools protocol: as much of it as looking at pages needs. */
 
-/** The browser of this machine, or undefined where none is installed. */
-export async function findChromium(): Promise<string | undefined> {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    for (const name of ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]) {
-      const path = `${folder}/${name}`;
-      if (await Deno.stat(path).then(({ isFile }) => isFile, () => false)) return path;
-    }
-  }
-}
+/** Names under which it is installed. */
+const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 type Parameters = Readonly<Record<string, unknown>>;
 interface Message {
@@ -39,10 +32,10 @@ export class Chromium implements AsyncDisposable {
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
   }
 
-  /** Starts a browser with an empty profile. */
-  static async launch(path: string): Promise<Chromium> {
+  /** Starts a browser with an empty profile; undefined where none is installed. */
+  static async launch(): Promise<Chromium | undefined> {
     const profile = await Deno.makeTempDir({ prefix: "scion-pages-" });
-    const process = new Deno.Command(path, {
+    const process = spawnFirst(names, {
       args: [
         ...[
           "--headless",
@@ -62,7 +55,11 @@ export class Chromium implements AsyncDisposable {
       ],
       stdout: "null",
       stderr: "piped",
-    }).spawn();
+    });
+    if (process === undefined) {
+      await Deno.remove(profile);
+      return undefined;
+    }
     const socket = new WebSocket(await debuggerAddress(process));
     await new Promise((resolve, reject) => {
       socket.onopen = resolve;
@@ -78,6 +75,10 @@ export class Chromium implements AsyncDisposable {
     });
     browser.#listeners.set("Runtime.exceptionThrown", ({ exceptionDetails }) => {
       browser.complaints.push(`exception: ${(exceptionDetails as { text: string }).text}`);
+    });
+    browser.#listeners.set("Network.requestWillBeSent", ({ request }) => {
+      const { url } = request as { url: string };
+      if (!/^(file|data|about):/.test(url)) browser.complaints.push(`request: ${url}`);
     });
     for (const domain of ["Page", "Runtime", "Log", "Network"]) await browser.#send(`${domain}.enable`);
     return browser;
@@ -145,6 +146,20 @@ export class Chromium implements AsyncDisposable {
     this.#pending.delete(id);
     if (error) waiting?.reject(new Error(error.message));
     else waiting?.resolve(result ?? {});
+  }
+}
+
+/** Starts the first of these programs that is installed and may be run. */
+function spawnFirst(
+  programs: readonly string[],
+  options: Deno.CommandOptions,
+): Deno.ChildProcess | undefined {
+  for (const program of programs) {
+    try {
+      return new Deno.Command(program, options).spawn();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable)) throw error;
+    }
   }
 }
 
