@@ -162,7 +162,7 @@ function scoreMarks(
 }
 
 /** The median of a time with its quartiles. */
-export function formatTime({ msPerImage, lowerQuartile, upperQuartile }: Latency): string {
+function formatTime({ msPerImage, lowerQuartile, upperQuartile }: Latency): string {
   return formatQuartiles(msPerImage, lowerQuartile, upperQuartile);
 }
 

@@ -5,7 +5,15 @@
 import { formatDuration } from "../duration.ts";
 import { choiceSection, scoresByChoice } from "./choices.ts";
 import { cheapestOfGain, frontier } from "./frontier.ts";
-import { formatInteger, formatMeasure, formatPercent, formatRange, formatShort } from "../number_format.ts";
+import {
+  formatInteger,
+  formatMeasure,
+  formatPercent,
+  formatQuartiles,
+  formatRange,
+  formatShort,
+} from "../number_format.ts";
+import type { Latency } from "../search/latency.ts";
 import {
   type Column,
   factList,
@@ -17,8 +25,8 @@ import {
   renderPage,
   table,
 } from "./page.ts";
-import { formatTime, scoreFigure } from "./score_chart.ts";
-import { batchName, timeSection } from "./time_chart.ts";
+import { scoreFigure } from "./score_chart.ts";
+import { timeSection } from "./time_chart.ts";
 import { type ScoreFormat, scoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
@@ -45,7 +53,7 @@ export async function renderSearchReport(report: SearchReport): Promise<string> 
     ${keyFigures(searchFigures(report, ascending, format))}
     ${await scoreFigure(report, ascending, format)}
     ${await timeSection(report, format)}
-    <section><h2>Best of each group</h2>${bestTable(report, format)}</section>
+    <section><h2>Best of each group</h2>${bestTable(report, format)}${timeNote(report)}</section>
     ${extraction(report, cheapestOfGain(ascending, sufficientShare))}
     ${dimensions.length > 0 && await choiceSection(dimensions, format)}
     <section><h2>How they were compared</h2>${factList(facts(report))}</section>
@@ -127,7 +135,7 @@ function describeCandidates(
       { label: "Parameters", numeric: true },
       { label: "Score", numeric: true },
       ...(perStage ? stages.map((label) => ({ label, numeric: true })) : []),
-      ...batches.map((batch) => ({ label: `ms/image, ${batchName(batch)}`, numeric: true })),
+      ...batches.map((batch) => ({ label: `ms, batch ${formatInteger(batch)}`, numeric: true })),
       ...(timed ? [{ label: "ms/image", numeric: true }] : []),
     ],
     rows: candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage, latency }) => [
@@ -136,10 +144,25 @@ function describeCandidates(
       formatShort(params, "kept"),
       html`<strong>${format(score)}</strong>`,
       ...(perStage ? scorePerStage.map(format) : []),
-      ...batches.map((_, index) => latency && formatTime(latency[index])),
+      ...batches.map((_, index) => latency && timeCell(latency[index], perStage)),
       ...(timed ? [msPerImage !== undefined && formatMeasure(msPerImage)] : []),
     ]),
   };
+}
+
+/** A time with its quartiles; in a table of many columns they stand below it. */
+function timeCell({ msPerImage, lowerQuartile, upperQuartile }: Latency, stacked: boolean): HtmlValue {
+  if (!stacked) return formatQuartiles(msPerImage, lowerQuartile, upperQuartile);
+  return html`${formatMeasure(msPerImage)}<small>${formatMeasure(lowerQuartile)}–${
+    formatMeasure(upperQuartile)
+  }</small>`;
+}
+
+/** What the columns of times say. */
+function timeNote({ candidates }: SearchReport): Html | false {
+  return candidates.some(({ latency }) => latency !== undefined) && html`
+    <p class="caption">Times are milliseconds per image: the median of several rounds, with quartiles.</p>
+  `;
 }
 
 function bestTable({ groups, stages }: SearchReport, format: ScoreFormat): Html {

@@ -1,5 +1,5 @@
 /** How far the features spread, over a run: what it is watched by where there are no labels. */
-import { hasCollapsed, spreadSentence } from "../evaluate/verdict.ts";
+import { spreadSentence } from "../evaluate/verdict.ts";
 import type { EvaluationMetrics, SpreadMetrics } from "../store/metrics.ts";
 import { colors, halfSizes, line, renderLineCharts } from "./charts.ts";
 import { formatInteger, formatPercent } from "../number_format.ts";
@@ -72,7 +72,7 @@ export async function spreadSection(measured: readonly Measured[]): Promise<Html
   return html`
     <section class="spread">
       <h2>Spread of the features</h2>
-      <p class="${hasCollapsed(last.spread) ? "warning" : "verdict"}">${spreadSentence(
+      <p class="verdict">${spreadSentence(
         last.spread,
         untrained,
       )}</p>

@@ -22,7 +22,7 @@ interface Timed {
 }
 
 /** How a batch is called in titles: `single images` or `batches of 64`. */
-export function batchName(batch: number): string {
+function batchName(batch: number): string {
   return batch === 1 ? "single images" : `batches of ${formatInteger(batch)}`;
 }
 
