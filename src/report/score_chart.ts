@@ -14,7 +14,7 @@ import {
   wholeSizes,
 } from "./charts.ts";
 import { type CrowdPoint, thinCrowds } from "./crowds.ts";
-import { formatInteger, formatMeasure, formatQuartiles, formatShort } from "../number_format.ts";
+import { formatInteger, formatQuartiles, formatShort } from "../number_format.ts";
 import { figure, type Html, html } from "./page.ts";
 import { scoreDomain, type ScoreFormat } from "./scores.ts";
 import type { Latency } from "../search/latency.ts";
@@ -52,7 +52,13 @@ export async function scoreFigure(
       `Score over MACs of ${formatInteger(candidates.length)} architectures. The frontier rises from ${
         format(ascending[0].score)
       } at ${formatShort(ascending[0].macs)} to ${format(top.score)} at ${formatShort(top.macs)}.`,
-      (placement) => scoreMarks(report, { points: drawn(size), ascending, format, placement }),
+      (placement) =>
+        scoreMarks(report, {
+          ...{ points: drawn(size), ascending, placement },
+          // A telephone has nothing to hover with.
+          describe: size === sizes.wide &&
+            ((candidate, count) => describeCandidate(candidate, report.stages, format, count)),
+        }),
     ));
   return figure({
     title: "Score over MACs",
@@ -116,11 +122,11 @@ function scoreSpec({ candidates, groups }: SearchReport, size: ChartSize): TopLe
 
 /** The points, the frontier and the rings, in this order. */
 function scoreMarks(
-  { groups, stages }: SearchReport,
-  { points, ascending, format, placement: { x, y } }: {
+  { groups }: SearchReport,
+  { points, ascending, describe, placement: { x, y } }: {
     points: readonly CrowdPoint[];
     ascending: readonly SearchCandidate[];
-    format: ScoreFormat;
+    describe: false | ((candidate: SearchCandidate, count: number) => string);
     placement: Placement;
   },
 ): Html {
@@ -130,10 +136,9 @@ function scoreMarks(
   const at = ({ macs, score }: SearchCandidate) => [x(macs).toFixed(1), y(score).toFixed(1)];
   const dot = (candidate: SearchCandidate, count = 1) => {
     const [cx, cy] = at(candidate);
-    const text = describeCandidate(candidate, stages, format, count);
     return html`
       <circle cx="${cx}" cy="${cy}" r="${radius}">
-        <title>${text}</title>
+        ${describe && html`<title>${describe(candidate, count)}</title>`}
       </circle>
     `;
   };
@@ -178,8 +183,8 @@ function byOpacity(points: readonly CrowdPoint[]): [number, CrowdPoint[]][] {
 }
 
 /** What hovering over a candidate's point shows, a line a fact. */
-export function describeCandidate(
-  { arch, macs, params, score, scorePerStage, msPerImage, latency = [] }: SearchCandidate,
+function describeCandidate(
+  { arch, macs, params, score, scorePerStage, latency = [] }: SearchCandidate,
   stages: readonly string[],
   format: ScoreFormat,
   count: number,
@@ -189,9 +194,7 @@ export function describeCandidate(
     `score ${format(score)}`,
     stages.length > 1 && stages.map((stage, index) => `${stage} ${format(scorePerStage[index])}`).join(" · "),
     `${formatShort(macs)} MACs · ${formatShort(params)} parameters`,
-    ...latency.length > 0
-      ? latency.map((time) => `${formatTime(time)} ms per image in batches of ${time.batch}`)
-      : [msPerImage !== undefined && `${formatMeasure(msPerImage)} ms per image`],
+    ...latency.map((time) => `${formatTime(time)} ms per image in batches of ${time.batch}`),
     count > 1 && `stands for ${formatInteger(count)} architectures here`,
   ].filter(Boolean).join("\n");
 }

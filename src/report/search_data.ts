@@ -13,8 +13,6 @@ export interface SearchCandidate {
   readonly score: number;
   /** The score of each of {@linkcode SearchReport.stages}, in their order. */
   readonly scorePerStage: readonly number[];
-  /** Forward time, in milliseconds per image in a batch of the search, where it was measured. */
-  readonly msPerImage?: number;
   /** Forward times with their spread, where they were measured: of single images, then of the search's batch. */
   readonly latency?: readonly Latency[];
 }

@@ -127,7 +127,6 @@ function describeCandidates(
   const perStage = stages.length > 1;
   const batches =
     candidates.find(({ latency }) => latency !== undefined)?.latency?.map(({ batch }) => batch) ?? [];
-  const timed = batches.length === 0 && candidates.some(({ msPerImage }) => msPerImage !== undefined);
   return {
     columns: [
       { label: "Architecture", numeric: false },
@@ -136,16 +135,14 @@ function describeCandidates(
       { label: "Score", numeric: true },
       ...(perStage ? stages.map((label) => ({ label, numeric: true })) : []),
       ...batches.map((batch) => ({ label: `ms, batch ${formatInteger(batch)}`, numeric: true })),
-      ...(timed ? [{ label: "ms/image", numeric: true }] : []),
     ],
-    rows: candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage, latency }) => [
+    rows: candidates.map(({ arch, macs, params, score, scorePerStage, latency }) => [
       html`<code>${arch}</code>`,
       formatShort(macs, "kept"),
       formatShort(params, "kept"),
       html`<strong>${format(score)}</strong>`,
       ...(perStage ? scorePerStage.map(format) : []),
       ...batches.map((_, index) => latency && timeCell(latency[index], perStage)),
-      ...(timed ? [msPerImage !== undefined && formatMeasure(msPerImage)] : []),
     ]),
   };
 }

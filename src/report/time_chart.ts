@@ -1,12 +1,12 @@
 /** Charts of scores over measured times: one for single images, one for the search's batch. */
 
-import { formatInteger, formatMeasure } from "../number_format.ts";
+import { formatInteger, formatMeasure, formatQuartiles } from "../number_format.ts";
 import type { Latency } from "../search/latency.ts";
 import { type ChartSize, colors, halfSizes, type Placement, renderBoth, renderChart } from "./charts.ts";
 import { thinCrowds } from "./crowds.ts";
 import { frontier } from "./frontier.ts";
 import { figure, type Html, html } from "./page.ts";
-import { describeCandidate, pointLimit } from "./score_chart.ts";
+import { pointLimit } from "./score_chart.ts";
 import { scoreDomain, type ScoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
@@ -34,7 +34,6 @@ export async function timeSection(report: SearchReport, format: ScoreFormat): Pr
   const charts = await Promise.all(Array.from({ length: batches }, (_, index) =>
     timeFigure(
       measured.map((candidate) => ({ candidate, time: candidate.latency![index] })),
-      report.stages,
       format,
     )));
   return html`<div class="pair">${charts}</div>`;
@@ -42,7 +41,6 @@ export async function timeSection(report: SearchReport, format: ScoreFormat): Pr
 
 async function timeFigure(
   timed: readonly Timed[],
-  stages: readonly string[],
   format: ScoreFormat,
 ): Promise<Html> {
   const times = new Map(timed.map(({ candidate, time }) => [candidate, time]));
@@ -51,6 +49,12 @@ async function timeFigure(
   const ascending = frontier(candidates, cost);
   const { batch, rounds } = timed[0].time;
   const [first, last] = [ascending[0], ascending.at(-1)!];
+  const describe = (candidate: SearchCandidate) => {
+    const { msPerImage, lowerQuartile, upperQuartile } = times.get(candidate)!;
+    return `${candidate.arch}: score ${format(candidate.score)}, ${
+      formatQuartiles(msPerImage, lowerQuartile, upperQuartile)
+    } ms`;
+  };
   const chart = await renderBoth(sizes, (size) =>
     renderChart(
       timeSpec(timed, size),
@@ -65,12 +69,12 @@ async function timeFigure(
         const points = thinCrowds(
           candidates.filter((candidate) => !ascending.includes(candidate)),
           size,
-          pointLimit(size),
+          pointLimit(size) / 2,
           cost,
         );
         return timeMarks(
           { others: points.map(({ candidate }) => candidate), ascending, times },
-          (candidate) => describeCandidate(candidate, stages, format, 1),
+          size === sizes.wide && describe,
           placement,
         );
       },
@@ -123,14 +127,18 @@ function timeSpec(timed: readonly Timed[], size: ChartSize) {
   };
 }
 
-/** Bars of quartiles, the stair of the frontier, and the points. */
+/**
+ * Bars of quartiles, the stair of the frontier, and the points.
+ *
+ * @param describe what hovering shows, where there is anything to hover with
+ */
 function timeMarks(
   { others, ascending, times }: {
     others: readonly SearchCandidate[];
     ascending: readonly SearchCandidate[];
     times: ReadonlyMap<SearchCandidate, Latency>;
   },
-  describe: (candidate: SearchCandidate) => string,
+  describe: false | ((candidate: SearchCandidate) => string),
   { x, y }: Placement,
 ): Html {
   const at = (candidate: SearchCandidate) => [
@@ -145,7 +153,7 @@ function timeMarks(
     const [cx, cy] = at(candidate);
     return html`
       <circle cx="${cx}" cy="${cy}" r="4">
-        <title>${describe(candidate)}</title>
+        ${describe && html`<title>${describe(candidate)}</title>`}
       </circle>
     `;
   };

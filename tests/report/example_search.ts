@@ -17,12 +17,12 @@ export const exampleSpaces = {
 };
 
 /** Times of single images and of batches, growing with the cost. */
-function exampleTimes(cost: number, random: Random): Pick<SearchCandidate, "msPerImage" | "latency"> {
+function exampleTimes(cost: number, random: Random): Pick<SearchCandidate, "latency"> {
   const latency = [1, 64].map((batch) => {
     const time = (batch === 1 ? 1 : 0) + cost / 3e6 * random.uniform(0.9, 1.2);
     return latencyOf(batch, [0.97, 0.99, 1, 1.02, 1.06].map((share) => share * time));
   });
-  return { msPerImage: latency[1].msPerImage, latency };
+  return { latency };
 }
 
 /**

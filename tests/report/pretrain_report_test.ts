@@ -15,7 +15,9 @@ function pictures(page: string): Map<string, string> {
 Deno.test("an elastic run has all curves, its figures, the table and the configuration", async () => {
   const page = await renderPretrainReport(exampleRun(160));
   const charts = pictures(page);
-  assertEquals([...charts.keys()], ["Loss over", "kNN accuracy", "Images per", "Learning rate"]);
+  assertEquals([...charts.keys()], [
+    ...["Loss over", "kNN accuracy", "Effective rank", "Mean cosine", "Images per", "Learning rate"],
+  ]);
   // Four series, each once raw and once smoothed.
   for (const color of ["ink", "accent", "orange", "blue"]) {
     assertEquals(
