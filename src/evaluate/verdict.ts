@@ -27,7 +27,8 @@ export function evaluationText(line: EvaluationMetrics | KnnMetrics): string {
       }`,
     );
   }
-  if (line.spread !== undefined) {
+  if (line.spread === null) parts.push("the spread of the features cannot be measured");
+  else if (line.spread !== undefined) {
     const { effectiveRank, images, dimension } = line.spread;
     parts.push(`effective rank ${effectiveRank.toFixed(1)} of ${Math.min(dimension, images)}`);
   }
@@ -70,7 +71,7 @@ export function spreadSentence(spread: FeatureSpread, untrained?: FeatureSpread)
 export function qualityWarnings(metrics: readonly MetricsLine[]): string[] {
   const warnings: string[] = [];
   const spread = metrics.findLast(isEvaluation)?.spread;
-  if (spread !== undefined && hasCollapsed(spread)) {
+  if (spread && hasCollapsed(spread)) {
     warnings.push(
       `${
         spreadSentence(spread)

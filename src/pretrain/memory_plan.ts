@@ -18,7 +18,8 @@ import { Tensor } from "../tensor/tensor.ts";
 import { PretrainState } from "./state.ts";
 import type { ViewBatch } from "../train/objective.ts";
 import { recordStep } from "../train/step.ts";
-import { mostPixelValues } from "./watch.ts";
+import { sheetSizes } from "./neighbours.ts";
+import { mostPixelValues, mostSpreadImages } from "./watch.ts";
 
 /** Bytes of a run by what takes them. */
 export interface MemoryPlan {
@@ -86,7 +87,10 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
     const sizes = config.knn.every > 0 ? evaluationSizes(config, images) : undefined;
     if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, true);
     for (let step = 0; step < rehearsedSteps; step++) await rehearseStep(rehearsal, state, resident);
-    if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, false);
+    if (sizes) {
+      await rehearseEvaluation(rehearsal, state, resident, sizes, false);
+      await rehearseEvaluation(rehearsal, state, resident, neighbourSizes(sizes), false);
+    }
   } catch (error) {
     if (!(error instanceof DeviceLimitError)) throw error;
     throw new ConfigurationError(
@@ -118,15 +122,25 @@ interface EvaluationSizes {
   readonly bank: number;
   readonly queries: number;
   readonly calibration: number;
+  /** Whether the device compares the queries with the bank. */
+  readonly compared: boolean;
 }
 
-/** Images of an evaluation; undefined where there is none. */
-function evaluationSizes({ data, knn }: Config, images: number): EvaluationSizes | undefined {
+/** Images of the sheet of neighbours, which compares on the host. */
+function neighbourSizes({ bank, calibration }: EvaluationSizes): EvaluationSizes {
+  return {
+    ...{ bank: Math.min(bank, sheetSizes.bank), queries: Math.min(bank, sheetSizes.queries), calibration },
+    compared: false,
+  };
+}
+
+/** Images of an evaluation. Without images that are held out it is the spread of features, and nothing is compared. */
+function evaluationSizes({ data, knn }: Config, images: number): EvaluationSizes {
   const heldOut = data.test === null ? data.heldOut : 0;
   const queries = data.test === null ? heldOut : queryRows;
-  if (queries === 0) return undefined;
-  const bank = Math.min(knn.bank, images === 0 ? Infinity : Math.max(1, images - heldOut));
-  return { bank, queries, calibration: Math.min(knn.calibrate, bank) };
+  const most = queries === 0 ? Math.min(knn.bank, mostSpreadImages) : knn.bank;
+  const bank = Math.min(most, images === 0 ? Infinity : Math.max(1, images - heldOut));
+  return { bank, queries, calibration: Math.min(knn.calibrate, bank), compared: queries > 0 };
 }
 
 function bound<T>(field: string, make: () => T): T {
@@ -182,7 +196,7 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | u
 }
 
 /**
- * Records what `KnnWatch` does.
+ * Records what `KnnWatch` and `SpreadWatch` do.
  *
  * @param sizes images of the bank, of the queries, and for the statistics
  * @param pixels also compare raw pixels
@@ -221,7 +235,7 @@ async function rehearseEvaluation(
     }
     for (const part of bank) part.release();
   };
-  if (pixels && 3 * imageSize ** 2 <= mostPixelValues) {
+  if (pixels && sizes.compared && 3 * imageSize ** 2 <= mostPixelValues) {
     for (const count of [sizes.bank, sizes.queries]) await batches(count, () => {});
     compare(3 * imageSize ** 2);
   }
@@ -237,7 +251,9 @@ async function rehearseEvaluation(
   for (const count of [sizes.bank, sizes.queries]) {
     await batches(count, (images) => run(images, false, statistics));
   }
-  compare(knn.features === "projection" ? head.dimension : featureChannels(encoder.network, space.max));
+  if (sizes.compared) {
+    compare(knn.features === "projection" ? head.dimension : featureChannels(encoder.network, space.max));
+  }
   statistics.release();
 }
 

@@ -5,10 +5,9 @@ import { nearestRows } from "../evaluate/nearest.ts";
 import type { PretrainState } from "./state.ts";
 import { chooseImages, WatchedFeatures, type WatchedImages } from "./watched_features.ts";
 
-const queryCount = 10;
+/** Images whose nearest are looked for, and the most training images that are searched. */
+export const sheetSizes = { queries: 10, bank: 2048 };
 const neighbourCount = 6;
-/** Most training images that are searched. */
-const mostBankImages = 2048;
 /** Side of a picture: twice that of its place on the page, for screens of many pixels. */
 const thumbnailSide = 144;
 
@@ -54,13 +53,13 @@ export async function neighbourSheet(
   const { space: { max }, gpu } = state;
   const { seed } = config.training;
   const reader = new WatchedFeatures(state, config, bank);
-  const searched = { ...bank, indices: chooseImages(bank.indices, mostBankImages, seed) };
+  const searched = { ...bank, indices: chooseImages(bank.indices, sheetSizes.bank, seed) };
   const asked = queries ?? searched;
   const [bankFeatures, queryFeatures] = await reader.recalibrated(max, async (statistics) => [
     await reader.read(max, searched, statistics),
     await reader.read(
       max,
-      { views: asked.views, indices: chooseImages(asked.indices, queryCount, seed) },
+      { views: asked.views, indices: chooseImages(asked.indices, sheetSizes.queries, seed) },
       statistics,
     ),
   ]);

@@ -13,7 +13,7 @@ import { chooseImages, type ImageFeatures, WatchedFeatures, type WatchedImages }
 export const mostPixelValues = 12_288;
 
 /** Most images whose features' spread is measured: the time grows with their square. */
-const mostSpreadImages = 1024;
+export const mostSpreadImages = 1024;
 
 /** Watches a run by the query encoder at its largest architecture, with batchnorm statistics taken anew. */
 export interface Watch {
@@ -103,9 +103,11 @@ export class KnnWatch implements Watch {
   }
 }
 
-/** The spread as a metrics line has it; a single image has none. */
-async function spreadField({ rows, dimension, values }: FeatureMatrix): Promise<{ spread?: FeatureSpread }> {
-  if (rows < 2) return {};
+/** The spread as a metrics line has it; null where it cannot be measured. */
+async function spreadField(
+  { rows, dimension, values }: FeatureMatrix,
+): Promise<{ spread: FeatureSpread | null }> {
+  if (rows < 2 || !values.every(Number.isFinite)) return { spread: null };
   const kept = Math.min(rows, mostSpreadImages);
   const { effectiveRank, meanCosine, ...spread } = await featureSpread({
     rows: kept,

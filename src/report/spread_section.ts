@@ -11,11 +11,9 @@ interface Measured {
   readonly spread: SpreadMetrics;
 }
 
-/** The evaluations that have a spread; those of earlier versions have none. */
+/** The evaluations that have a spread. */
 export function measuredSpreads(evaluations: readonly EvaluationMetrics[]): Measured[] {
-  return evaluations.flatMap(({ epoch, step, spread }) =>
-    spread === undefined ? [] : [{ epoch, step, spread }]
-  );
+  return evaluations.flatMap(({ epoch, step, spread }) => spread ? [{ epoch, step, spread }] : []);
 }
 
 /** The effective rank as a key figure. */

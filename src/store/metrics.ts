@@ -36,8 +36,8 @@ export interface EvaluationMetrics {
   readonly step: number;
   /** Epochs done; 0 is the untrained network. */
   readonly epoch: number;
-  /** Absent in runs of earlier versions. */
-  readonly spread?: SpreadMetrics;
+  /** Null where features were not finite, or of a single image; absent in runs of earlier versions. */
+  readonly spread?: SpreadMetrics | null;
 }
 
 /** A kNN evaluation on held-out images. */
@@ -144,7 +144,7 @@ function parseLine(text: string): MetricsLine | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const fields = value as Record<string, unknown>;
   const measured = typeof fields.loss === "number" || typeof fields.knn === "number" ||
-    typeof fields.spread === "object" && fields.spread !== null;
+    typeof fields.spread === "object";
   const placed = Number.isInteger(fields.step) && Number.isInteger(fields.epoch);
   return measured && placed ? value as MetricsLine : undefined;
 }
