@@ -18,8 +18,9 @@ import { Tensor } from "../tensor/tensor.ts";
 import { PretrainState } from "./state.ts";
 import type { ViewBatch } from "../train/objective.ts";
 import { recordStep } from "../train/step.ts";
+import { pixelValues } from "../evaluate/pixels.ts";
 import { sheetSizes } from "./neighbours.ts";
-import { mostPixelValues, mostSpreadImages } from "./watch.ts";
+import { mostSpreadImages } from "./watch.ts";
 
 /** Bytes of a run by what takes them. */
 export interface MemoryPlan {
@@ -235,9 +236,9 @@ async function rehearseEvaluation(
     }
     for (const part of bank) part.release();
   };
-  if (pixels && sizes.compared && 3 * imageSize ** 2 <= mostPixelValues) {
+  if (pixels && sizes.compared) {
     for (const count of [sizes.bank, sizes.queries]) await batches(count, () => {});
-    compare(3 * imageSize ** 2);
+    compare(pixelValues(imageSize, imageSize));
   }
   const run = (images: Tensor, training: boolean, statistics: Statistics) => {
     const tape = new Tape(gpu, false);

@@ -2,6 +2,7 @@
 import type { Config } from "../config/schema.ts";
 import { collectRows, type FeatureMatrix } from "../evaluate/features.ts";
 import { knnAccuracy, type LabelledFeatures } from "../evaluate/knn.ts";
+import { pixelBlock, shrinkPixels } from "../evaluate/pixels.ts";
 import { type FeatureSpread, featureSpread } from "../evaluate/spread.ts";
 import type { EvaluationMetrics, KnnMetrics } from "../store/metrics.ts";
 import type { KnnImages, LabelledImages } from "./run_data.ts";
@@ -9,16 +10,13 @@ import type { Architecture } from "../elastic/architecture.ts";
 import type { PretrainState } from "./state.ts";
 import { chooseImages, type ImageFeatures, WatchedFeatures, type WatchedImages } from "./watched_features.ts";
 
-/** Most values of an image, 64x64 pixels, that are compared as they are: a larger bank of images would fill the memory. */
-export const mostPixelValues = 12_288;
-
 /** Most images whose features' spread is measured: the time grows with their square. */
 export const mostSpreadImages = 1024;
 
 /** Watches a run by the query encoder at its largest architecture, with batchnorm statistics taken anew. */
 export interface Watch {
   /**
-   * @param withPixels also classify by raw pixels, the baseline that needs no network; left out for large images
+   * @param withPixels also classify by raw pixels, of large images shrunk: the baseline that needs no network
    */
   evaluate(step: number, epoch: number, withPixels: boolean): Promise<EvaluationMetrics>;
 }
@@ -55,12 +53,7 @@ export class KnnWatch implements Watch {
   async evaluate(step: number, epoch: number, withPixels: boolean): Promise<KnnMetrics> {
     const { gpu, space } = this.state;
     const { bank, queries } = this.images;
-    const small = 3 * bank.views.height * bank.views.width <= mostPixelValues;
-    const knnPixels = withPixels && small
-      ? await this.#accuracy((images) =>
-        this.#features.collect(images, (batches) => collectRows(batches, (batch) => batch.read()))
-      )
-      : undefined;
+    const knnPixels = withPixels ? await this.#accuracy((images) => this.#pixels(images)) : undefined;
     let seen: FeatureMatrix;
     const accuracy = await this.accuracyOf(space.max, (features) => seen = features);
     gpu.stream.submit();
@@ -73,6 +66,16 @@ export class KnnWatch implements Watch {
       bank: bank.indices.length,
       ...await spreadField(seen!),
     };
+  }
+
+  #pixels({ views, indices }: LabelledImages): Promise<ImageFeatures> {
+    const { height, width } = views;
+    const block = pixelBlock(height, width);
+    return this.#features.collect(
+      { views, indices },
+      (batches) =>
+        collectRows(batches, async (batch) => shrinkPixels(await batch.read(), height, width, block)),
+    );
   }
 
   /**

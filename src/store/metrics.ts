@@ -44,7 +44,10 @@ export interface EvaluationMetrics {
 export interface KnnMetrics extends EvaluationMetrics {
   /** Accuracy, 0 to 1. */
   readonly knn: number;
-  /** Accuracy of the same classifier on raw pixels, 0 to 1; on the run's first kNN line only. */
+  /**
+   * Accuracy of the same classifier on raw pixels, 0 to 1, of images beyond 64x64 shrunk to at most 32x32; on the run's
+   * first kNN line only.
+   */
   readonly knnPixels?: number;
   /** Images that were classified, and images that they were compared with. */
   readonly images: number;
