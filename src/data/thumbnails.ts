@@ -1,5 +1,6 @@
 /** Small pictures of images, for pages. */
-import sharp from "sharp";
+import type Sharp from "sharp";
+import { DataError } from "../errors.ts";
 import type { DecodedImage, ImageSource, TensorSource } from "./image_set.ts";
 
 /**
@@ -8,23 +9,39 @@ import type { DecodedImage, ImageSource, TensorSource } from "./image_set.ts";
  *
  * @param side in pixels
  * @returns undefined where a file cannot be read
+ * @throws {DataError} when the image library does not load
  */
 export async function thumbnails(
   source: ImageSource | TensorSource,
   indices: readonly number[],
   side: number,
 ): Promise<(string | undefined)[]> {
+  const sharp = await loadSharp();
   const images = source.kind === "images"
     ? await source.load(indices)
     : indices.map((index) => tensorImage(source, index));
-  return await Promise.all(images.map((image) => image && dataAddress(image, side)));
+  return await Promise.all(images.map((image) => image && dataAddress(sharp, image, side)));
 }
 
-async function dataAddress({ width, height, pixels }: DecodedImage, side: number): Promise<string> {
+/** Loaded here because runs on images that are made need it for nothing else. */
+async function loadSharp(): Promise<typeof Sharp> {
+  try {
+    return (await import("sharp")).default;
+  } catch (error) {
+    const [reason] = String(error).split("\n", 1);
+    throw new DataError(`the image library (sharp) does not load: ${reason}`, { cause: error });
+  }
+}
+
+async function dataAddress(
+  sharp: typeof Sharp,
+  { width, height, pixels }: DecodedImage,
+  side: number,
+): Promise<string> {
   const jpeg = await sharp(pixels, { raw: { width, height, channels: 4 } })
     .removeAlpha()
     .resize({ width: side, height: side, fit: "cover" })
-    .jpeg({ quality: 80 })
+    .jpeg({ quality: 75 })
     .toBuffer();
   return `data:image/jpeg;base64,${jpeg.toString("base64")}`;
 }

@@ -8,8 +8,8 @@ import { chooseImages, WatchedFeatures, type WatchedImages } from "./watched_fea
 /** Images whose nearest are looked for, and the most training images that are searched. */
 export const sheetSizes = { queries: 10, bank: 2048 };
 const neighbourCount = 6;
-/** Side of a picture: twice that of its place on the page, for screens of many pixels. */
-const thumbnailSide = 144;
+/** Side of a picture: more than that of its place on the page, for screens of many pixels. */
+const thumbnailSide = 112;
 
 /** A picture of an image. */
 export interface Picture {

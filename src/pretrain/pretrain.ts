@@ -3,7 +3,7 @@ import { configWarnings } from "../config/checks.ts";
 import type { Override } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import type { SourceOptions } from "../data/image_set.ts";
-import { ConfigurationError, TrainingError } from "../errors.ts";
+import { ConfigurationError, DataError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { isEvaluation, isKnn, isStep, type MetricsLine } from "../store/metrics.ts";
@@ -225,7 +225,10 @@ async function findNeighbours(
   try {
     return await stream.unprofiled(() => neighbourSheet(state, config, data.bank!, data.knn?.queries));
   } catch (error) {
-    if (!hooks.signal.aborted || error !== hooks.signal.reason) throw error;
+    // The run is done and saved; a report without pictures is one, too.
+    if (error instanceof DataError) {
+      hooks.onWarning(`The report has no neighbours of images: ${error.message}`);
+    } else if (!hooks.signal.aborted || error !== hooks.signal.reason) throw error;
     return undefined;
   } finally {
     stream.interrupt = interrupt;

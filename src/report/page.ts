@@ -3,7 +3,8 @@
  * Colours are CSS variables, which the charts use too, so that both follow the reader's light or dark mode.
  */
 
-import stylesheet from "./page.css" with { type: "text" };
+import frameStyles from "./page.css" with { type: "text" };
+import partStyles from "./parts.css" with { type: "text" };
 
 /** Text that is HTML already. Made by {@linkcode html} and {@linkcode trustedHtml}. */
 export class Html {
@@ -165,7 +166,7 @@ export function renderPage(
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <meta name="color-scheme" content="light dark">
         <title>${title} · ${kicker}</title>
-        <style>${trustedHtml(stylesheet)}</style>
+        <style>${trustedHtml(frameStyles + partStyles)}</style>
       </head>
       <body>
         <main>

@@ -1,5 +1,5 @@
 /**
- * Reports as a browser shows them: on a telephone and on a desk, light and dark. `deno task test:pages`; screenshots go
+ * Reports as a browser shows them: on a telephone, a tablet and a desk, light and dark. `deno task test:pages`; screenshots go
  * to the folder that is given after `--`.
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
@@ -79,7 +79,7 @@ Deno.test("pages in a browser", async (test) => {
   }
   for (const [name, render] of Object.entries(pages)) {
     const markup = await render();
-    for (const width of [400, 1400]) {
+    for (const width of [400, 768, 1400]) {
       for (const scheme of schemes) {
         await test.step(`${name}, ${width} pixels, ${scheme}`, async () => {
           assertEquals(await visit(markup, { width, scheme }), []);
