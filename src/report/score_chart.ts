@@ -74,7 +74,7 @@ export async function scoreFigure(
     ],
     caption: [
       "The score is the similarity to the largest architecture, not an accuracy.",
-      "Hover over a point to read its architecture.",
+      "On a wide screen, hover over a point to read its architecture.",
       groups.length <= boundLimit && "Vertical lines bound the groups.",
       thinned &&
       `Of ${formatInteger(candidates.length)} architectures ${

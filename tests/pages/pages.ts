@@ -59,12 +59,18 @@ const faults = {
 
 const schemes = ["light", "dark"] as const;
 
-Deno.test("pages in a browser", async (test) => {
-  await using browser = await Chromium.launch();
-  if (browser === undefined) {
-    console.log("skipped: neither chromium nor google-chrome is installed");
-    return;
-  }
+const launched = await Chromium.launch();
+
+Deno.test({
+  name: launched
+    ? "pages in a browser"
+    : "pages in a browser: neither chromium nor google-chrome is installed",
+  ignore: launched === undefined,
+  fn: (test) => inspectPages(test, launched!),
+});
+
+async function inspectPages(test: Deno.TestContext, launched: Chromium): Promise<void> {
+  await using browser = launched;
   const folder = await Deno.makeTempDir();
   const visit = async (markup: string, view: Parameters<Chromium["visit"]>[1]) => {
     await Deno.writeTextFile(`${folder}/page.html`, markup);
@@ -91,4 +97,4 @@ Deno.test("pages in a browser", async (test) => {
     }
   }
   await Deno.remove(folder, { recursive: true });
-});
+}
