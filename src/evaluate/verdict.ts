@@ -13,6 +13,8 @@ import type { FeatureSpread } from "./spread.ts";
 const collapsedCosine = 0.99;
 /** Fewer directions than this are a point or a line. */
 const collapsedRank = 2;
+/** Features that keep less than this part of the directions that they had untrained are on their way there. */
+const collapsedShare = 0.2;
 /** A larger part of dimensions than this that never change is worth a word. */
 const manyDead = 0.5;
 
@@ -35,30 +37,43 @@ export function evaluationText(line: EvaluationMetrics | KnnMetrics): string {
   return withPlainSpaces(`epoch ${line.epoch}: ${parts.join(", ")}`);
 }
 
-/** Whether features have collapsed: all images look nearly the same to the network. */
-export function hasCollapsed({ effectiveRank, meanCosine }: FeatureSpread): boolean {
-  return meanCosine > collapsedCosine || effectiveRank < collapsedRank;
+/**
+ * Whether features have collapsed: all images look nearly the same to the network.
+ *
+ * @param untrained the spread before the first step, where it is known
+ */
+export function hasCollapsed(
+  { effectiveRank, meanCosine }: FeatureSpread,
+  untrained?: FeatureSpread,
+): boolean {
+  return meanCosine > collapsedCosine || effectiveRank < collapsedRank ||
+    untrained !== undefined && effectiveRank < collapsedShare * untrained.effectiveRank;
+}
+
+/** The spread before the first step, where the run measured it. */
+export function untrainedSpread(metrics: readonly MetricsLine[]): FeatureSpread | undefined {
+  return metrics.filter(isEvaluation).find(({ step }) => step === 0)?.spread ?? undefined;
 }
 
 /**
  * One sentence on a spread.
  *
- * @param untrained the spread before the first step, where it is known
+ * @param untrained as for {@linkcode hasCollapsed}
  */
 export function spreadSentence(spread: FeatureSpread, untrained?: FeatureSpread): string {
   const { effectiveRank, dimension, images, meanCosine, deadShare } = spread;
   const directions = `about ${effectiveRank.toFixed(1)} of ${
     Math.min(dimension, images)
   } possible directions`;
-  if (hasCollapsed(spread)) {
-    return `The features have collapsed: they use ${directions}, and two images have a cosine of ` +
-      `${meanCosine.toFixed(3)} on average, so nearly all images look the same to the network.`;
-  }
   const before = untrained === undefined || untrained.effectiveRank === effectiveRank
     ? ""
     : `, ${untrained.effectiveRank < effectiveRank ? "up" : "down"} from ${
       untrained.effectiveRank.toFixed(1)
     } untrained`;
+  if (hasCollapsed(spread, untrained)) {
+    return `The features have collapsed: they use ${directions}${before}, and two images have a cosine of ` +
+      `${meanCosine.toFixed(3)} on average, so most images look the same to the network.`;
+  }
   const dead = deadShare > manyDead
     ? `; ${
       formatPercent(deadShare)
@@ -70,14 +85,13 @@ export function spreadSentence(spread: FeatureSpread, untrained?: FeatureSpread)
 /** What a user should be warned of, by the run's last evaluation: collapsed features, kNN below raw pixels. */
 export function qualityWarnings(metrics: readonly MetricsLine[]): string[] {
   const warnings: string[] = [];
-  const spread = metrics.findLast(isEvaluation)?.spread;
-  if (spread && hasCollapsed(spread)) {
-    warnings.push(
-      `${
-        spreadSentence(spread)
-      } Lower optimizer.learningRate, raise moco.momentum or moco.queue, or start from an ` +
-        "earlier checkpoint.",
-    );
+  const { step = 0, spread } = metrics.findLast(isEvaluation) ?? {};
+  const untrained = untrainedSpread(metrics);
+  if (step > 0 && spread && hasCollapsed(spread, untrained)) {
+    const advice =
+      "Lower optimizer.learningRate or optimizer.weightDecay, raise moco.momentum or moco.queue, or start " +
+      "from an earlier checkpoint.";
+    warnings.push(`${spreadSentence(spread, untrained)} ${advice}`);
   }
   const knn = metrics.filter(isKnn);
   const last = knn.at(-1), pixels = knn.find(({ knnPixels }) => knnPixels !== undefined)?.knnPixels;

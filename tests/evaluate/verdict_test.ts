@@ -12,6 +12,12 @@ Deno.test("features have collapsed when two images are the same, or only a line 
   assertEquals(hasCollapsed(healthy), false);
   assertEquals(hasCollapsed({ ...healthy, meanCosine: 0.991 }), true);
   assertEquals(hasCollapsed({ ...healthy, effectiveRank: 1.9 }), true);
+  assertEquals(hasCollapsed({ ...healthy, effectiveRank: 6 }), false);
+  assertEquals(
+    hasCollapsed({ ...healthy, effectiveRank: 6 }, healthy),
+    true,
+    "a fifth of what it was untrained",
+  );
 });
 
 Deno.test("a sentence says how many directions are used, and whether they grew", () => {
@@ -45,6 +51,11 @@ Deno.test("collapsed features are warned of, without labels too", () => {
   const [warning] = qualityWarnings([{ step: 0, epoch: 0, spread: healthy }, { step: 9, epoch: 1, spread }]);
   assertStringIncludes(warning, "have collapsed");
   assertStringIncludes(warning, "optimizer.learningRate");
+  assertEquals(
+    qualityWarnings([{ step: 0, epoch: 0, spread }]),
+    [],
+    "an untrained network has nothing to lose",
+  );
 });
 
 Deno.test("an evaluation is one line on the terminal, with what was measured", () => {
