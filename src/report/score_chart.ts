@@ -42,8 +42,9 @@ export async function scoreFigure(
   const { candidates, groups } = report;
   const singled = new Set([...ascending, ...groups.map(({ best }) => best)].map(({ arch }) => arch));
   const others = candidates.filter(({ arch }) => !singled.has(arch));
-  const drawn = (size: ChartSize) => thinCrowds(others, size, pointLimit(size));
-  const points = drawn(sizes.wide);
+  const points = thinCrowds(others, sizes.wide, pointLimit(sizes.wide));
+  // Those of the small picture are some of the large one's.
+  const fewer = thinCrowds(points.map(({ candidate }) => candidate), sizes.narrow, pointLimit(sizes.narrow));
   const thinned = points.length < others.length;
   const top = ascending.at(-1)!;
   const chart = await renderBoth(sizes, (size) =>
@@ -54,7 +55,7 @@ export async function scoreFigure(
       } at ${formatShort(ascending[0].macs)} to ${format(top.score)} at ${formatShort(top.macs)}.`,
       (placement) =>
         scoreMarks(report, {
-          ...{ points: drawn(size), ascending, placement },
+          ...{ points: size === sizes.wide ? points : fewer, ascending, placement },
           // A telephone has nothing to hover with.
           describe: size === sizes.wide &&
             ((candidate, count) => describeCandidate(candidate, report.stages, format, count)),

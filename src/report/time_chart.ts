@@ -47,6 +47,11 @@ async function timeFigure(
   const cost = (candidate: SearchCandidate) => times.get(candidate)!.msPerImage;
   const candidates = timed.map(({ candidate }) => candidate);
   const ascending = frontier(candidates, cost);
+  const singled = new Set(ascending);
+  const thinned = (candidates: readonly SearchCandidate[], size: ChartSize) =>
+    thinCrowds(candidates, size, pointLimit(size) / 2, cost).map(({ candidate }) => candidate);
+  const others = thinned(candidates.filter((candidate) => !singled.has(candidate)), sizes.wide);
+  const fewer = thinned(others, sizes.narrow);
   const { batch, rounds } = timed[0].time;
   const [first, last] = [ascending[0], ascending.at(-1)!];
   const describe = (candidate: SearchCandidate) => {
@@ -65,26 +70,22 @@ async function timeFigure(
           format(last.score)
         } at ` +
         `${formatMeasure(cost(last))} ms.`,
-      (placement) => {
-        const points = thinCrowds(
-          candidates.filter((candidate) => !ascending.includes(candidate)),
-          size,
-          pointLimit(size) / 2,
-          cost,
-        );
-        return timeMarks(
-          { others: points.map(({ candidate }) => candidate), ascending, times },
+      (placement) =>
+        timeMarks(
+          { others: size === sizes.wide ? others : fewer, ascending, times },
           size === sizes.wide && describe,
           placement,
-        );
-      },
+        ),
     ));
   return figure({
     title: `Score over time, ${batchName(batch)}`,
     chart,
     caption:
       `Points: medians of ${rounds} rounds in which the architectures took turns; bars: their quartiles, the noise ` +
-      "of this machine. Line: the best score up to this time.",
+      "of this machine. Line: the best score up to this time." +
+      (others.length + ascending.length < timed.length
+        ? " Where many lie on one another, one stands for them."
+        : ""),
   });
 }
 
