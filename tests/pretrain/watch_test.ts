@@ -1,6 +1,7 @@
 /** What a run is watched by: kNN with its baseline on raw pixels, the spread of features, the sheet of neighbours. */
 import { assert, assertEquals } from "@std/assert";
 import { neighbourSheet } from "../../src/pretrain/neighbours.ts";
+import { startRun } from "../../src/pretrain/pretrain.ts";
 import { openRunData } from "../../src/pretrain/run_data.ts";
 import { PretrainState } from "../../src/pretrain/state.ts";
 import { KnnWatch, SpreadWatch } from "../../src/pretrain/watch.ts";
@@ -87,5 +88,21 @@ gpuTest(
       assertEquals([outcome.knn, outcome.neighbours!.rows.length], [undefined, 10]);
       await run(gpu, `${folder}/run`, "resume");
       assertEquals(await readMetrics(`${folder}/run/metrics.jsonl`), lines);
+    }),
+);
+
+gpuTest(
+  "a user who no longer waits when the run is done gets it without the sheet",
+  (gpu) =>
+    withFolder(async (folder) => {
+      const controller = new AbortController();
+      const { hooks } = collectingHooks();
+      const outcome = await startRun(gpu, `${folder}/run`, smallRun(), {
+        ...hooks,
+        signal: controller.signal,
+        onEvaluation: ({ epoch }) => void (epoch === 2 && controller.abort(new Error("enough"))),
+      });
+      assertEquals([outcome.steps, outcome.interrupted, outcome.neighbours], [6, false, undefined]);
+      assertEquals(gpu.pool.use.used, 0);
     }),
 );
