@@ -9,6 +9,7 @@ import { type FrozenNetwork, openModelNetwork, openRunNetwork } from "../extract
 import type { Gpu } from "../gpu/device.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
+import { dataSeed } from "../config/schema.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
@@ -124,11 +125,11 @@ async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<
     (text) => logger.warn(text),
   );
   const record = await readDataRecord(run);
-  const seed = flags.seed ?? stored.training.seed;
+  const seed = flags.seed ?? dataSeed(stored);
   const config = {
     ...stored,
-    data: { ...stored.data, strict: flags.strict },
-    training: { ...stored.training, seed },
+    data: { ...stored.data, strict: flags.strict, seed },
+    training: { ...stored.training, seed: flags.seed ?? stored.training.seed },
   };
   const architecture = new SearchSpace(config.space).resolve(flags.arch ?? "max");
   const images = flags.calibrate ?? defaultCalibration;

@@ -1,6 +1,6 @@
 /** What a run would be: counted and planned, nothing allocated, no folder made. */
 import { checkAgainstData } from "../config/checks.ts";
-import type { Config } from "../config/schema.ts";
+import { type Config, dataSeed } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
 import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";
@@ -32,7 +32,7 @@ export async function planRun(
   const { data, training } = config;
   const source = await openSource(data.source, {
     imageSize: data.imageSize,
-    seed: training.seed,
+    seed: dataSeed(config),
     strict: data.strict,
     preload: false,
     cacheBytes: 0,

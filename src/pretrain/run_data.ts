@@ -1,6 +1,6 @@
 /** The images of a run: what is trained on, and the labelled images that kNN looks at. */
 import { checkAgainstData } from "../config/checks.ts";
-import type { Config } from "../config/schema.ts";
+import { type Config, dataSeed } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
 import type { ImageSource, SourceOptions, TensorSource } from "../data/image_set.ts";
 import { expectUnchanged, recordSet } from "../data/run_record.ts";
@@ -69,7 +69,7 @@ export async function openRunData(
   const open = async (spec: string, close: (() => void)[]) => {
     const source = await openSource(spec, {
       imageSize: data.imageSize,
-      seed,
+      seed: dataSeed(config),
       strict: data.strict,
       cacheBytes: data.cacheMegabytes * 2 ** 20,
       ...hooks,
@@ -126,7 +126,11 @@ export async function openRunData(
       train: split.train,
       knn: queries && {
         queries,
-        bank: { views, indices: chooseImages(split.train, knn.bank, seed), labels: source.labels! },
+        bank: {
+          views,
+          indices: chooseImages(split.train, knn.bank, dataSeed(config)),
+          labels: source.labels!,
+        },
       },
       record: { ...set, heldOut: Array.from(split.reserved), test: testSet ?? null },
       earlier: earlier?.record,
