@@ -1,11 +1,11 @@
 /** `deno task correlate`: how well scores without labels predict what subnets are worth. */
 import { join } from "@std/path";
 import type { Config } from "../config/schema.ts";
-import { accuracies, type Analysis } from "../correlate/analysis.ts";
-import { correlate, type Correlated } from "../correlate/correlate.ts";
-import { pretrained, withSeed } from "../correlate/other_seeds.ts";
-import { readSavedCorrelation, saveCorrelation, type SavedCorrelation } from "../correlate/saved.ts";
-import { spreadSubnets } from "../correlate/subnets.ts";
+import { accuracies, type Analysis } from "../studies/correlate/analysis.ts";
+import { correlate, type Correlated } from "../studies/correlate/correlate.ts";
+import { pretrained, withSeed } from "../studies/pretrained.ts";
+import { readSavedCorrelation, saveCorrelation, type SavedCorrelation } from "../studies/correlate/saved.ts";
+import { spreadSubnets } from "../studies/correlate/subnets.ts";
 import { formatDuration } from "../duration.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
 import { UsageError } from "../errors.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { spreadSubnets } from "../../src/correlate/subnets.ts";
-import { macs } from "../../src/elastic/costs.ts";
-import { SearchSpace } from "../../src/elastic/search_space.ts";
-import { UsageError } from "../../src/errors.ts";
-import { ElasticResNet } from "../../src/nn/resnet.ts";
+import { spreadSubnets } from "../../../src/studies/correlate/subnets.ts";
+import { macs } from "../../../src/elastic/costs.ts";
+import { SearchSpace } from "../../../src/elastic/search_space.ts";
+import { UsageError } from "../../../src/errors.ts";
+import { ElasticResNet } from "../../../src/nn/resnet.ts";
 
 const network = new ElasticResNet(
   new SearchSpace({

@@ -7,8 +7,8 @@ import {
   regret,
   resample,
   spearman,
-} from "../evaluate/correlation.ts";
-import { purpose, Random } from "../random.ts";
+} from "../../evaluate/correlation.ts";
+import { purpose, Random } from "../../random.ts";
 
 /** A subnet with everything that is known of it. */
 export interface EvaluatedSubnet {

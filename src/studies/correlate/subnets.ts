@@ -1,9 +1,9 @@
 /** Which subnets a correlation looks at: spread over the range of MACs. */
-import type { Architecture } from "../elastic/architecture.ts";
-import { macs } from "../elastic/costs.ts";
-import type { ElasticNetwork } from "../elastic/network.ts";
-import { UsageError } from "../errors.ts";
-import { purpose, Random } from "../random.ts";
+import type { Architecture } from "../../elastic/architecture.ts";
+import { macs } from "../../elastic/costs.ts";
+import type { ElasticNetwork } from "../../elastic/network.ts";
+import { UsageError } from "../../errors.ts";
+import { purpose, Random } from "../../random.ts";
 
 /** Spaces up to this size are sorted whole; of larger ones so many stand for the rest. */
 const wholeLimit = 2 ** 17;

@@ -1,7 +1,7 @@
 /** What a correlation has reached, between its parts: a JSON file beside its results. */
 import { z } from "zod";
-import { DataError } from "../errors.ts";
-import { writeFileAtomically } from "../store/atomic_file.ts";
+import { DataError } from "../../errors.ts";
+import { writeFileAtomically } from "../../store/atomic_file.ts";
 
 const settings = z.record(z.string(), z.string());
 const shape = z.strictObject({

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { accuracies, analyse, type EvaluatedSubnet } from "../../src/correlate/analysis.ts";
-import { purpose, Random } from "../../src/random.ts";
+import { accuracies, analyse, type EvaluatedSubnet } from "../../../src/studies/correlate/analysis.ts";
+import { purpose, Random } from "../../../src/random.ts";
 
 /** Subnets whose accuracy rises with their number, judged on images of which each is right with that chance. */
 function subnets(

@@ -1,10 +1,10 @@
 /** The scores without labels that a correlation examines. */
-import type { Architecture } from "../elastic/architecture.ts";
-import type { Gpu } from "../gpu/device.ts";
-import { metrics, type Task } from "../search/places.ts";
-import { type RankHooks, type RankRequest, rankSubnets } from "../search/rank_subnets.ts";
-import { type BatchnormMode, batchnormModes } from "../search/runner.ts";
-import { fewestImages, type SimilarityOptions } from "../search/similarity/options.ts";
+import type { Architecture } from "../../elastic/architecture.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { metrics, type Task } from "../../search/places.ts";
+import { type RankHooks, type RankRequest, rankSubnets } from "../../search/rank_subnets.ts";
+import { type BatchnormMode, batchnormModes } from "../../search/runner.ts";
+import { fewestImages, type SimilarityOptions } from "../../search/similarity/options.ts";
 
 /** One way of scoring. */
 export interface Scoring {
