@@ -26,6 +26,7 @@ import { formatCount, formatQuantity, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { correlateOutput, dataPath, guardOutputFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
+import { studyHooks } from "./study_hooks.ts";
 import { openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
 
 type CorrelateFlags = Context<typeof correlateFlags>["flags"];
@@ -52,7 +53,6 @@ export const correlateFileNames = ["correlation.json", "report.html"] as const;
 
 const advice = {
   labels: "Give labelled images with --data and --test-data.",
-  out: "The folder is within --out.",
 };
 
 /** The command; exported for its tests. */
@@ -204,34 +204,13 @@ async function pretrainAgain(
   path: string,
   seed: number,
   { logger }: Context<typeof correlateFlags>,
-  { config, step }: RunCheckpoint,
+  { config }: RunCheckpoint,
   signal: AbortSignal,
 ): Promise<string> {
-  let progress: Progress | undefined;
-  const checkpoint = await pretrained(gpu, path, withSeed(config, seed), step, {
-    signal,
-    onWarning: (text) => logger.warn(text),
-    onProgress() {},
-    onStart({ step, totalSteps }) {
-      if (totalSteps > step) {
-        progress = new Progress({
-          logger,
-          label: `pretrain, seed ${seed}`,
-          total: totalSteps,
-          unit: "steps",
-          done: step,
-        });
-      }
-    },
-    onSteps: ({ step }) => progress?.update(step),
-    onKnn() {},
-    onEnd() {
-      progress?.finish();
-      return Promise.resolve();
-    },
-  });
-  if (checkpoint === undefined) throw signal.reason;
-  return checkpoint;
+  const hooks = studyHooks(logger, signal, `pretrain, seed ${seed}`);
+  const done = await pretrained(gpu, path, withSeed(config, seed), hooks);
+  if (!done) throw signal.reason;
+  return done.checkpoint;
 }
 
 function resultOf(

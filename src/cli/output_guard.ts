@@ -166,6 +166,12 @@ export const searchOutput: OutputKind = {
   isOurs: (path) => hasLists(path, "ranking", "groups"),
 };
 
+/** `deno task compare`, by its comparison.json. */
+export const compareOutput: OutputKind = {
+  name: "a comparison",
+  isOurs: (path) => hasLists(path, "rows"),
+};
+
 /** `deno task correlate`, by its correlation.json. */
 export const correlateOutput: OutputKind = {
   name: "a correlation",
