@@ -5,6 +5,7 @@ import { GpuError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { loadBatch, standIn } from "./batch.ts";
+import { evaluationImage, type EvaluationSize } from "./evaluation_image.ts";
 import { packImages } from "./residency.ts";
 import type { DecodedImage, ImageSource } from "./image_set.ts";
 
@@ -95,7 +96,7 @@ export class GpuImages {
     source: ImageSource,
     limitBytes = defaultResidentBytes(gpu),
   ): Promise<GpuImages> {
-    const packed = await packSet(source, Math.min(limitBytes, gpu.pool.limit));
+    const packed = limitBytes === 0 ? undefined : await packSet(source, Math.min(limitBytes, gpu.pool.limit));
     if (!packed) return new GpuImages(gpu, source, undefined);
     const { chunks, places } = packed;
     const pixels = Tensor.create(gpu, [chunks.reduce((sum, chunk) => sum + chunk.length, 0)]);
@@ -132,16 +133,36 @@ export class GpuImages {
   }
 
   /**
+   * As {@linkcode fetch}, but what evaluation sees of the images. A set on the device is used where its images are that.
+   *
+   * @param size of evaluation's images
+   */
+  async fetchForEvaluation(
+    indices: Uint32Array,
+    pool: Uint32Array,
+    size: EvaluationSize,
+  ): Promise<FetchedImages> {
+    const { imageSize } = size;
+    const places = this.whole?.places;
+    const exact = (place: ImagePlace | undefined) => place?.width === imageSize && place.height === imageSize;
+    if (places && indices.every((index) => exact(places[index]))) return { indices };
+    const loaded = await loadBatch(this.source, indices, pool, "evaluation");
+    return { ...loaded, images: loaded.images.map((image) => evaluationImage(image, size)) };
+  }
+
+  /**
    * Brings a batch onto the device, where it is not there already. Uploads: call it at the start of a step.
    *
    * @throws GpuError when the batch's images do not fit into one buffer
    */
   place({ indices, images }: FetchedImages): PlacedImages {
-    if (this.whole) {
+    if (!images) {
+      if (!this.whole) {
+        throw new GpuError("a batch of a set that is on the device was given to one that is not");
+      }
       const { pixels, places } = this.whole;
       return { pixels, places: Array.from(indices, (index) => places[index]!), release: () => {} };
     }
-    if (!images) throw new GpuError("a batch of a set that is on the device was given to one that is not");
     const { table, chunks } = packImages(images, this.gpu.pool.limit);
     if (chunks.length > 1) {
       throw new GpuError(

@@ -4,7 +4,7 @@
  */
 import type { Config } from "../config/schema.ts";
 import { augment, type PlacedSample } from "../data/augment.ts";
-import { drawParameters, evaluationParameters, viewRandom } from "../data/augmentation.ts";
+import { drawParameters, plainParameters, viewRandom } from "../data/augmentation.ts";
 import { defaultResidentBytes } from "../data/gpu_images.ts";
 import { parseDataSpec } from "../data/spec.ts";
 import { ConfigurationError, DeviceLimitError } from "../errors.ts";
@@ -160,7 +160,7 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | u
     Array.from({ length: batch }, (_, index) => ({
       ...place,
       parameters: augmentation === "none"
-        ? evaluationParameters(place, imageSize)
+        ? plainParameters(place)
         : drawParameters(augmentation, viewRandom(seed, state.step, index, view), place),
     }))
   );
@@ -199,7 +199,7 @@ async function rehearseEvaluation(
   const batches = async (count: number, use: (images: Tensor) => Promise<void> | void) => {
     for (const size of batchSizes(count, batch)) {
       const place = { offset: 0, width: imageSize, height: imageSize };
-      const sample = { ...place, parameters: evaluationParameters(place, imageSize) };
+      const sample = { ...place, parameters: plainParameters(place) };
       const [images] = rehearseViews(gpu, state.config, resident, [Array(size).fill(sample)]);
       await use(images);
       images.release();

@@ -5,6 +5,7 @@ import { openSource } from "../data/source.ts";
 import type { ImageSource, SourceOptions, TensorSource } from "../data/image_set.ts";
 import { expectUnchanged, recordSet } from "../data/run_record.ts";
 import { acceptedSplit, heldOutCount, recordedSplit, splitImages, type UsableSplit } from "../data/split.ts";
+import { storedSide } from "../data/stored_side.ts";
 import { expectTensorSize } from "../data/tensor_file.ts";
 import { openViews } from "../data/views.ts";
 import type { ViewMaker } from "../data/view_maker.ts";
@@ -69,6 +70,7 @@ export async function openRunData(
   const open = async (spec: string, close: (() => void)[]) => {
     const source = await openSource(spec, {
       imageSize: data.imageSize,
+      storedSide: storedSide(config),
       seed,
       strict: data.strict,
       cacheBytes: data.cacheMegabytes * 2 ** 20,
