@@ -18,6 +18,23 @@ export function evaluationResize(imageSize: number): number {
   return Math.round(imageSize * 256 / 224);
 }
 
+/**
+ * What a model's file says about its input, besides the normalisation: enough to make it elsewhere. Readers take `resize`
+ * back; the rest is the same for all.
+ */
+export function describePreprocessing({ imageSize, resize = evaluationResize(imageSize) }: EvaluationSize) {
+  return {
+    resize,
+    centerCrop: imageSize,
+    smallImages: `shorter side at most ${imageSize}: resized to ${imageSize}`,
+    filter: "bilinear, antialiased, as Pillow's on 8 bits",
+    orientation: "by EXIF",
+    transparency: "on white",
+    colour: "RGB, profiles ignored; CMYK by its profile",
+    values: "(value / 255 - mean) / std",
+  };
+}
+
 /** A central square of an image of a certain size, resized. */
 export interface EvaluationPlan {
   readonly rows: Taps;
