@@ -63,9 +63,9 @@ class FolderSource implements ImageSource {
     for (let start = 0; start < total; start += filesPerRound) {
       const length = Math.min(filesPerRound, total - start);
       const round = Array.from({ length }, (_, position) => start + position);
-      await this.load(round);
+      await this.load(round, this.#options.use);
       this.#options.onProgress?.(start + length, total);
-      if (round.some((file) => !this.broken.has(file) && !this.#cache.get(file))) break;
+      if (round.some((file) => !this.broken.has(file) && !this.#cached(file, this.#options.use))) break;
     }
     if (this.broken.size < total) return;
     const { path, reason } = this.skipped[0];
@@ -95,7 +95,7 @@ class FolderSource implements ImageSource {
   }
 
   /** An image of the network's size was not shrunk, so it is evaluation's too: nothing is decoded twice for it. */
-  #cached(file: number, use: ImageUse): DecodedImage | undefined {
+  #cached(file: number, use: ImageUse = "training"): DecodedImage | undefined {
     const training = this.#cache.get(file, "training");
     const { imageSize } = this.#options;
     if (use === "training" || (training?.width === imageSize && training.height === imageSize)) {

@@ -57,6 +57,7 @@ function placesOf(table: Uint32Array, start: number): ImagePlace[] {
 async function packSet(
   source: ImageSource,
   limitBytes: number,
+  evaluated: EvaluationSize | undefined,
 ): Promise<{ chunks: Uint32Array<ArrayBuffer>[]; places: (ImagePlace | undefined)[] } | undefined> {
   const chunks: Uint32Array<ArrayBuffer>[] = [];
   const places = new Array<ImagePlace | undefined>(source.length);
@@ -65,7 +66,9 @@ async function packSet(
   let pixels = 0;
   for (let first = 0; first < whole.length; first += imagesPerRound) {
     const indices = whole.slice(first, first + imagesPerRound);
-    const images = (await source.load(indices)).filter((image) => image !== undefined);
+    const images = (await source.load(indices, evaluated ? "evaluation" : "training"))
+      .filter((image) => image !== undefined)
+      .map((image) => evaluated ? evaluationImage(image, evaluated) : image);
     const start = pixels;
     for (const { width, height } of images) pixels += width * height;
     if (images.length < indices.length || 4 * pixels > limitBytes) return undefined;
@@ -90,13 +93,17 @@ export class GpuImages {
    * Uploads the source if it fits into one buffer and no more of its images break; else its batches will be streamed.
    *
    * @param limitBytes most bytes of device memory for a whole set; 0 always streams
+   * @param evaluated given for a set that is only evaluated: it is kept as evaluation sees it
    */
   static async open(
     gpu: Gpu,
     source: ImageSource,
     limitBytes = defaultResidentBytes(gpu),
+    evaluated?: EvaluationSize,
   ): Promise<GpuImages> {
-    const packed = limitBytes === 0 ? undefined : await packSet(source, Math.min(limitBytes, gpu.pool.limit));
+    const packed = limitBytes === 0
+      ? undefined
+      : await packSet(source, Math.min(limitBytes, gpu.pool.limit), evaluated);
     if (!packed) return new GpuImages(gpu, source, undefined);
     const { chunks, places } = packed;
     const pixels = Tensor.create(gpu, [chunks.reduce((sum, chunk) => sum + chunk.length, 0)]);

@@ -91,6 +91,8 @@ export interface SourceOptions {
    * Default true. With false a broken file is only found when it is loaded.
    */
   preload?: boolean;
+  /** What files are decoded for at opening: "evaluation" where nothing is trained on them. Default "training". */
+  use?: ImageUse;
   /** Called while files are decoded at opening. */
   onProgress?(done: number, total: number): void;
   /** Called once per broken file, and for what is said about a folder as a whole. */
