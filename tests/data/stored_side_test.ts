@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import sharp from "sharp";
 import { parseConfig } from "../../src/config/load.ts";
+import { LoadedImages } from "../../src/data/loaded_images.ts";
 import { storedBytes, storedSide } from "../../src/data/stored_side.ts";
 import { openViews } from "../../src/data/views.ts";
 import { gpuTest } from "../helpers.ts";
@@ -92,6 +93,18 @@ gpuTest(
       assertEquals(seen[0], seen[1]);
     }),
 );
+
+gpuTest("a library's user says how large photos are kept", (gpu) =>
+  withFolder(async (folder) => {
+    await Deno.writeFile(`${folder}/a.png`, await stripes(90, 60));
+    const held: number[] = [];
+    for (const storedSide of [undefined, "auto"] as const) {
+      using _ = await LoadedImages.open(gpu, `folder:${folder}`, { imageSize: 16, storedSide });
+      held.push(gpu.pool.use.used);
+    }
+    // 18 and 36 pixels.
+    assert(held[1] > 2 * held[0], `${held}`);
+  }));
 
 Deno.test("what a photo takes is told from a few of them", () =>
   withFolder(async (folder) => {
