@@ -65,7 +65,15 @@ class FolderSource implements ImageSource {
       const round = Array.from({ length }, (_, position) => start + position);
       await this.load(round, this.#options.use);
       this.#options.onProgress?.(start + length, total);
-      if (round.some((file) => !this.broken.has(file) && !this.#cached(file, this.#options.use))) break;
+      if (round.every((file) => this.broken.has(file) || this.#cached(file, this.#options.use))) continue;
+      this.#options.onWarning?.(
+        `the cache is full after about ${start + length} of the ${total} images of "${this.#root}" (` +
+          `${
+            Math.ceil(this.#cache.bytes / 2 ** 20)
+          } MiB): the others are decoded anew whenever they are needed. More ` +
+          "data.cacheMegabytes or a smaller data.storedSide avoids that.",
+      );
+      break;
     }
     if (this.broken.size < total) return;
     const { path, reason } = this.skipped[0];
