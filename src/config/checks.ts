@@ -22,12 +22,11 @@ export function checkConfig(config: Config): void {
   new SearchSpace(config.space);
 
   const { storedSide, imageSize } = data;
-  if (typeof storedSide === "number" && (storedSide < imageSize || storedSide > 8 * imageSize)) {
+  if (typeof storedSide === "number" && (storedSide <= imageSize || storedSide > 8 * imageSize)) {
     refuse(
       "data.storedSide",
-      `is ${storedSide}. Give "auto", or from data.imageSize, ${imageSize}, to 8 times that, ${
-        8 * imageSize
-      }.`,
+      `is ${storedSide}. Give "auto", or more than data.imageSize, ${imageSize}, and at most 8 times that, ` +
+        `${8 * imageSize}.`,
     );
   }
 

@@ -44,7 +44,9 @@ class FolderSource implements ImageSource {
     this.labels = listing.labels;
     this.leftOut = listing.leftOut.map(({ path, reason }) => ({ path: `${root}/${path}`, reason }));
     const cores = navigator.hardwareConcurrency || 1;
-    const { imageSize, resize = evaluationResize(imageSize), storedSide = resize } = options;
+    const { imageSize, resize = evaluationResize(imageSize) } = options;
+    // Larger than the input, so that an image of the input's size is known not to have been shrunk.
+    const { storedSide = Math.max(resize, imageSize + 1) } = options;
     this.#pool = new DecodePool(options.workers ?? Math.min(4, cores), { imageSize, resize, storedSide });
     this.#cache = new ImageCache(options.cacheBytes ?? defaultCacheBytes);
   }

@@ -74,9 +74,9 @@ export interface TensorSource extends Source {
 export interface SourceOptions {
   /** Side of the network's input in pixels: generated images have it, larger files are shrunk towards it. */
   imageSize: number;
-  /** Shorter side that evaluation resizes to. Default: 256/224 of the image size. */
+  /** Shorter side that evaluation resizes to, as the views' own setting. Default: 256/224 of the image size. */
   resize?: number;
-  /** Longest shorter side of the images of files that training cuts its crops from. Default: `resize`. */
+  /** Longest shorter side of what training cuts its crops from, more than `imageSize`; of files only. Default: `resize`. */
   storedSide?: number;
   /** Seed of the synthetic images; no other source uses it. */
   seed: number;

@@ -18,11 +18,15 @@ export async function openSource(spec: string, options: SourceOptions): Promise<
   if (!Number.isInteger(options.imageSize) || options.imageSize < 8 || options.imageSize > 4096) {
     throw new ConfigurationError(`image size ${options.imageSize}: give a whole number from 8 to 4096`);
   }
-  const { imageSize, resize = imageSize, storedSide = imageSize } = options;
-  for (const [name, side] of Object.entries({ resize, "stored side": storedSide })) {
-    if (Number.isInteger(side) && side >= imageSize && side <= mostSides * imageSize) continue;
+  const { imageSize, resize = imageSize, storedSide = imageSize + 1 } = options;
+  const sides: [string, number, number][] = [
+    ["resize", resize, imageSize],
+    ["stored side", storedSide, imageSize + 1],
+  ];
+  for (const [name, side, least] of sides) {
+    if (Number.isInteger(side) && side >= least && side <= mostSides * imageSize) continue;
     throw new ConfigurationError(
-      `${name} ${side}: give a whole number from the image size, ${imageSize}, to ${mostSides} times that`,
+      `${name} ${side}: give a whole number from ${least} to ${mostSides} times the image size, ${imageSize}`,
     );
   }
   switch (parsed.kind) {

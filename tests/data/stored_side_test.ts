@@ -1,7 +1,8 @@
 /** How large photos are kept, and that crops then have the photo's detail. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import sharp from "sharp";
 import { parseConfig } from "../../src/config/load.ts";
+import { decodeImage } from "../../src/data/decode.ts";
 import { LoadedImages } from "../../src/data/loaded_images.ts";
 import { storedBytes, storedSide } from "../../src/data/stored_side.ts";
 import { openViews } from "../../src/data/views.ts";
@@ -93,6 +94,21 @@ gpuTest(
       assertEquals(seen[0], seen[1]);
     }),
 );
+
+Deno.test("evaluation never sees a shrunk photo, and what was not shrunk is decoded once", () =>
+  withFolder(async (folder) => {
+    const [large, own] = [await stripes(61, 61), await stripes(16, 16)];
+    await Deno.writeFile(`${folder}/large.png`, large);
+    await Deno.writeFile(`${folder}/own.png`, own);
+    const source = await openImages(`folder:${folder}`, { imageSize: 16, resize: 16, storedSide: 17 });
+    const [kept, small] = await source.load([0, 1]);
+    assertEquals([kept!.width, small!.width], [17, 16]);
+    const [seen, same] = await source.load([0, 1], "evaluation");
+    const sizes = { imageSize: 16, resize: 16, storedSide: 17 };
+    assertEquals(seen!.pixels, (await decodeImage(large, "evaluation", sizes)).pixels);
+    assertStrictEquals(same, small);
+    source.release();
+  }));
 
 gpuTest("a library's user says how large photos are kept", (gpu) =>
   withFolder(async (folder) => {
