@@ -184,6 +184,7 @@ export const embedCommand = defineCommand({
     const network = await plan.open(gpu, { logger, signal, warn });
     const source = await openSource(flags.data, {
       imageSize: network.input.imageSize,
+      resize: network.input.resize,
       seed: plan.seed,
       strict: flags.strict,
       // Each image is looked at once.

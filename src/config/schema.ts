@@ -56,6 +56,11 @@ const data = z.strictObject({
     "Images of the source held back for kNN when there is no test source.",
   ),
   imageSize: z.int().min(8).max(1024).default(32).describe("Side of the square network input, in pixels."),
+  storedSide: z.union([z.literal("auto"), z.int().min(8).max(8192)]).nullable().default(null).describe(
+    'Longest shorter side, in pixels, that photos are kept at for training\'s crops; "auto" keeps the detail of the ' +
+      "smallest crops (the image size over the root of augmentation.crop.scale[0], at most 4 image sizes), null only " +
+      "256/224 of the image size. None is enlarged.",
+  ),
   mean: channels.default([0.5, 0.5, 0.5]).describe("Subtracted from red, green and blue in 0..1."),
   std: z.tuple([deviation, deviation, deviation]).default([0.25, 0.25, 0.25]).describe(
     "Divides red, green and blue after the mean is subtracted.",

@@ -1,4 +1,5 @@
 /** The features of all images of a source as a file. */
+import { describePreprocessing } from "../data/evaluation_image.ts";
 import type { ImageSource, TensorSource } from "../data/image_set.ts";
 import { streamImages } from "../data/stream.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
@@ -52,6 +53,7 @@ function describe(
     imageSize: String(input.imageSize),
     mean: JSON.stringify(input.mean),
     std: JSON.stringify(input.std),
+    preprocessing: JSON.stringify(describePreprocessing(input)),
     calibration: calibration ? JSON.stringify(calibration) : "none",
     ...(classes ? { classes: JSON.stringify(classes) } : {}),
   };

@@ -4,6 +4,7 @@ import { type Config, dataSeed } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
 import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";
+import { storedBytes, storedSide } from "../data/stored_side.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
 import { stepsPerEpoch } from "./trainer.ts";
@@ -32,6 +33,7 @@ export async function planRun(
   const { data, training } = config;
   const source = await openSource(data.source, {
     imageSize: data.imageSize,
+    storedSide: storedSide(config),
     seed: dataSeed(config),
     strict: data.strict,
     preload: false,
@@ -41,7 +43,7 @@ export async function planRun(
   try {
     const split = splitImages(config, source);
     checkAgainstData(config, split.train.length);
-    const memory = await planMemory(gpu, config, source.length);
+    const memory = await planMemory(gpu, config, source.length, await storedBytes(source, config));
     const free = freeMemory();
     checkMemory(memory, config, gpu.facts.software, free);
     return {
