@@ -119,6 +119,14 @@ const initialisation = z.strictObject({
   lastBatchnorm: z.number().min(0).max(1).default(0).describe(
     "Weight that the last batchnorm of each residual branch starts with: 0 makes every block start as its shortcut.",
   ),
+  weights: z.strictObject({
+    file: z.string().min(1).max(4096).describe("A .safetensors, .pth or .pt file, as --init names it."),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/).optional().describe(
+      "The file's checksum; another file is refused. A run's config.json has it.",
+    ),
+  }).nullable().default(null).describe(
+    "A ResNet's weights for the backbone to start from, with torchvision's names; null draws new ones.",
+  ),
 }).prefault({}).describe(
   "Weights before the first step. Convolutions are always normal with variance 2 / (outputs kernel²).",
 );

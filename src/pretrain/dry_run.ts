@@ -5,6 +5,7 @@ import { openSource } from "../data/source.ts";
 import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { readInitialWeights } from "./init/initial_weights.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
 import { stepsPerEpoch } from "./trainer.ts";
 
@@ -30,6 +31,7 @@ export async function planRun(
   hooks: Pick<SourceOptions, "onWarning">,
 ): Promise<RunPlan> {
   const { data, training } = config;
+  await readInitialWeights(config);
   const source = await openSource(data.source, {
     imageSize: data.imageSize,
     seed: training.seed,

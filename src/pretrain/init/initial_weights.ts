@@ -1,0 +1,136 @@
+/**
+ * Weights that exist, for a supernet to start from: read, checked against the configuration's space, their channels sorted
+ * by importance and cut to its largest architecture. What is filled equals the file's network up to the order of channels.
+ */
+import type { Config } from "../../config/schema.ts";
+import { DataError } from "../../errors.ts";
+import { type ChannelGroup, connectionsOf, reorder } from "../../nn/channels.ts";
+import { configuredNetwork } from "../../nn/configured_network.ts";
+import type { ElasticResNet } from "../../nn/resnet.ts";
+import { fileSha256, openWeightsFile } from "../../store/open_weights.ts";
+import type { WeightsFile } from "../../store/weights_file.ts";
+import type { StreamOrders } from "../stream_orders.ts";
+import { expectFit } from "./fit.ts";
+import { channelOrders, type HostTensor } from "./importance.ts";
+import { describeSource, type SourceNetwork } from "./source.ts";
+
+/** Weights ready for the device. */
+export interface InitialWeights {
+  /** The configuration with the file's checksum in it. */
+  readonly config: Config;
+  /** Parameters and running statistics of the backbone by torchvision's names, in full width. */
+  readonly values: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+  /**
+   * For each stage the channel in the file that each channel of its residual stream is; undefined for a stage whose channels
+   * stand as they did.
+   */
+  readonly streamOrders: StreamOrders;
+  /** What was read, cut and left out, in a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Reads the weights that a configuration starts from.
+ *
+ * @returns undefined where it starts from new ones
+ * @throws {DataError} for a file that cannot be used, or is not the one whose checksum the configuration holds
+ * @throws {ConfigurationError} when the space does not fit the file's network, saying what to set
+ */
+export async function readInitialWeights(config: Config): Promise<InitialWeights | undefined> {
+  const { weights } = config.initialisation;
+  if (!weights) return undefined;
+  const sha256 = await fileSha256(weights.file);
+  if (weights.sha256 !== undefined && weights.sha256 !== sha256) {
+    throw new DataError(
+      `${weights.file} is not the file that initialisation.weights.sha256 names: it has ${sha256}, expected ` +
+        `${weights.sha256}. Give that file, or leave the checksum out.`,
+    );
+  }
+  using file = await openWeightsFile(weights.file);
+  const network = configuredNetwork(config);
+  const source = describeSource(file, config.space.strides);
+  expectFit(file.path, source.network.space, network.space);
+  const { values, streamOrders } = await fill(file, source, network);
+  return {
+    config: {
+      ...config,
+      initialisation: { ...config.initialisation, weights: { file: weights.file, sha256 } },
+    },
+    values,
+    streamOrders,
+    notes: notesOn(file.path, source, network),
+  };
+}
+
+async function fill(
+  file: WeightsFile,
+  { network: sourceNetwork, prefix }: SourceNetwork,
+  network: ElasticResNet,
+): Promise<Pick<InitialWeights, "values" | "streamOrders">> {
+  const read = async (name: string): Promise<HostTensor> => {
+    const data = await file.read(prefix + name);
+    const wrong = data.findIndex((value) => !Number.isFinite(value));
+    if (wrong >= 0) {
+      throw new DataError(
+        `${file.path}: tensor "${prefix}${name}" holds ${
+          data[wrong]
+        } at ${wrong}. Give weights of a training that did ` +
+          `not diverge.`,
+      );
+    }
+    if (name.endsWith("running_var") && data.some((value) => value < 0)) {
+      throw new DataError(`${file.path}: tensor "${prefix}${name}" holds a variance below 0. It is damaged.`);
+    }
+    return { shape: file.tensors.get(prefix + name)!.shape, data };
+  };
+  const connections = connectionsOf(network);
+  const channelsBefore = channelsOf(sourceNetwork);
+  const elastic = new Map(network.space.dimensions.map(({ name, choices }) => [name, choices.length > 1]));
+  const sorted = new Set<ChannelGroup>();
+  for (const { output } of connections.layers) {
+    const { dimension } = output;
+    if (elastic.get(dimension) || channelsBefore.get(dimension)! > channelsOf(network).get(dimension)!) {
+      sorted.add(output);
+    }
+  }
+  const classifierInfo = file.tensors.get(`${prefix}fc.weight`);
+  const { widths } = sourceNetwork.space.max;
+  const features = widths[widths.length - 1] * sourceNetwork.space.expansion;
+  const isClassifier = classifierInfo?.floats && classifierInfo.shape.length === 2 &&
+    classifierInfo.shape[1] === features;
+  const orders = await channelOrders({
+    connections,
+    sorted,
+    read,
+    classifier: isClassifier ? await read("fc.weight") : undefined,
+  });
+  const tensors = await reorder(connections.layers, orders, read);
+  return {
+    values: new Map([...tensors].map(([name, { data }]) => [name, data])),
+    streamOrders: connections.streams.map((stream) => {
+      const order = orders.get(stream);
+      return order && Int32Array.from(order);
+    }),
+  };
+}
+
+/** Of the largest architecture, by the names of the dimensions. */
+function channelsOf({ space: { dimensions, max } }: ElasticResNet): Map<string, number> {
+  return new Map(dimensions.map(({ name }, index) => [name, max.choices[index]]));
+}
+
+function notesOn(path: string, { network, leftOut }: SourceNetwork, { space }: ElasticResNet): string[] {
+  const { max } = network.space;
+  const notes = [`starts from ${path}, a ResNet ${max.id} of ${network.space.definition.block} blocks`];
+  if (max.id !== space.max.id) {
+    notes.push(
+      `of ${max.id} the most important channels and the first blocks are taken, ${space.max.id}: the largest network ` +
+        `does not compute what the file's does`,
+    );
+  }
+  if (leftOut.length > 0) {
+    const listed = leftOut.slice(0, 6).join(", ") + (leftOut.length > 6 ? ", …" : "");
+    notes.push(`not used of ${path}: ${listed}; the projection head is new`);
+  }
+  return notes;
+}
