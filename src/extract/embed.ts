@@ -58,7 +58,7 @@ function describe(
 }
 
 async function* featureRows(
-  { encoder, architecture, statistics, input }: FrozenNetwork,
+  { encoder, architecture, statistics, input, featureOrder }: FrozenNetwork,
   source: ImageSource | TensorSource,
   onProgress: (done: number) => void,
 ): AsyncGenerator<RowBlock> {
@@ -67,7 +67,17 @@ async function* featureRows(
   for await (const { images, indices } of streamImages(gpu, source, { ...input, batch })) {
     const { values } = await extractFeatures(encoder, architecture, "pooled", [images], statistics);
     const labels = Int32Array.from(indices, (index) => source.labels?.[index] ?? 0);
-    yield { values, vectors: { labels, indices } };
+    const ordered = featureOrder ? chooseColumns(values, featureOrder) : values;
+    yield { values: ordered, vectors: { labels, indices } };
     onProgress(indices[indices.length - 1] + 1);
   }
+}
+
+/** Rows whose columns stand in another order. */
+function chooseColumns(values: Float32Array, order: ArrayLike<number>): Float32Array<ArrayBuffer> {
+  const columns = order.length;
+  return Float32Array.from(
+    values,
+    (_, at) => values[at - at % columns + order[at % columns]],
+  );
 }

@@ -78,7 +78,7 @@ export type ChannelOrders = ReadonlyMap<ChannelGroup, ArrayLike<number>>;
 export async function reorder(
   layers: readonly ConnectedLayer[],
   orders: ChannelOrders,
-  read: (name: string) => Promise<{ readonly shape: Shape; readonly data: Float32Array<ArrayBuffer> }>,
+  read: (name: string) => Promise<{ readonly shape: Shape; readonly data: Float32Array }>,
 ): Promise<Map<string, { readonly shape: Shape; readonly data: Float32Array<ArrayBuffer> }>> {
   const reordered = new Map<string, { shape: Shape; data: Float32Array<ArrayBuffer> }>();
   const take = async (name: string, rows: ArrayLike<number> | undefined, columns?: ArrayLike<number>) => {

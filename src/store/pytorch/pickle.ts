@@ -267,7 +267,9 @@ class Machine {
   }
 
   #remember(slot: number): void {
-    this.#memo.set(slot, this.#top((value): value is PickleValue => true, "a value"));
+    const value = this.#stack.at(-1);
+    if (value === undefined) throw this.#damaged("a value is missing");
+    this.#memo.set(slot, value);
   }
 
   #recall(slot: number): void {
