@@ -1,6 +1,7 @@
 /**
- * Reading zip archives as PyTorch writes them: entries that are stored, not compressed. What an entry is and where it lies
- * is taken from the central directory at the archive's end, and checked against the file before anything is read.
+ * Reading zip archives as PyTorch writes them: entries that are stored, not compressed, so that none is larger than the file.
+ * What an entry is and where it lies is taken from the central directory at the archive's end, and checked against the file
+ * before anything is read.
  */
 import { crc32 } from "node:zlib";
 import { DataError } from "../../errors.ts";
@@ -10,6 +11,9 @@ import { readFull } from "../read_full.ts";
 export interface ZipEntry {
   readonly name: string;
   readonly byteLength: number;
+  /** Bytes that it takes in the archive: fewer than its own where it is compressed. */
+  readonly storedLength: number;
+  readonly compressed: boolean;
   /** CRC-32 of its bytes. */
   readonly checksum: number;
   /** Where its local header begins, in bytes from the start of the archive. */
@@ -47,8 +51,8 @@ export class ZipArchive implements Disposable {
    * Reads the directory.
    *
    * @param file open for reading; closed by the archive, or by the caller where this fails
-   * @throws {DataError} for a file that is no zip archive, is truncated, or has entries that are compressed, encrypted,
-   *   outside the file, or that overlap
+   * @throws {DataError} for a file that is no zip archive, is truncated, or has entries that are encrypted, outside the file,
+   *   or that overlap
    */
   static async open(file: Deno.FsFile, path: string): Promise<ZipArchive> {
     const { size } = await file.stat();
@@ -82,11 +86,17 @@ export class ZipArchive implements Disposable {
   /**
    * Reads an entry and compares its checksum.
    *
-   * @throws {DataError} when there is none, or it is damaged
+   * @throws {DataError} when there is none, or it is compressed or damaged
    */
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
     const entry = this.entries.get(name);
     if (!entry) throw damaged(this.path, `it has no entry "${name}"`);
+    if (entry.compressed) {
+      throw new DataError(
+        `${this.path}: its entry "${name}" is compressed, which torch.save never does. Give the file as torch.save wrote ` +
+          `it, or load and save it again in Python: torch.save(torch.load("old.pth"), "new.pth").`,
+      );
+    }
     const header = await readAt(this.#file, this.path, entry.offset, entry.offset + localHeaderBytes);
     const view = new DataView(header.buffer);
     if (view.getUint32(0, true) !== signatures.localHeader) {
@@ -163,17 +173,13 @@ function readDirectory(path: string, bytes: Uint8Array<ArrayBuffer>, count: numb
     }
     if (names.has(name)) throw damaged(path, `it has two entries "${name}"`);
     names.add(name);
-    const stored = view.getUint32(at + 20, true), byteLength = view.getUint32(at + 24, true);
     if ((view.getUint16(at + 8, true) & 1) !== 0) throw damaged(path, `its entry "${name}" is encrypted`);
-    if (view.getUint16(at + 10, true) !== 0 || stored !== byteLength) {
-      throw new DataError(
-        `${path}: its entry "${name}" is compressed, which torch.save never does. Give the file as torch.save wrote it, ` +
-          `or load and save it again in Python: torch.save(torch.load("old.pth"), "new.pth").`,
-      );
-    }
+    const storedLength = view.getUint32(at + 20, true), byteLength = view.getUint32(at + 24, true);
     entries.push({
       name,
       byteLength,
+      storedLength,
+      compressed: view.getUint16(at + 10, true) !== 0 || storedLength !== byteLength,
       checksum: view.getUint32(at + 16, true),
       offset: view.getUint32(at + 42, true),
     });
@@ -185,9 +191,9 @@ function readDirectory(path: string, bytes: Uint8Array<ArrayBuffer>, count: numb
 /** Entries lie one behind the other before the directory: none is read twice, none reads what is not its own. */
 function checkPlaces(path: string, entries: readonly ZipEntry[], directory: number): void {
   const sorted = entries.toSorted((one, other) => one.offset - other.offset);
-  for (const [index, { name, offset, byteLength }] of sorted.entries()) {
+  for (const [index, { name, offset, storedLength }] of sorted.entries()) {
     const next = sorted[index + 1]?.offset ?? directory;
-    if (offset + localHeaderBytes + byteLength > next) {
+    if (offset + localHeaderBytes + storedLength > next) {
       throw damaged(path, `its entry "${name}" reaches into what follows it`);
     }
   }
