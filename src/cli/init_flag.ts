@@ -14,7 +14,7 @@ export const initFlag = {
 } as const satisfies Flag;
 
 /** The configurations for torchvision's networks, by their blocks and architecture; each has a 7x7 stem. */
-const configurations: Readonly<Record<string, string>> = {
+export const configurations: Readonly<Record<string, string>> = {
   "basic 64-64.128.256.512-2.2.2.2": "configs/resnet18.json",
   "basic 64-64.128.256.512-3.4.6.3": "configs/resnet34.json",
   "bottleneck 64-64.128.256.512-3.4.6.3": "configs/resnet50.json",

@@ -49,11 +49,17 @@ export function describeSource(file: WeightsFile, strides?: readonly number[]): 
       throw new DataError(
         `${file.path} has a tensor "${name}", which no ResNet has that is known here: ${known}.`,
       );
-    } else leftOut.add(`${/^(?:module\.)?[^.]*/.exec(name)![0]}${name.includes(".") ? ".*" : ""}`);
+    } else leftOut.add(firstPart(own === undefined ? "" : prefix, own ?? name));
   }
   const network = networkOf(file, prefix, inside, strides);
   expectWeights(file, prefix, inside, network);
   return { network, prefix, leftOut: [...leftOut] };
+}
+
+/** `fc.*` for `fc.weight`, behind what is put before both. */
+function firstPart(prefix: string, name: string): string {
+  const [part] = /^(?:module\.)?[^.]*/.exec(name)!;
+  return `${prefix}${part}${part === name ? "" : ".*"}`;
 }
 
 function findPrefix(file: WeightsFile): string {
