@@ -21,9 +21,12 @@ export const configurations: Readonly<Record<string, string>> = {
   "bottleneck 64-64.128.256.512-3.4.23.3": "configs/resnet101.json",
 };
 
-/** What the flag sets of a configuration. */
-export function initOverride(file: string): Override {
-  return { path: "initialisation.weights", value: { file }, flag: "--init" };
+/** What the flag sets of a configuration: the file, of which no checksum is known yet. */
+export function initOverrides(file: string): Override[] {
+  return [
+    { path: "initialisation.weights", value: file, flag: "--init" },
+    { path: "initialisation.weightsSha256", value: null, flag: "--init" },
+  ];
 }
 
 /**

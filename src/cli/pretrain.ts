@@ -23,7 +23,7 @@ import { formatCount, formatQuantity, formatRate, formatTable } from "./format.t
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";
-import { configurationFor, initFlag, initOverride } from "./init_flag.ts";
+import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
 import { Progress } from "./progress.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
@@ -105,7 +105,7 @@ type Flags = Context<typeof flags>["flags"];
 
 function overridesOf({ init, data, epochs, seed, strict, set }: Flags): Override[] {
   const overrides: Override[] = [];
-  if (init !== undefined) overrides.push(initOverride(init));
+  if (init !== undefined) overrides.push(...initOverrides(init));
   if (data !== undefined) overrides.push({ path: "data.source", value: data, flag: "--data" });
   if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
   if (seed !== undefined) overrides.push({ path: "training.seed", value: seed, flag: "--seed" });

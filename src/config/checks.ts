@@ -114,7 +114,7 @@ function usesImageNet({ mean, std }: Config["data"]): boolean {
 export function configWarnings(config: Config, images: number): string[] {
   const { data, initialisation, knn, moco } = config;
   const warnings: string[] = [];
-  if (initialisation.weights && !usesImageNet(data)) {
+  if (initialisation.weights !== null && !usesImageNet(data)) {
     warnings.push(
       `data.mean is ${JSON.stringify(data.mean)} and data.std ${
         JSON.stringify(data.std)
@@ -122,7 +122,7 @@ export function configWarnings(config: Config, images: number): string[] {
         `trained with ImageNet's, ${JSON.stringify(imageNet.mean)} and ${
           JSON.stringify(imageNet.std)
         }. Set those, ` +
-        `unless ${initialisation.weights.file} was trained otherwise.`,
+        `unless ${initialisation.weights} was trained otherwise.`,
     );
   }
   if (moco.queue > images) {

@@ -119,13 +119,12 @@ const initialisation = z.strictObject({
   lastBatchnorm: z.number().min(0).max(1).default(0).describe(
     "Weight that the last batchnorm of each residual branch starts with: 0 makes every block start as its shortcut.",
   ),
-  weights: z.strictObject({
-    file: z.string().min(1).max(4096).describe("A .safetensors, .pth or .pt file, as --init names it."),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/).optional().describe(
-      "The file's checksum; another file is refused. A run's config.json has it.",
-    ),
-  }).nullable().default(null).describe(
-    "A ResNet's weights for the backbone to start from, with torchvision's names; null draws new ones.",
+  weights: z.string().min(1).max(4096).nullable().default(null).describe(
+    "A ResNet's weights for the backbone to start from: a .safetensors, .pth or .pt file with torchvision's names, as " +
+      "--init names it; null draws new ones.",
+  ),
+  weightsSha256: z.string().regex(/^[0-9a-f]{64}$/).nullable().default(null).describe(
+    "That file's SHA-256, which a run's config.json has; another file is refused. null takes any.",
   ),
 }).prefault({}).describe(
   "Weights before the first step. Convolutions are always normal with variance 2 / (outputs kernel²).",

@@ -61,10 +61,10 @@ cliTest("a run from a .pth file: before training, trained, resumed without the f
   assertStringIncludes(started.err, `starts from ${weights}, a ResNet 4-4.8.8.12-1.2.1.2 of basic blocks`);
   assertStringIncludes(started.err, "fc.*; the projection head is new");
   assert(!started.err.includes("data.mean"), started.err);
-  const stored = JSON.parse(await Deno.readTextFile(`${run}/config.json`)).initialisation.weights;
-  assertEquals(stored.file, weights);
+  const stored = JSON.parse(await Deno.readTextFile(`${run}/config.json`)).initialisation;
+  assertEquals(stored.weights, weights);
   const hash = await crypto.subtle.digest("SHA-256", await Deno.readFile(weights));
-  assertEquals(stored.sha256, new Uint8Array(hash).toHex());
+  assertEquals(stored.weightsSha256, new Uint8Array(hash).toHex());
 
   const before = await tensorsOf(last);
   for (const name of ["layer2.1.conv1.weight", "bn1.running_mean", "layer4.0.downsample.1.running_var"]) {
@@ -104,7 +104,7 @@ cliTest("a run from a .pth file: before training, trained, resumed without the f
   assert(
     after.get("encoder_q.conv1.weight")!.data.join() !== before.get("encoder_q.conv1.weight")!.data.join(),
   );
-  assertEquals(JSON.parse(await Deno.readTextFile(`${run}/config.json`)).initialisation.weights, stored);
+  assertEquals(JSON.parse(await Deno.readTextFile(`${run}/config.json`)).initialisation, stored);
   // Training moved the features, but each is still that of its own channel: nearest to the old one in the same place.
   const moved = await featuresOf(run, `${folder}/after.safetensors`);
   assert(correlation(moved, expected) > 0.9, `correlation ${correlation(moved, expected)}`);
@@ -142,7 +142,10 @@ cliTest(
     await Deno.copyFile(`${golden}wrapped.pth`, weights);
     const other = await pretrain(folder, "--resume", "--epochs", "0", "--out", run);
     assertEquals(other.status, 1);
-    assertStringIncludes(other.err, `${weights} is not the file that initialisation.weights.sha256 names`);
+    assertStringIncludes(
+      other.err,
+      `${weights} is not the file whose SHA-256 is initialisation.weightsSha256`,
+    );
   },
 );
 
@@ -161,7 +164,7 @@ cliTest(
         2,
         /goes up to 16; give at most 12/,
       ],
-      ];
+    ];
     for (const [args, status, reason] of refused) {
       const found = await pretrain(folder, ...args, "--out", run);
       assertEquals(found.status, status, found.err);

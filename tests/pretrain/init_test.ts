@@ -41,7 +41,7 @@ function configOf(file: string, space: SpaceDefinition, sha256?: string): Config
     space,
     data: { imageSize: 32 },
     head: { hidden: 8, dimension: 8 },
-    initialisation: { weights: { file, sha256 } },
+    initialisation: { weights: file, weightsSha256: sha256 },
     moco: { queue: 256 },
   }, "test");
 }
@@ -375,14 +375,14 @@ Deno.test("prefixes that are known, others, and what is left out", async () => {
 
 Deno.test("another file than the configuration's checksum names is refused", async () => {
   const { config } = await initial(basicFile, basic);
-  const { sha256 } = config.initialisation.weights!;
-  assertMatch(sha256!, /^[0-9a-f]{64}$/);
-  const same = await readInitialWeights(configOf(basicFile, basic, sha256));
+  const { weightsSha256 } = config.initialisation;
+  assertMatch(weightsSha256!, /^[0-9a-f]{64}$/);
+  const same = await readInitialWeights(configOf(basicFile, basic, weightsSha256!));
   assertEquals(same!.config, config);
   const other = configOf(basicFile, basic, "0".repeat(64));
   await assertRejects(
     () => readInitialWeights(other),
     DataError,
-    "is not the file that initialisation.weights",
+    "is not the file whose SHA-256",
   );
 });

@@ -37,25 +37,22 @@ export interface InitialWeights {
  * @throws {ConfigurationError} when the space does not fit the file's network, saying what to set
  */
 export async function readInitialWeights(config: Config): Promise<InitialWeights | undefined> {
-  const { weights } = config.initialisation;
-  if (!weights) return undefined;
-  const sha256 = await fileSha256(weights.file);
-  if (weights.sha256 !== undefined && weights.sha256 !== sha256) {
+  const { weights: path, weightsSha256: wanted } = config.initialisation;
+  if (path === null) return undefined;
+  const weightsSha256 = await fileSha256(path);
+  if (wanted !== null && wanted !== weightsSha256) {
     throw new DataError(
-      `${weights.file} is not the file that initialisation.weights.sha256 names: it has ${sha256}, expected ` +
-        `${weights.sha256}. Give that file, or leave the checksum out.`,
+      `${path} is not the file whose SHA-256 is initialisation.weightsSha256: it has ${weightsSha256}, expected ` +
+        `${wanted}. Give that file, or leave the checksum out.`,
     );
   }
-  using file = await openWeightsFile(weights.file);
+  using file = await openWeightsFile(path);
   const network = configuredNetwork(config);
   const source = describeSource(file, config.space.strides);
   expectFit(file.path, source.network.space, network.space);
   const { values, streamOrders } = await fill(file, source, network);
   return {
-    config: {
-      ...config,
-      initialisation: { ...config.initialisation, weights: { file: weights.file, sha256 } },
-    },
+    config: { ...config, initialisation: { ...config.initialisation, weightsSha256 } },
     values,
     streamOrders,
     notes: notesOn(file.path, source, network),
