@@ -10,6 +10,7 @@ import { isKnn, type MetricsLine } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { readInitialWeights } from "./init/initial_weights.ts";
+import { settleIdentities } from "./init/settle.ts";
 import { restoreState, resumedConfig, type ResumePoint } from "./resume.ts";
 import { openRunData, type RunData } from "./run_data.ts";
 import { keepRecord } from "./run_record.ts";
@@ -58,7 +59,7 @@ export async function startRun(
   config: Config,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
-  const initial = await readInitialWeights(config);
+  let initial = await readInitialWeights(config);
   config = initial?.config ?? config;
   for (const note of initial?.notes ?? []) hooks.onNote?.(note);
   await expectMemory(gpu, config);
@@ -77,6 +78,7 @@ export async function startRun(
   cleanup.use(await RunFolder.lock(path, hooks.onWarning));
   const folder = await RunFolder.create(path, config, version);
   try {
+    initial &&= await settleIdentities(gpu, config, initial, data);
     await state.initialise(initial);
     const observer = {
       ...hooks,
@@ -139,10 +141,13 @@ export async function resumeRun(
   const state = new PretrainState(gpu, config);
   cleanup.defer(() => state.release());
   const point = await restoreState(folder, state, metrics, checkpoint, hooks.onWarning);
-  if (!point) await state.initialise(await readInitialWeights(config));
   const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
   const data = await openRunData(gpu, config, hooks, earlier);
   cleanup.defer(() => data.release());
+  if (!point) {
+    const initial = await readInitialWeights(config);
+    await state.initialise(initial && await settleIdentities(gpu, config, initial, data));
+  }
   for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
   return await train({ gpu, config, folder, data, state, hooks, metrics, resumedFrom: point });
 }

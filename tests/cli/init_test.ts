@@ -204,3 +204,48 @@ Deno.test("configurations for torchvision's networks have them as their largest 
     assert(size >= 100, `${size} architectures`);
   }
 });
+
+cliTest(
+  "a shortcut that is an identity in the file and a projection in the space hands on what it gets",
+  async (folder) => {
+    const elastic = ["--set", "space.stem.widths=[2,4]", "--set", "space.widths.0=[2,4]"];
+    const init = [
+      "--init",
+      `${golden}basic.pth`,
+      "--epochs",
+      "0",
+      "--set",
+      "data.heldOut=0",
+      "--set",
+      "training.batch=40",
+      "--set",
+      "moco.queue=40",
+    ];
+    for (const [run, space] of [["fixed", []], ["elastic", elastic]] as const) {
+      const { status, err } = await pretrain(folder, ...init, "--out", `${folder}/${run}`, ...space);
+      assertEquals(status, 0, err);
+    }
+    const expected = (await tensorsOf(`${golden}features.safetensors`)).get("basic")!.data as Float32Array;
+    assertClose(await featuresOf(`${folder}/elastic`, `${folder}/a.safetensors`), expected, 1e-5, "features");
+    const tensors = await tensorsOf(`${folder}/elastic/checkpoints/last.safetensors`);
+    const order = (name: string) => Array.from(tensors.get(name)!.data as Int32Array);
+    // The stem and the stage are the same channels, and stay so: where both are cut to two, the same two are left.
+    const identity = tensors.get("encoder_q.layer1.0.downsample.0.weight")!;
+    assertEquals(
+      Array.from(identity.data as Float32Array),
+      Array.from({ length: 16 }, (_, at) => at % 5 === 0 ? 1 : 0),
+    );
+    assertEquals(order("channel_order.layer1").toSorted(), [0, 1, 2, 3]);
+    // Nor does it normalise with the statistics of a batch: taken from the run's images, the features are those without it.
+    const recalibrated = await Promise.all(["fixed", "elastic"].map(async (run) => {
+      const out = `${folder}/${run}.safetensors`;
+      const { status, err } = await runInProcess(
+        embedCommand,
+        ["--run", `${folder}/${run}`, "--calibrate", "40", "--data", "synthetic:40", "--out", out],
+      );
+      assertEquals(status, 0, err);
+      return (await tensorsOf(out)).get("features")!.data as Float32Array;
+    }));
+    assertClose(recalibrated[1], recalibrated[0], 0.01, "recalibrated features");
+  },
+);

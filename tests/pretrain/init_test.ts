@@ -186,6 +186,35 @@ Deno.test("channels stand by the L1 norm of the weights that read them", async (
   assertEquals(values.get("layer1.0.conv1.weight"), await file.read("layer1.0.conv1.weight"));
 });
 
+Deno.test("the stem and a stage behind an identity keep one order, cut or not", async () => {
+  using file = await openWeightsFile(basicFile);
+  const stem = await file.read("conv1.weight");
+  for (const widths of [[2, 4], [3]]) {
+    const space = { ...basic, widths: [widths, ...basic.widths.slice(1)] };
+    const { values, streamOrders, identities } = await initial(basicFile, space);
+    assertEquals(identities, ["layer1.0.downsample.1"]);
+    const order = Array.from(streamOrders[0]!);
+    const rows = order.flatMap((channel) => [...stem.subarray(channel * 147, channel * 147 + 147)]);
+    assertEquals([...values.get("conv1.weight")!.subarray(0, rows.length)], rows);
+    const identity = Array.from({ length: 4 * order.length }, (_, at) => at % 5 === 0 ? 1 : 0);
+    assertEquals([...values.get("layer1.0.downsample.0.weight")!], identity);
+  }
+});
+
+Deno.test("a projection in the file and an identity in the space are refused", async () => {
+  await withFolder(async (folder) => {
+    const vectors = ["weight", "bias", "running_mean", "running_var"];
+    const path = await changed(folder, {
+      "layer1.0.downsample.0.weight": floats([4, 4, 1, 1]),
+      ...Object.fromEntries(vectors.map((name) => [`layer1.0.downsample.1.${name}`, floats([4])])),
+    });
+    const { message } = await assertRejects(() => initial(path, basic), ConfigurationError);
+    assertMatch(message, /stage 1 has no projection.*give space\.widths\[0\] more than one choice/);
+    const elastic = { ...basic, widths: [[2, 4], ...basic.widths.slice(1)] };
+    assertEquals((await initial(path, elastic)).identities, []);
+  });
+});
+
 /** A file with tensors of the golden one changed; undefined removes one. */
 async function changed(
   folder: string,

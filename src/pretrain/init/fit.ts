@@ -5,7 +5,7 @@ import { ConfigurationError } from "../../errors.ts";
 /**
  * A space can be filled with weights of the same block, first convolution and number of stages, when no stage of its largest
  * architecture is wider or deeper than theirs, and shortcuts are projected where theirs are. Wider and deeper weights are
- * cut.
+ * cut; where only the space projects a shortcut, the projection begins as the identity.
  *
  * @param path of the weights, for messages
  * @param source the space of their one architecture
@@ -34,17 +34,11 @@ export function expectFit(path: string, source: SearchSpace, target: SearchSpace
       exceeds(`space.widths[${stage}]`, wanted.widths[stage], source.max.widths[stage], "channels");
       exceeds(`space.depths[${stage}]`, wanted.depths[stage], source.max.depths[stage], "blocks");
       const [has, needs] = [source.hasDownsample(stage), target.hasDownsample(stage)];
-      if (has === needs) continue;
-      const before = stage === 0 ? "space.stem.widths" : `space.widths[${stage - 1}]`;
+      // The other way round, an identity is a projection, too.
+      if (!has || needs) continue;
       faults.push(
-        needs
-          ? `stage ${
-            stage + 1
-          } projects its shortcut, because its width or the one before can be chosen, and the weights ` +
-            `have no projection there; set both ${before} and space.widths[${stage}] to ` +
-            `[${source.max.widths[stage]}]`
-          : `stage ${stage + 1} has no projection of its shortcut, and the weights have one; give ` +
-            `space.widths[${stage}] more than one choice`,
+        `stage ${stage + 1} has no projection of its shortcut, and the weights have one; give ` +
+          `space.widths[${stage}] more than one choice`,
       );
     }
   }

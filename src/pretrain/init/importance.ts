@@ -3,14 +3,9 @@
  * the important ones. Importance of a channel is the L1 norm of the weights that read it, as in Once-for-All (Cai et al.,
  * ICLR 2020): weight decay has shrunk the weights that read what is of no use.
  */
-import { elements, type Shape } from "../../shape.ts";
+import { elements } from "../../shape.ts";
 import type { ChannelGroup, ChannelOrders, Connections } from "../../nn/channels.ts";
-
-/** A tensor on the host. */
-export interface HostTensor {
-  readonly shape: Shape;
-  readonly data: Float32Array<ArrayBuffer>;
-}
+import { epsilon, type HostTensor } from "./identities.ts";
 
 /** Reads a tensor of the source by torchvision's name. */
 export type ReadTensor = (name: string) => Promise<HostTensor>;
@@ -19,6 +14,8 @@ export type ReadTensor = (name: string) => Promise<HostTensor>;
 export interface OrderRequest {
   /** Of the network that is filled: of a deeper source, these are the blocks that are taken. */
   readonly connections: Connections;
+  /** Groups that are, in the source, the same channels as another group, which stands for both: they get one order. */
+  readonly same: ReadonlyMap<ChannelGroup, ChannelGroup>;
   /** The groups whose channels are sliced or cut; the others keep their order. */
   readonly sorted: ReadonlySet<ChannelGroup>;
   readonly read: ReadTensor;
@@ -31,20 +28,21 @@ export interface OrderRequest {
  * stage is read by the classifier, too. Where nothing reads it, what writes it counts, with its batchnorm's scale.
  */
 export async function channelOrders(
-  { connections: { layers, streams }, sorted, read, classifier }: OrderRequest,
+  { connections: { layers, streams }, same, sorted, read, classifier }: OrderRequest,
 ): Promise<ChannelOrders> {
   const norms = new Map<ChannelGroup, Float64Array>();
   const last = streams.at(-1)!;
+  const one = (group: ChannelGroup) => same.get(group) ?? group;
   const add = (group: ChannelGroup, values: Float64Array) => {
-    const sum = norms.get(group);
+    const sum = norms.get(one(group));
     if (sum) values.forEach((value, channel) => sum[channel] += value);
-    else norms.set(group, values);
+    else norms.set(one(group), values);
   };
   for (const { convolution, input } of layers) {
     if (input && sorted.has(input)) add(input, columnNorms(await read(`${convolution}.weight`)));
   }
   if (classifier && sorted.has(last)) add(last, columnNorms(classifier));
-  if (sorted.has(last) && !norms.has(last)) {
+  if (sorted.has(last) && !norms.has(one(last))) {
     for (const { convolution, batchnorm, output } of layers) {
       if (output !== last) continue;
       const written = rowNorms(await read(`${convolution}.weight`));
@@ -58,11 +56,10 @@ export async function channelOrders(
       );
     }
   }
-  return new Map([...norms].map(([group, values]) => [group, mostImportant(values, group.channels)]));
+  return new Map(
+    [...sorted].map((group) => [group, mostImportant(norms.get(one(group))!, group.channels)]),
+  );
 }
-
-/** Batchnorm's. */
-const epsilon = 1e-5;
 
 /** Sums of absolute values over all but the second dimension. */
 function columnNorms({ shape: [rows, columns, ...window], data }: HostTensor): Float64Array {

@@ -4,14 +4,15 @@
  */
 import type { Config } from "../../config/schema.ts";
 import { DataError } from "../../errors.ts";
-import { type ChannelGroup, connectionsOf, reorder } from "../../nn/channels.ts";
+import { type ChannelGroup, type Connections, connectionsOf, reorder } from "../../nn/channels.ts";
 import { configuredNetwork } from "../../nn/configured_network.ts";
 import type { ElasticResNet } from "../../nn/resnet.ts";
 import { fileSha256, openWeightsFile } from "../../store/open_weights.ts";
 import type { WeightsFile } from "../../store/weights_file.ts";
 import type { StreamOrders } from "../stream_orders.ts";
 import { expectFit } from "./fit.ts";
-import { channelOrders, type HostTensor } from "./importance.ts";
+import { type HostTensor, type Identities, identitiesFor } from "./identities.ts";
+import { channelOrders } from "./importance.ts";
 import { describeSource, type SourceNetwork } from "./source.ts";
 
 /** Weights ready for the device. */
@@ -25,6 +26,11 @@ export interface InitialWeights {
    * stand as they did.
    */
   readonly streamOrders: StreamOrders;
+  /**
+   * Batchnorms of projections that the file's network has not, as its shortcuts are identities there. They are identities,
+   * too, as long as nothing is normalised by other statistics; see {@linkcode settleIdentities}.
+   */
+  readonly identities: readonly string[];
   /** What was read, cut and left out, in a sentence each. */
   readonly notes: readonly string[];
 }
@@ -50,11 +56,9 @@ export async function readInitialWeights(config: Config): Promise<InitialWeights
   const network = configuredNetwork(config);
   const source = describeSource(file, config.space.strides);
   expectFit(file.path, source.network.space, network.space);
-  const { values, streamOrders } = await fill(file, source, network);
   return {
+    ...await fill(file, source, network),
     config: { ...config, initialisation: { ...config.initialisation, weightsSha256 } },
-    values,
-    streamOrders,
     notes: notesOn(file.path, source, network),
   };
 }
@@ -63,7 +67,7 @@ async function fill(
   file: WeightsFile,
   { network: sourceNetwork, prefix }: SourceNetwork,
   network: ElasticResNet,
-): Promise<Pick<InitialWeights, "values" | "streamOrders">> {
+): Promise<Pick<InitialWeights, "values" | "streamOrders" | "identities">> {
   const read = async (name: string): Promise<HostTensor> => {
     const data = await file.read(prefix + name);
     const wrong = data.findIndex((value) => !Number.isFinite(value));
@@ -81,34 +85,48 @@ async function fill(
     return { shape: file.tensors.get(prefix + name)!.shape, data };
   };
   const connections = connectionsOf(network);
-  const channelsBefore = channelsOf(sourceNetwork);
-  const elastic = new Map(network.space.dimensions.map(({ name, choices }) => [name, choices.length > 1]));
-  const sorted = new Set<ChannelGroup>();
-  for (const { output } of connections.layers) {
-    const { dimension } = output;
-    if (elastic.get(dimension) || channelsBefore.get(dimension)! > channelsOf(network).get(dimension)!) {
-      sorted.add(output);
-    }
-  }
+  const identities = identitiesFor(sourceNetwork, connections);
+  const sorted = sortedGroups(sourceNetwork, network, connections, identities.same);
   const classifierInfo = file.tensors.get(`${prefix}fc.weight`);
   const { widths } = sourceNetwork.space.max;
   const features = widths[widths.length - 1] * sourceNetwork.space.expansion;
   const isClassifier = classifierInfo?.floats && classifierInfo.shape.length === 2 &&
     classifierInfo.shape[1] === features;
+  const readAny = async (name: string) => identities.tensors.get(name) ?? await read(name);
   const orders = await channelOrders({
     connections,
+    same: identities.same,
     sorted,
-    read,
+    read: readAny,
     classifier: isClassifier ? await read("fc.weight") : undefined,
   });
-  const tensors = await reorder(connections.layers, orders, read);
+  const tensors = await reorder(connections.layers, orders, readAny);
   return {
+    identities: identities.batchnorms,
     values: new Map([...tensors].map(([name, { data }]) => [name, data])),
     streamOrders: connections.streams.map((stream) => {
       const order = orders.get(stream);
       return order && Int32Array.from(order);
     }),
   };
+}
+
+/** The groups whose channels can be chosen, or of which the source has more. */
+function sortedGroups(
+  source: ElasticResNet,
+  network: ElasticResNet,
+  { layers }: Connections,
+  same: Identities["same"],
+): Set<ChannelGroup> {
+  const before = channelsOf(source), now = channelsOf(network);
+  const elastic = new Map(network.space.dimensions.map(({ name, choices }) => [name, choices.length > 1]));
+  const one = (group: ChannelGroup) => same.get(group) ?? group;
+  const isSorted = ({ dimension }: ChannelGroup) =>
+    elastic.get(dimension)! || before.get(dimension)! > now.get(dimension)!;
+  const groups = layers.map(({ output }) => output);
+  // Of groups that are the same channels, all or none.
+  const sorted = new Set(groups.filter(isSorted).map(one));
+  return new Set(groups.filter((group) => sorted.has(one(group))));
 }
 
 /** Of the largest architecture, by the names of the dimensions. */
