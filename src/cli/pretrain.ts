@@ -234,8 +234,9 @@ async function writeReport(
   await writeFileAtomically(folder.reportPath, page);
 }
 
-function describeSettings({ training, optimizer, moco }: Config): [string, string][] {
+function describeSettings({ initialisation, training, optimizer, moco }: Config): [string, string][] {
   return [
+    ["initial weights", initialisation.weights ?? "new"],
     ["batch", String(training.batch)],
     ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
     ["weight decay", String(optimizer.weightDecay)],

@@ -80,6 +80,8 @@ export async function startRun(
   try {
     initial &&= await settleIdentities(gpu, config, initial, data);
     await state.initialise(initial);
+    // The device has them now; the host's memory is for training.
+    initial = undefined;
     const observer = {
       ...hooks,
       onSteps: (...steps: Parameters<typeof hooks.onSteps>) => {

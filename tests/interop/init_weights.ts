@@ -14,15 +14,17 @@ import { findPython, torchvisionFeatures } from "./peers.ts";
 
 const side = 64, count = 8;
 
-const cases = [
+const cases: readonly { network: string; file: string; set?: readonly string[] }[] = [
   { network: "resnet18", file: "weights.pth" },
+  // Its first stage gets a projection, which torchvision's has not.
+  { network: "resnet18", file: "weights.pth", set: ["space.stem.widths=[32,64]", "space.widths.0=[32,64]"] },
   { network: "resnet18", file: "weights.safetensors" },
   { network: "resnet34", file: "weights.pth" },
   { network: "resnet50", file: "weights.pth" },
 ];
 
-for (const { network, file } of cases) {
-  cliTest(`torchvision's ${network} from ${file}`, async (folder) => {
+for (const { network, file, set: changes = [] } of cases) {
+  cliTest([`torchvision's ${network} from ${file}`, ...changes].join(" "), async (folder) => {
     const python = await findPython();
     if (!python) {
       console.log("skipped: torchvision is not here (apt install python3-torch python3-torchvision)");
@@ -41,10 +43,8 @@ for (const { network, file } of cases) {
 
     const data = `tensor:${folder}/images.safetensors`;
     const small = { "data.imageSize": side, "training.batch": 4, "moco.queue": 8, "knn.every": 0 };
-    const set = Object.entries({ ...small, "data.heldOut": 0 }).flatMap(([field, value]) => [
-      "--set",
-      `${field}=${value}`,
-    ]);
+    const fields = Object.entries({ ...small, "data.heldOut": 0 }).map((entry) => entry.join("="));
+    const set = [...fields, ...changes].flatMap((field) => ["--set", field]);
     const run = `${folder}/run`;
     const started = await runInProcess(
       pretrainCommand,
@@ -73,8 +73,12 @@ for (const { network, file } of cases) {
     const { features: maps } = await torchvisionFeatures(python, model, images, folder);
     for (const [name, map] of maps) {
       const wanted = expected.tensors.get(name)!.data as Float32Array;
-      // The same weights in the same order: not even a rounding differs.
-      assertEquals(relativeError(map.data, wanted), 0, `${name} of the model`);
+      // The same weights in the same order: not even a rounding differs, unless a batchnorm is passed that was not there.
+      const error = relativeError(map.data, wanted);
+      assert(
+        error <= (changes.length === 0 ? 0 : tolerance),
+        `${name} of the model: relative error ${error}`,
+      );
     }
   });
 }
