@@ -40,3 +40,14 @@ export async function restoreOrder(
   const restored = await reorder(layers, positions, (name) => Promise.resolve(weights.get(name)!));
   return new Map([...weights.keys()].map((name) => [name, { dtype: "F32", ...restored.get(name)! }]));
 }
+
+/**
+ * Rows whose columns stand in another order.
+ *
+ * @param values [rows, columns]
+ * @param order which column comes at each place
+ */
+export function chooseColumns(values: Float32Array, order: ArrayLike<number>): Float32Array<ArrayBuffer> {
+  const columns = order.length;
+  return Float32Array.from(values, (_, at) => values[at - at % columns + order[at % columns]]);
+}

@@ -7,6 +7,7 @@ import { formatArchitecture } from "../elastic/architecture.ts";
 import { featureChannels } from "../elastic/network.ts";
 import { type RowBlock, writeRows } from "../store/safetensors_rows.ts";
 import { version } from "../version.ts";
+import { chooseColumns } from "./channel_order.ts";
 import type { FrozenNetwork } from "./network.ts";
 
 /** Channels of the pooled features. */
@@ -67,17 +68,10 @@ async function* featureRows(
   for await (const { images, indices } of streamImages(gpu, source, { ...input, batch })) {
     const { values } = await extractFeatures(encoder, architecture, "pooled", [images], statistics);
     const labels = Int32Array.from(indices, (index) => source.labels?.[index] ?? 0);
-    const ordered = featureOrder ? chooseColumns(values, featureOrder) : values;
-    yield { values: ordered, vectors: { labels, indices } };
+    yield {
+      values: featureOrder ? chooseColumns(values, featureOrder) : values,
+      vectors: { labels, indices },
+    };
     onProgress(indices[indices.length - 1] + 1);
   }
-}
-
-/** Rows whose columns stand in another order. */
-function chooseColumns(values: Float32Array, order: ArrayLike<number>): Float32Array<ArrayBuffer> {
-  const columns = order.length;
-  return Float32Array.from(
-    values,
-    (_, at) => values[at - at % columns + order[at % columns]],
-  );
 }

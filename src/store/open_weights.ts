@@ -11,6 +11,9 @@ const zipStart = [0x50, 0x4b];
 /** A pickle of the number 0x1950a86a20f9469cfc6c, by which PyTorch before 1.6 marked its files. */
 const legacyStart = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
+/** What a safetensors file's header begins with, behind eight bytes of length. */
+const headerStart = "{".charCodeAt(0);
+
 /**
  * Opens a file of weights and checks what it says of itself.
  *
@@ -26,6 +29,7 @@ export async function openWeightsFile(path: string): Promise<WeightsFile> {
       count >= bytes.length && bytes.every((byte, at) => start[at] === byte);
     if (startsWith(legacyStart)) throw legacy(path);
     if (startsWith(zipStart)) opened = await openPyTorch(file, path);
+    else if (start[8] !== headerStart && !path.endsWith(".safetensors")) throw neither(path);
   } catch (error) {
     throw asReadError(path, error);
   } finally {
@@ -74,6 +78,13 @@ function legacy(path: string): DataError {
   return new DataError(
     `${path} was saved in the format of PyTorch before 1.6, which is not read. Load and save it again in Python, from a ` +
       `source that you trust: torch.save(torch.load("old.pth"), "new.pth").`,
+  );
+}
+
+function neither(path: string): DataError {
+  return new DataError(
+    `${path} is neither a .safetensors file nor what torch.save writes since PyTorch 1.6. Save the weights so: ` +
+      `torch.save(model.state_dict(), "weights.pth").`,
   );
 }
 

@@ -164,7 +164,12 @@ const wrongArchives: readonly [what: string, bytes: Uint8Array, reason: RegExp][
   ["a version to come", withPickle(pickle("\x80\x09}.")), /version 9/],
   ["a million dictionaries", withPickle(pickle("}".repeat(1_000_001))), /far more than the weights/],
   ["nothing but a text", withPickle(pickle({ push: "x" }, ".")), /holds no state dict/],
-  ["neither format", new TextEncoder().encode("<html>not found</html>"), /not a safetensors file/],
+  [
+    "neither format",
+    new TextEncoder().encode("<html>not found</html>"),
+    /is neither a \.safetensors file nor/,
+  ],
+  ["nothing", new Uint8Array(), /is neither a \.safetensors file nor/],
 ];
 
 /** The number of entries that an archive's end names. */
