@@ -6,6 +6,7 @@ import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";
 import { storedBytes, storedSide } from "../data/stored_side.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { readInitialWeights } from "./init/initial_weights.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
 import { stepsPerEpoch } from "./trainer.ts";
 
@@ -31,6 +32,7 @@ export async function planRun(
   hooks: Pick<SourceOptions, "onWarning">,
 ): Promise<RunPlan> {
   const { data, training } = config;
+  await readInitialWeights(config);
   const source = await openSource(data.source, {
     imageSize: data.imageSize,
     storedSide: storedSide(config),
