@@ -5,6 +5,7 @@
 import { basename, dirname, join } from "@std/path";
 import { parseDataSpec } from "../data/spec.ts";
 import { UsageError } from "../errors.ts";
+import { loaderMark } from "../extract/pytorch_loader.ts";
 import { readFull } from "../store/read_full.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
@@ -135,15 +136,24 @@ export const modelOutput: OutputKind = {
   isOurs: (path) => metadataSay(path, ({ format }) => format?.startsWith("scion-model-") ?? false),
 };
 
+/** The first bytes of a file, each as a character. */
+async function firstBytes(path: string): Promise<string> {
+  using file = await Deno.open(path);
+  const start = new Uint8Array(64);
+  const count = await readFull(file, start);
+  return new TextDecoder("latin1").decode(start.subarray(0, count));
+}
+
 /** `deno task extract`, as .onnx: its first fields are the format's version and who wrote it. */
 export const onnxOutput: OutputKind = {
   name: "an extracted model",
-  async isOurs(path) {
-    using file = await Deno.open(path);
-    const start = new Uint8Array(64);
-    const count = await readFull(file, start);
-    return new TextDecoder("latin1").decode(start.subarray(0, count)).startsWith("\b\x08\x12\x05scion");
-  },
+  isOurs: async (path) => (await firstBytes(path)).startsWith("\b\x08\x12\x05scion"),
+};
+
+/** `deno task extract --loader`. */
+export const loaderOutput: OutputKind = {
+  name: "a loader",
+  isOurs: async (path) => (await firstBytes(path)).startsWith(loaderMark),
 };
 
 /** `deno task embed`. */
