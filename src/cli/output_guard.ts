@@ -5,7 +5,10 @@
 import { basename, dirname, join } from "@std/path";
 import { parseDataSpec } from "../data/spec.ts";
 import { UsageError } from "../errors.ts";
+import { csvLeading, type FeatureFormat } from "../extract/embed.ts";
 import { loaderMark } from "../extract/pytorch_loader.ts";
+import { csvHead } from "../store/csv_rows.ts";
+import { npzComment } from "../store/npz.ts";
 import { readFull } from "../store/read_full.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
@@ -156,11 +159,30 @@ export const loaderOutput: OutputKind = {
   isOurs: async (path) => (await firstBytes(path)).startsWith(loaderMark),
 };
 
-/** `deno task embed`. */
-export const featuresOutput: OutputKind = {
-  name: "a file of features",
-  isOurs: (path) =>
-    metadataSay(path, ({ scion, arch, source, format }) => Boolean(scion && arch && source && !format)),
+/** `deno task embed`, by the ending of its file. */
+export const featuresOutputs: Readonly<Record<FeatureFormat, OutputKind>> = {
+  safetensors: {
+    name: "a file of features",
+    isOurs: (path) =>
+      metadataSay(path, ({ scion, arch, source, format }) => Boolean(scion && arch && source && !format)),
+  },
+  npz: {
+    name: "a file of features",
+    async isOurs(path) {
+      const start = await firstBytes(path);
+      using file = await Deno.open(path);
+      const { size } = await file.stat();
+      if (!start.startsWith("PK") || size < npzComment.length) return false;
+      const end = new Uint8Array(npzComment.length);
+      await file.seek(size - end.length, Deno.SeekMode.Start);
+      await readFull(file, end);
+      return new TextDecoder("latin1").decode(end) === npzComment;
+    },
+  },
+  csv: {
+    name: "a file of features",
+    isOurs: async (path) => (await firstBytes(path)).startsWith(csvHead({ leading: csvLeading, columns: 1 })),
+  },
 };
 
 /** `deno task search`, by its ranking.json. */

@@ -100,17 +100,32 @@ def load(path=WEIGHTS):
     return model.eval()
 
 
-def to_pixels(image):
-    """A Pillow image as [3, H, W] bytes: upright by its EXIF orientation, transparency on white."""
+def resized_sides(height, width):
+    """Height and width that an image is resized to: the shorter side becomes RESIZE, or SIZE where it is at most SIZE."""
+    shorter = min(height, width)
+    side = SIZE if shorter <= SIZE else RESIZE
+    return tuple(side if length == shorter else int(side * length / shorter) for length in (height, width))
+
+
+def resize_image(image):
+    """A Pillow image as resized bytes [3, H, W]: upright by its EXIF orientation, transparency on white."""
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
+    height, width = resized_sides(image.height, image.width)
+    image = image.convert("RGB").resize((width, height), Image.BILINEAR)
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-    return pixels.reshape(image.height, image.width, 3).permute(2, 0, 1)
+    return pixels.reshape(height, width, 3).permute(2, 0, 1).float()
+
+
+def resize_tensor(pixels):
+    """The same of bytes [3, H, W]; Pillow's filter rounds otherwise, by a step of 1/255 at most in a few pixels."""
+    sides = resized_sides(*pixels.shape[1:])
+    resized = functional.interpolate(pixels[None].float(), sides, mode="bilinear", antialias=True, align_corners=False)
+    return resized[0].round().clamp(0, 255)
 
 
 def preprocess(image):
@@ -118,21 +133,18 @@ def preprocess(image):
 
     image: a Pillow image, or a tensor [3, H, W] of bytes, red first.
 
-    1. Crop the central square of SIZE / RESIZE of the shorter side, which is what a resize of the shorter side to RESIZE
-       and a central crop of SIZE leave; of an image whose shorter side is at most SIZE, the whole central square.
-    2. Resize it to SIZE x SIZE by the bilinear filter with antialiasing.
+    1. Resize it by the bilinear filter with antialiasing: the shorter side to RESIZE, or, where it is at most SIZE, to SIZE.
+    2. Crop the central square of SIZE.
     3. Divide by 255, subtract MEAN, divide by STD, for red, green and blue.
+
+    Torchvision's Resize(RESIZE), CenterCrop(SIZE), ToTensor() and Normalize(MEAN, STD) make the same of images larger than
+    SIZE.
     """
-    pixels = image if torch.is_tensor(image) else to_pixels(image)
-    _, height, width = pixels.shape
-    shorter = min(height, width)
-    side = shorter if shorter <= SIZE else max(1, int(shorter * SIZE / RESIZE + 0.5))
-    top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[None, :, top:top + side, left:left + side].float()
-    if side != SIZE:
-        square = functional.interpolate(square, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
+    pixels = resize_tensor(image) if torch.is_tensor(image) else resize_image(image)
+    top, left = (int(round((length - SIZE) / 2)) for length in pixels.shape[1:])
+    square = pixels[:, top:top + SIZE, left:left + SIZE]
     mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (MEAN, STD))
-    return (square[0] / 255 - mean) / std
+    return (square / 255 - mean) / std
 
 
 def main():
