@@ -1,4 +1,5 @@
 /** The flags of `deno task extract`, and what they say together. */
+import { basename } from "@std/path";
 import { UsageError } from "../errors.ts";
 import type { Budgets, RankedChoice } from "../extract/ranked_choice.ts";
 import type { FlagValues } from "./flags.ts";
@@ -164,7 +165,8 @@ export function checkExtractFlags(flags: ExtractFlags): "file" | "folder" {
     );
   }
   if (ending === undefined) {
-    if (best) return "folder";
+    // One of a ranking may also go where several do; what looks like a file is not taken for a folder.
+    if (best && !basename(out).includes(".")) return "folder";
     throw new UsageError(`--out ${out} has an unknown ending. Allowed: .safetensors, .onnx.`);
   }
   if (format !== undefined && format !== ending) {

@@ -185,6 +185,7 @@ cliTest("extract refuses what it cannot do, with the reason", async (folder) => 
     `${folder}/m.onnx`,
   );
   await refused(2, "is a file name", "--run", at, "--frontier", "--out", file);
+  await refused(2, "unknown ending", "--run", at, "--best", "--out", `${folder}/best.pth`);
   await refused(
     2,
     "stage 2 width 7 is not one of 6, 12",

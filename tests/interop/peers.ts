@@ -1,4 +1,6 @@
 /** Other programs that run an extracted model, to compare with. Each may be missing. */
+import { DataError } from "../../src/errors.ts";
+import { importOnnxRuntime, type OnnxRuntime } from "../../src/host/onnx_runtime.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import type { Shape } from "../../src/shape.ts";
 
@@ -56,26 +58,13 @@ export async function torchvisionFeatures(
   return { features, resnet50: metadata.resnet50 === "true" };
 }
 
-/** The part of `onnxruntime-node` that is used here. */
-export interface OnnxRuntime {
-  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => unknown;
-  readonly InferenceSession: {
-    create(path: string): Promise<{
-      run(feeds: Record<string, unknown>): Promise<
-        Record<string, { readonly dims: readonly number[]; readonly data: Float32Array<ArrayBuffer> }>
-      >;
-      release(): Promise<void>;
-    }>;
-  };
-}
-
-/** ONNX Runtime from npm; undefined when it cannot be loaded. A name that is no literal keeps it out of type checks. */
+/** ONNX Runtime from npm; undefined when it cannot be loaded. */
 export async function findOnnxRuntime(): Promise<OnnxRuntime | undefined> {
-  const name = "npm:onnxruntime-node@1.30.0";
   try {
-    return await import(name);
+    return await importOnnxRuntime();
   } catch (error) {
-    console.log(`${name}: ${error instanceof Error ? error.message : error}`);
+    if (!(error instanceof DataError)) throw error;
+    console.log(error.message);
     return undefined;
   }
 }
