@@ -17,12 +17,8 @@ function cell(value: string | number): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** The shortest of at most nine digits, which are enough to give single precision back exactly. */
+/** Nine digits, which are enough to give single precision back exactly. */
 function number(value: number): string {
-  for (const digits of [7, 8]) {
-    const text = String(Number(value.toPrecision(digits)));
-    if (Math.fround(Number(text)) === value) return text;
-  }
   return String(Number(value.toPrecision(9)));
 }
 
