@@ -2,7 +2,7 @@
 import { basename } from "@std/path";
 import { DataError, UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { openOnnxModel } from "../host/onnx_runtime.ts";
+import { openOnnxModel } from "../host/onnx_model.ts";
 import type { FeatureNetwork } from "./feature_network.ts";
 import { type ModelInput, parseOnnxMetadata } from "./model.ts";
 

@@ -230,7 +230,7 @@ cliTest("embed refuses what it cannot do, with the reason", async (folder) => {
   const onnx = ["--model", "m.onnx"];
   await refused(2, '--std cannot be "1,1"', ...onnx, "--std", "1,1", ...data, ...out);
   await refused(2, '--std cannot be "1,0,1"', ...onnx, "--std", "1,0,1", ...data, ...out);
-  await refused(1, "there is no such file", "--model", `${folder}/none.onnx`, ...data, ...out);
+  await refused(1, `Cannot read ${folder}/none.onnx`, "--model", `${folder}/none.onnx`, ...data, ...out);
   await refused(2, "max, min, inner", ...run, "--arch", "r50", ...data, ...out);
   await refused(2, 'data specification "photos" is not known', ...run, "--data", "photos", ...out);
   await refused(1, "is not a run folder", "--run", `${folder}/none`, ...data, ...out);

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DataError, UsageError } from "../../src/errors.ts";
 import { openOnnxNetwork } from "../../src/extract/onnx_network.ts";
-import type { OnnxFeatureModel } from "../../src/host/onnx_runtime.ts";
+import type { OnnxFeatureModel } from "../../src/host/onnx_model.ts";
 import { gpuTest, randomTensor } from "../helpers.ts";
 
 /** A file that is opened without ONNX Runtime; its features are the sums of the images. */

@@ -1,6 +1,7 @@
 /** Other programs that run an extracted model, to compare with. Each may be missing. */
 import { DataError } from "../../src/errors.ts";
-import { importOnnxRuntime, type OnnxRuntime } from "../../src/host/onnx_runtime.ts";
+import { loadOnnxRuntime, type OnnxRuntime } from "../../src/host/onnx_runtime.ts";
+import { describeOnnxFile } from "../../src/store/onnx/describe.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import type { Shape } from "../../src/shape.ts";
 
@@ -61,7 +62,7 @@ export async function torchvisionFeatures(
 /** ONNX Runtime from npm; undefined when it cannot be loaded. */
 export async function findOnnxRuntime(): Promise<OnnxRuntime | undefined> {
   try {
-    return await importOnnxRuntime();
+    return await loadOnnxRuntime();
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     console.log(error.message);
@@ -75,10 +76,11 @@ export async function onnxFeatures(
   path: string,
   batches: readonly HostTensor[],
 ): Promise<FeatureMaps[]> {
-  const session = await runtime.InferenceSession.create(path);
+  const session = await runtime.InferenceSession.create(path, { logSeverityLevel: 3 });
+  const outputs = (await describeOnnxFile(path)).outputs.map(({ name }) => name);
   const results: FeatureMaps[] = [];
   for (const { data, shape } of batches) {
-    const found = await session.run({ images: new runtime.Tensor("float32", data, shape) });
+    const found = await session.run({ images: new runtime.Tensor("float32", data, shape) }, outputs);
     results.push(
       new Map(
         Object.entries(found).map(([name, { dims, data }]) => [name, { shape: dims, data: data.slice() }]),
