@@ -160,14 +160,6 @@ cliTest("a folder in the order of its paths; a broken image is named and has no 
     "b/9.png,b",
   ]);
   assertEquals(lines.flatMap((cells) => cells.slice(2).map((cell) => Math.fround(Number(cell)))), values);
-  // Its own files are written anew, others' are not.
-  for (const out of [npz, csv]) {
-    await succeed(embedCommand, ...args.with(-1, out));
-    await Deno.writeTextFile(out, "file,name\nPK");
-    const refused = await embed(...args.with(-1, out));
-    assertEquals(refused.status, 2);
-    assertStringIncludes(refused.err, "exists and is not a file of features");
-  }
 
   // The same images without the broken one, under the statistics of a model.
   const model = `${folder}/m.safetensors`;
