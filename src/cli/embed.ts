@@ -237,7 +237,7 @@ export const embedCommand = defineCommand({
   flags: embedFlags,
   examples: [
     "deno task embed --model small.safetensors --data folder:photos --out features.safetensors",
-    "deno task embed --model dinov2.onnx --data folder:photos --out features.npz",
+    "deno task embed --model backbone.onnx --data folder:photos --out features.npz",
     "deno task embed --run runs/demo --arch min --data synthetic:1000 --out features.safetensors",
   ],
   async run({ flags, logger, onInterrupt, next }): Promise<EmbedResult> {
