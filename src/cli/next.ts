@@ -75,14 +75,14 @@ interface WrittenModel {
  * After an extraction: how to load the model, the first of several.
  *
  * @param again the same extraction with `--loader`
- * @param data the images to embed
+ * @param data specification of the images to embed, or several
  */
 export function nextAfterExtract(
   next: Next,
   { file, loader }: WrittenModel,
   imageSize: number,
   again: string,
-  data: string,
+  data: string | readonly string[],
 ): void {
   if (file.endsWith(".onnx")) {
     next(
@@ -95,12 +95,12 @@ export function nextAfterExtract(
       }`,
     );
   } else if (loader === null) {
-    next("Next, for PyTorch, write a module that loads it beside it:", again);
+    next("Next, for PyTorch: write a module beside it that builds the network and loads the weights:", again);
   } else {
     const folder = dirname(loader);
     const path = folder === "." ? "" : `import sys; sys.path.insert(0, ${pythonText(folder)}); `;
     next(
-      "Next, load it in PyTorch, or show its features (of images, whose files may follow):",
+      "Next, load it in PyTorch (pip install torch), or show its features (of images, whose files may follow):",
       `python3 -c ${shellWord(`${path}from ${basename(loader, ".py")} import load; print(load())`)}`,
       `python3 ${shellWord(loader)}`,
     );
