@@ -81,7 +81,7 @@ cliTest("a run: result, files, and the initial checkpoint first", async (folder)
   assertStringIncludes(await Deno.readTextFile(`${out}/report.html`), "</html>");
 
   const said = await pretrain(folder, "--out", `${folder}/whole`);
-  assertMatch(said.out, /\n\nNext, rank the \d+ subnets:\n  deno task search --run \S+\/whole --all\n$/);
+  assertMatch(said.out, /\n\nNext, rank the \d+ subnets:\n {2}deno task search --run \S+\/whole --all\n$/);
   assertEquals(await metricsLines(out), await metricsLines(`${folder}/whole`));
   const whole = await readSafetensors(`${folder}/whole/checkpoints/last.safetensors`);
   const resumed = await readSafetensors(`${out}/checkpoints/last.safetensors`);
