@@ -6,7 +6,7 @@ import { macs } from "../src/elastic/costs.ts";
 import { openGpu } from "../src/host/adapter.ts";
 import { openCheckpoint } from "../src/pretrain/checkpoint.ts";
 import { openRunData } from "../src/pretrain/run_data.ts";
-import { KnnWatch } from "../src/pretrain/watch.ts";
+import { KnnWatch, share } from "../src/pretrain/watch.ts";
 import { readDataRecord } from "../src/store/data_record.ts";
 import { RunFolder } from "../src/store/run_folder.ts";
 
@@ -31,7 +31,7 @@ for (const run of Deno.args) {
   const shown = { smallest: space.min, middle: sorted[sorted.length >> 1], largest: space.max };
   const parts: string[] = [];
   for (const [name, architecture] of Object.entries(shown)) {
-    parts.push(`${name} ${architecture.id} ${(100 * await watch.accuracyOf(architecture)).toFixed(1)} %`);
+    parts.push(`${name} ${architecture.id} ${(100 * share(await watch.rightOf(architecture))).toFixed(1)} %`);
   }
   console.log(`${run}: ${parts.join(", ")}`);
   data.release();
