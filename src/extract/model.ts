@@ -113,7 +113,10 @@ interface ModelHeader {
   readonly checksum?: string | undefined;
 }
 
-function parseWith<T extends z.ZodType>(schema: T, { path, metadata }: ModelHeader): z.output<T> {
+function parseWith<T extends z.ZodType>(
+  schema: T,
+  { path, metadata }: Pick<ModelHeader, "path" | "metadata">,
+): z.output<T> {
   const result = schema.safeParse(metadata);
   if (result.success) return result.data;
   const { path: [field], message } = result.error.issues[0];
@@ -152,14 +155,8 @@ export function parseMetadata(file: ModelHeader, supernet?: Network): ModelDescr
   if (metadata.format === modelFormat && file.checksum === undefined) {
     throw new DataError(`${path} is damaged: its checksum is missing. Extract the model again.`);
   }
-  const { arch, imageSize, mean, std, preprocessing, calibration } = parseWith(metadataSchema, file);
-  const { resize = evaluationResize(imageSize) } = preprocessing ?? {};
-  if (resize < imageSize) {
-    throw new DataError(
-      `${path} is damaged: its metadata resize images to ${resize} and cut ${imageSize} out. Extract the model again.`,
-    );
-  }
-  const input = { imageSize, mean, std, ...(resize !== evaluationResize(imageSize) && { resize }) };
+  const { arch, calibration, ...metadataInput } = parseWith(metadataSchema, file);
+  const input = inputOf(path, metadataInput);
   try {
     const network = supernet ? supernet.cut(supernet.space.resolve(arch)) : parseResNet(file);
     return { network, input, calibration };
@@ -167,6 +164,44 @@ export function parseMetadata(file: ModelHeader, supernet?: Network): ModelDescr
     if (!(error instanceof Error) || error instanceof DataError) throw error;
     throw new DataError(`${path} is damaged: ${error.message} Extract the model again.`, { cause: error });
   }
+}
+
+/** The images that metadata describe. */
+function inputOf(
+  path: string,
+  { imageSize, mean, std, preprocessing }: Pick<
+    z.output<typeof metadataSchema>,
+    "imageSize" | "mean" | "std" | "preprocessing"
+  >,
+): ModelInput {
+  const { resize = evaluationResize(imageSize) } = preprocessing ?? {};
+  if (resize < imageSize) {
+    throw new DataError(
+      `${path} is damaged: its metadata resize images to ${resize} and cut ${imageSize} out. Extract the model again.`,
+    );
+  }
+  return { imageSize, mean, std, ...(resize !== evaluationResize(imageSize) && { resize }) };
+}
+
+/** What Scion says in an ONNX file about the model in it. */
+export interface OnnxDescription {
+  readonly arch: string;
+  readonly input: ModelInput;
+  readonly calibration: Calibration | undefined;
+}
+
+/**
+ * Reads the metadata of an ONNX file; undefined where another program wrote it.
+ *
+ * @throws {DataError} when Scion wrote them and they cannot be right
+ */
+export function parseOnnxMetadata(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+): OnnxDescription | undefined {
+  if (!metadata.format?.startsWith("scion-model-")) return undefined;
+  const { arch, calibration, ...input } = parseWith(metadataSchema, { path, metadata });
+  return { arch, input: inputOf(path, input), calibration };
 }
 
 function expectModel(path: string, { format, step, config }: Readonly<Record<string, string>>): void {
