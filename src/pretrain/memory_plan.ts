@@ -49,7 +49,7 @@ const runtimeBytes = 400 * 2 ** 20;
 /** Tensors come back in pieces of so many bytes at most; see `Gpu.read`. */
 const stagingBytes = 2 ** 28;
 /** Steps after which new random architectures hardly ask for buffers of new sizes. */
-const rehearsedSteps = 4;
+const rehearsedSteps = 8;
 /** Most rows that kNN compares at once, and the queries against them. */
 const bankRows = 65536, queryRows = 256;
 
