@@ -10,6 +10,7 @@ import { isGone } from "./system_error.ts";
 import { exitStatus } from "./exit_status.ts";
 import { type Flags, type FlagValues, parseFlags } from "./flags.ts";
 import { type CommandDescription, helpText } from "./help.ts";
+import { asInvoked } from "./invocation.ts";
 import { Interrupts } from "./interrupts.ts";
 import { Logger, writeText } from "./logger.ts";
 
@@ -64,7 +65,7 @@ export function defineCommand<const F extends Flags, R extends object>(
 
 /** A failure as `--json` prints it. */
 function failure(message: string, code: number) {
-  return { error: { message, code } };
+  return { error: { message: asInvoked(message), code } };
 }
 
 /**
@@ -102,7 +103,7 @@ export async function executeCommand<F extends Flags, R extends object>(
   addEventListener("error", uncaught);
   try {
     if (args.includes("--help") || args.includes("-h")) {
-      print(helpText({ ...command, flags: allFlags }));
+      print(asInvoked(helpText({ ...command, flags: allFlags })));
       return exitStatus.done;
     }
     const flags = parseFlags<Flags>(allFlags, args);
@@ -116,14 +117,14 @@ export async function executeCommand<F extends Flags, R extends object>(
     const { happened } = interrupts;
     if (!happened) {
       if (json) printObject(result);
-      else print(command.format(result) + "\n");
+      else print(asInvoked(command.format(result)) + "\n");
       return command.exitCode?.(result) ?? exitStatus.done;
     }
     const advice = command.afterInterrupt?.(result);
     if (advice !== undefined) logger.info(advice);
     const message = advice === undefined ? happened.message : `${happened.message} ${advice}`;
     if (json) printObject({ ...result, ...failure(message, happened.status) });
-    else print(command.format(result) + "\n");
+    else print(asInvoked(command.format(result)) + "\n");
     return happened.status;
   } catch (error) {
     const { happened } = interrupts;

@@ -141,7 +141,7 @@ export const doctorCommand = defineCommand({
       ...gpu,
       scion: version,
       system: `${Deno.build.os} ${Deno.build.arch}`,
-      deno: await inspectDeno(problems),
+      deno: inspectDeno(problems),
       images: await inspectImages(problems),
       ...(vulkan ? { vulkan } : {}),
       problems,

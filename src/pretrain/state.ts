@@ -19,7 +19,7 @@ export class PretrainState {
   /** Steps done. */
   step = 0;
   /** Losses since the last metrics line. */
-  readonly losses = new LossSums();
+  readonly losses: LossSums = new LossSums();
   #stepBefore = 0;
 
   /**
