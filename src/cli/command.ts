@@ -9,7 +9,7 @@ import { whyItFailed } from "./failure.ts";
 import { isGone } from "./system_error.ts";
 import { exitStatus } from "./exit_status.ts";
 import { type Flags, type FlagValues, parseFlags } from "./flags.ts";
-import { type CommandDescription, helpText } from "./help.ts";
+import { type CommandDescription, helpText, helpWidth } from "./help.ts";
 import { asInvoked } from "./invocation.ts";
 import { Interrupts } from "./interrupts.ts";
 import { Logger, writeText } from "./logger.ts";
@@ -49,6 +49,8 @@ export interface Output {
   readonly logger: Logger;
   /** Writes to stdout. */
   print(text: string): void;
+  /** Characters of a line of help; without, as the terminal is. */
+  readonly width?: number;
 }
 
 const commonFlags = {
@@ -76,7 +78,7 @@ function failure(message: string, code: number) {
 export async function executeCommand<F extends Flags, R extends object>(
   command: Command<F, R>,
   args: readonly string[],
-  { logger, print }: Output,
+  { logger, print, width }: Output,
 ): Promise<number> {
   const allFlags = { ...command.flags, ...commonFlags };
   const json = args.includes("--json");
@@ -103,7 +105,7 @@ export async function executeCommand<F extends Flags, R extends object>(
   addEventListener("error", uncaught);
   try {
     if (args.includes("--help") || args.includes("-h")) {
-      print(asInvoked(helpText({ ...command, flags: allFlags })));
+      print(helpText({ ...command, flags: allFlags }, width ?? helpWidth()));
       return exitStatus.done;
     }
     const flags = parseFlags<Flags>(allFlags, args);

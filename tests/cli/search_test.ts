@@ -83,7 +83,7 @@ cliTest("search stays within --memory with smaller batches", async (folder) => {
   const args = ["--run", `${folder}/run`, "--all", "--images", "32", "--batch", "32", "--json"];
   const { status, err } = await search(...args, "--memory", "1.3M");
   assertEquals(status, 0, err);
-  assertStringIncludes(err, "in place of 32, to fit into 1,300,000 bytes");
+  assertStringIncludes(err, "in place of 32, to fit into 1 300 000 bytes");
 });
 
 cliTest("a dry run counts the work, without a run as well", async (folder) => {
