@@ -1,5 +1,5 @@
 /** The npm package: what it says of itself, and that its commands and its library run below node_modules. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import sharp from "sharp";
 import project from "../../deno.json" with { type: "json" };
 import manifest from "../../package.json" with { type: "json" };
@@ -10,7 +10,8 @@ const root = new URL("../../", import.meta.url).pathname;
 const decoder = new TextDecoder();
 
 async function deno(cwd: string, ...args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command("deno", { args, cwd }).output();
+  const { code, stdout, stderr } = await new Deno.Command("deno", { args, cwd, env: { NO_COLOR: "1" } })
+    .output();
   return { status: code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
 
@@ -92,4 +93,14 @@ Deno.test("installed from npm: commands, decoding workers, and the library with 
     const mistaken = await deno(folder, "check", "program.ts");
     assertStringIncludes(mistaken.err, "Type 'string' is not assignable to type 'number'");
   });
+});
+
+Deno.test("JSR takes the package: sources, kernels, configurations, and nothing else", async () => {
+  const args = ["publish", "--dry-run", "--allow-dirty", "--allow-slow-types", "--no-check"];
+  const { status, err } = await deno(root, ...args);
+  assertEquals(status, 0, err);
+  const files = [...err.matchAll(/^ +file:\/\/(\S+) \(/gm)].map(([, path]) => path.slice(root.length));
+  assert(files.includes("src/mod.ts") && files.includes("kernels/include/grid.wgsl"), files.join(" "));
+  const others = files.filter((path) => !/^(src|kernels|configs)\//.test(path)).sort();
+  assertEquals(others, ["CHANGELOG.md", "LICENSE", "README.md", "deno.json"]);
 });
