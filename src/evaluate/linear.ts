@@ -45,15 +45,15 @@ export interface LinearResult {
   readonly predictions: Int32Array<ArrayBuffer>;
   /** The strength that was chosen. */
   readonly regularisation: number;
-  /** All strengths, the strongest first. */
+  /** The strengths that were tried, the strongest first: weaker ones than two that did worse and worse are not. */
   readonly validated: readonly ValidatedRegularisation[];
   /** Whether the last fit's gradient came to zero. */
   readonly converged: boolean;
 }
 
 /** Gradients that count as zero, and most iterations, while choosing and at the end. */
-const choosing = { tolerance: 1e-4, iterations: 200 };
-const final = { tolerance: 1e-6, iterations: 1000 };
+const choosing = { tolerance: 1e-3, iterations: 100 };
+const final = { tolerance: 1e-5, iterations: 500 };
 /** So long the host computes before other work may run, e.g. an interrupt's. */
 const sliceMilliseconds = 100;
 
@@ -92,6 +92,8 @@ export async function linearProbe(
     if (accuracy > chosen.accuracy || (accuracy === chosen.accuracy && loss < chosen.loss)) {
       chosen = { weights, accuracy, loss, regularisation };
     }
+    const [before, last, now] = validated.slice(-3);
+    if (now && before.loss < last.loss && last.loss < now.loss && now.accuracy < chosen.accuracy) break;
   }
 
   const whole = new Standardised(train, Uint32Array.from(train.labels.keys()));

@@ -159,7 +159,7 @@ export function chooseImages(images: Uint32Array, count: number, seed: number): 
 }
 
 /** Labels of the test set in the training set's numbers; folders are matched by their names. */
-function testLabels(train: ImageSource | TensorSource, test: ImageSource | TensorSource): Int32Array {
+export function testLabels(train: ImageSource | TensorSource, test: ImageSource | TensorSource): Int32Array {
   if (!test.labels) {
     throw new ConfigurationError(
       `data.test (${test.name}) has no labels, so kNN cannot use it. Use a labelled set or null.`,
