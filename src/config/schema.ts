@@ -221,5 +221,4 @@ export const configSchema = z.strictObject({
   knn,
 });
 
-/** A complete, checked configuration. */
-export type Config = Omit<z.output<typeof configSchema>, "$schema" | "version">;
+export type { Config } from "./config.ts";
