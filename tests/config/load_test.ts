@@ -186,10 +186,8 @@ Deno.test("src/config/config.ts is up to date (deno task schema), and is the typ
   // Types alone: each fits where the other is expected.
   const there: (config: Config) => Inferred = (config) => config;
   const back: (config: Inferred) => Config = (config) => config;
-  const demo = parseConfig({
-    space: { block: "basic", stem: { kind: "3x3", widths: [8] }, widths: [[8]], depths: [[1]], strides: [1] },
-  }, "test");
-  assertEquals(back(there(demo)), demo);
+  const config = parseConfig(minimal(), "test");
+  assertEquals(back(there(config)), config);
 });
 
 Deno.test("configs/schema.json is up to date (deno task schema)", async () => {
