@@ -93,7 +93,8 @@ function become(args) {
   });
   /** @type {NodeJS.Signals[]} */
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) process.on(signal, () => child.kill(signal));
+  // Not child.kill(): under Deno that calls the child killed by the signal, whatever status it then ends with.
+  for (const signal of signals) process.on(signal, () => child.pid && process.kill(child.pid, signal));
   child.on("error", (error) => fail(`Deno cannot be started: ${error.message}`, 1));
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code ?? 1);

@@ -95,7 +95,8 @@ Deno.test("a signal to the launcher is the command's: it saves and ends with 130
       err += text;
     }
     await process.stdout.cancel();
-    assertEquals((await process.status).code, 130, err);
+    const { code, signal } = await process.status;
+    assertEquals([code, signal], [130, null], err);
     assertStringIncludes(err, `Continue with: ${root}scion pretrain --out run --resume`);
   });
 });
