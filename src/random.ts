@@ -25,6 +25,7 @@ export const purpose = {
   calibration: 11,
   tuning: 12,
   bootstrap: 13,
+  validation: 14,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

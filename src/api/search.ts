@@ -18,6 +18,7 @@ export { OtherSearchError, type SavedSearch, type SearchSettings } from "../sear
 export { recalibrate } from "../evaluate/calibrate.ts";
 export { extractFeatures, type FeatureKind, type FeatureMatrix } from "../evaluate/features.ts";
 export { knnAccuracy, type KnnSettings, type LabelledFeatures } from "../evaluate/knn.ts";
+export { linearDefaults, linearProbe, type LinearResult, type LinearSettings } from "../evaluate/linear.ts";
 export { type SimilarityMetric } from "../search/similarity/metric.ts";
 export { similarityMetric, type SimilarityOptions } from "../search/similarity/options.ts";
 export { type PreparedTeacher } from "../search/similarity/teacher.ts";

@@ -9,7 +9,7 @@ import type { Calibration, ModelInput } from "../extract/model.ts";
 import { openModelNetwork, openRunNetwork } from "../extract/network.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
-import { dataSeed } from "../config/schema.ts";
+import { dataSeed } from "../config/data_seed.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";

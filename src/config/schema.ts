@@ -237,10 +237,4 @@ export const configSchema = z.strictObject({
   knn,
 });
 
-/** A complete, checked configuration. */
-export type Config = Omit<z.output<typeof configSchema>, "$schema" | "version">;
-
-/** The seed by which images are drawn and held out. */
-export function dataSeed({ data, training }: Pick<Config, "data" | "training">): number {
-  return data.seed ?? training.seed;
-}
+export type { Config } from "./config.ts";

@@ -1,5 +1,6 @@
 /** A random choice of a source's images as they are: what an extraction calibrates with and a search compares on. */
-import { type Config, dataSeed } from "../config/schema.ts";
+import { dataSeed } from "../config/data_seed.ts";
+import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Random } from "../random.ts";
 import { type DataRecord, digestText, type ImageList } from "../store/data_record.ts";

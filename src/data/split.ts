@@ -1,5 +1,6 @@
 /** Which images of a set are trained on and which are held out: decided here for all commands. */
-import { type Config, dataSeed } from "../config/schema.ts";
+import { dataSeed } from "../config/data_seed.ts";
+import type { Config } from "../config/schema.ts";
 import { ConfigurationError, DataError } from "../errors.ts";
 import { purpose, Random } from "../random.ts";
 import type { DataRecord, ImageList } from "../store/data_record.ts";

@@ -1,6 +1,7 @@
 /** What a run would be: counted and planned, nothing allocated, no folder made. */
 import { checkAgainstData } from "../config/checks.ts";
-import { type Config, dataSeed } from "../config/schema.ts";
+import { dataSeed } from "../config/data_seed.ts";
+import type { Config } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
 import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";

@@ -1,6 +1,7 @@
 /** The images of a run: what is trained on, and the labelled images that kNN looks at. */
 import { checkAgainstData } from "../config/checks.ts";
-import { type Config, dataSeed } from "../config/schema.ts";
+import { dataSeed } from "../config/data_seed.ts";
+import type { Config } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
 import type { ImageSource, ImageUse, SourceOptions, TensorSource } from "../data/image_set.ts";
 import { expectUnchanged, recordSet } from "../data/run_record.ts";
@@ -166,7 +167,7 @@ export function chooseImages(images: Uint32Array, count: number, seed: number): 
 }
 
 /** Labels of the test set in the training set's numbers; folders are matched by their names. */
-function testLabels(train: ImageSource | TensorSource, test: ImageSource | TensorSource): Int32Array {
+export function testLabels(train: ImageSource | TensorSource, test: ImageSource | TensorSource): Int32Array {
   if (!test.labels) {
     throw new ConfigurationError(
       `data.test (${test.name}) has no labels, so kNN cannot use it. Use a labelled set or null.`,

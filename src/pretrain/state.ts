@@ -23,7 +23,7 @@ export class PretrainState {
   /** How the channels of the weights that the run began with were sorted; empty for new ones. */
   streamOrders: StreamOrders = [];
   /** Losses since the last metrics line. */
-  readonly losses = new LossSums();
+  readonly losses: LossSums = new LossSums();
   #stepBefore = 0;
 
   /**

@@ -15,7 +15,7 @@ import type { PretrainState } from "./state.ts";
 export const mostPixelValues = 12_288;
 
 /** Batches of some images in order; `used` receives the index of each image that was really read. */
-async function* evaluationBatches(
+export async function* evaluationBatches(
   views: ViewMaker,
   indices: Uint32Array,
   size: number,
@@ -103,7 +103,7 @@ export function share(right: Uint8Array): number {
 }
 
 /** Sorted images of a folder come class by class; statistics of a batch need all classes mixed. Every k-th instead. */
-function mixed(indices: Uint32Array, batch: number): Uint32Array {
+export function mixed(indices: Uint32Array, batch: number): Uint32Array {
   const stride = Math.ceil(indices.length / batch);
   const order = new Uint32Array(indices.length);
   let next = 0;

@@ -1,7 +1,8 @@
 /** Runs that a study needs: made where they are missing, gone on with where they were interrupted. */
 import { configDifferences } from "../config/difference.ts";
 import { parseConfig } from "../config/load.ts";
-import { type Config, dataSeed } from "../config/schema.ts";
+import { dataSeed } from "../config/data_seed.ts";
+import type { Config } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { openCheckpointFile } from "../pretrain/checkpoint_file.ts";

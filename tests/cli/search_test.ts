@@ -103,7 +103,7 @@ cliTest("search stays within --memory with smaller batches", async (folder) => {
   const args = ["--run", `${folder}/run`, "--all", "--images", "32", "--batch", "32", "--json"];
   const { status, err } = await search(...args, "--memory", "1.3M");
   assertEquals(status, 0, err);
-  assertStringIncludes(err, "in place of 32, to fit into 1,300,000 bytes");
+  assertStringIncludes(err, "in place of 32, to fit into 1 300 000 bytes");
 });
 
 cliTest("a dry run counts the work, without a run as well", async (folder) => {
@@ -113,7 +113,7 @@ cliTest("a dry run counts the work, without a run as well", async (folder) => {
   assertEquals(status, 0, err);
   const { candidates, blocks, macsPerImage, macsPerSecond, seconds } = JSON.parse(out);
   assertEquals([candidates, blocks.tree, blocks.alone], [108, 160, 432]);
-  assert(macsPerImage.alone > 5 * macsPerImage.tree && macsPerSecond > 0 && seconds.alone > seconds.tree);
+  assert(macsPerImage.alone > 4 * macsPerImage.tree && macsPerSecond > 0 && seconds.alone > seconds.tree);
   await createRun(`${folder}/run`);
   const readable = await search("--dry-run", "--run", `${folder}/run`, "--per-group", "1");
   assertEquals(readable.status, 0, readable.err);

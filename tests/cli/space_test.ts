@@ -40,7 +40,7 @@ Deno.test("space for people, with the demo's configuration, another image and gr
   );
   assertEquals([status, err], [0, ""]);
   assertMatch(out, /^18 architectures$/m);
-  assertMatch(out, /^max +8-8\.16\.32\.48-1\.1\.1\.1 +\d+\.\d{4} M +\d+\.\d{3} K$/m);
+  assertMatch(out, /^max +8-8\.16\.32\.48-1\.1\.1\.1 +\d+\.\d{4} M +\d+\.\d{3} k$/m);
   assertMatch(out, /group of 5 M MACs/);
   assertMatch(out, /image of 64 x 64/);
 });

@@ -3,10 +3,12 @@ import { ConfigurationError, UsageError } from "../../src/errors.ts";
 import { formatConfig, loadConfig, parseConfig } from "../../src/config/load.ts";
 import { parseSet } from "../../src/config/overrides.ts";
 import { type Config, configSchema } from "../../src/config/schema.ts";
+import { configTypeText } from "../../src/config/config_type.ts";
 import { jsonSchemaText } from "../../src/config/json_schema.ts";
 import { macs } from "../../src/elastic/costs.ts";
 import { SearchSpace } from "../../src/elastic/search_space.ts";
 import { ElasticResNet } from "../../src/nn/resnet.ts";
+import type { z } from "zod";
 
 type Views = Exclude<Config["augmentation"], "none">;
 
@@ -175,6 +177,17 @@ Deno.test("files: missing, a folder, no JSON, and back from a run folder", async
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("src/config/config.ts is up to date (deno task schema), and is the type that the schema infers", async () => {
+  const path = new URL("../../src/config/config.ts", import.meta.url);
+  assertEquals(await Deno.readTextFile(path), configTypeText());
+  type Inferred = Omit<z.output<typeof configSchema>, "$schema" | "version">;
+  // Types alone: each fits where the other is expected.
+  const there: (config: Config) => Inferred = (config) => config;
+  const back: (config: Inferred) => Config = (config) => config;
+  const config = parseConfig(minimal(), "test");
+  assertEquals(back(there(config)), config);
 });
 
 Deno.test("configs/schema.json is up to date (deno task schema)", async () => {

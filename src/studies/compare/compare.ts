@@ -1,5 +1,5 @@
 /** A comparison: pretrains every method under every seed, and judges the same sizes of each. */
-import { dataSeed } from "../../config/schema.ts";
+import { dataSeed } from "../../config/data_seed.ts";
 import { formatArchitecture } from "../../elastic/architecture.ts";
 import { macs } from "../../elastic/costs.ts";
 import { ConfigurationError } from "../../errors.ts";
