@@ -51,7 +51,7 @@ Deno.test("commands run in a folder without a deno.json, with Scion's configurat
 
     await Deno.mkdir(`${folder}/configs`);
     const demo = JSON.parse(await Deno.readTextFile(`${root}configs/demo.json`));
-    demo.space.depths = demo.space.depths.map(() => [1]);
+    demo.space.widths = demo.space.widths.map((widths: number[]) => widths.slice(-1));
     await Deno.writeTextFile(`${folder}/configs/demo.json`, JSON.stringify(demo));
     const own = await launch(folder, "space", "--json", "--config", "configs/demo.json");
     assert(JSON.parse(own.out).architectures < architectures, "the user's file comes first");
@@ -73,7 +73,7 @@ Deno.test("exit statuses come through, and messages name the launcher", async ()
     assertMatch(unknown.err, /^error: There is no command "pretrian"\. Allowed: pretrain, search, /);
     const overview = await launch(folder);
     assertEquals(overview.status, 0);
-    assertMatch(overview.out, /^ {2}doctor {4}Show the adapter/m);
+    assertMatch(overview.out, /^ {2}doctor {5}Show the adapter/m);
     assertEquals((await launch(folder, "--version")).out, `${project.version}\n`);
   });
 });

@@ -124,7 +124,7 @@ cliTest("one architecture, a queue beyond the data, and a profile", async (folde
   const parts = number(/kernels (\S+) s/) + number(/idle device (\S+) s/);
   assert(wall > 0 && Math.abs(parts - wall) < 0.02, err);
   assertMatch(err, /^convolution\w* +\d+ +[\d.]+ +[\d.]+ GFLOP\/s +[\d.]+ %$/m);
-  assertMatch(err, /^device memory: [\d,]+ bytes in \d+ buffers, 0 in use at the end/m);
+  assertMatch(err, /^device memory: [\d ]+ bytes in \d+ buffers, 0 in use at the end/m);
 });
 
 cliTest("a last, smaller batch is dropped or kept", async (folder) => {
