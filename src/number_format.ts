@@ -61,6 +61,16 @@ export function formatQuartiles(median: number, lower: number, upper: number): s
   return `${formatMeasure(median)} (${formatMeasure(lower)}–${formatMeasure(upper)})`;
 }
 
+/** A coefficient of correlation: `0.83`, `−0.12`; a dash where there is none. */
+export function formatCorrelation(value: number): string {
+  return Number.isNaN(value) ? "–" : value.toFixed(2).replace("-", "−");
+}
+
+/** The two ends of an interval of correlations: `0.71 to 0.90`. */
+export function formatInterval([low, high]: readonly [low: number, high: number]): string {
+  return `${formatCorrelation(low)} to ${formatCorrelation(high)}`;
+}
+
 /** A text with ordinary spaces, as terminals and the eyes of `grep` want it. */
 export function withPlainSpaces(text: string): string {
   return text.replace(/[\u00a0\u202f]/g, " ");

@@ -2,6 +2,7 @@
 import {
   formatInteger,
   formatMeasure,
+  formatPercent,
   formatQuartiles,
   formatShort,
   withPlainSpaces,
@@ -26,6 +27,11 @@ export function formatCount(value: number): string {
 /** What was measured, to three digits or as a whole number: 0.752, 12.5, 1 250. */
 export function formatRate(value: number): string {
   return withPlainSpaces(formatMeasure(value));
+}
+
+/** A share, 0 to 1, in percent: 46.1 %. */
+export function formatShare(share: number): string {
+  return withPlainSpaces(formatPercent(share));
 }
 
 /** The median of a time with its quartiles; nothing where it was not measured. */

@@ -5,27 +5,24 @@ import { loadConfig } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
-import type { Gpu } from "../gpu/device.ts";
 import { planRun, type RunPlan } from "../pretrain/dry_run.ts";
 import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { resumedConfig } from "../pretrain/resume.ts";
-import { renderPretrainReport } from "../report/pretrain_report.ts";
-import { formatArchitecture } from "../elastic/architecture.ts";
-import { macs, parameters } from "../elastic/costs.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
-import { writeFileAtomically } from "../store/atomic_file.ts";
 import { evaluationText, qualityWarnings } from "../evaluate/verdict.ts";
 import { withPlainSpaces } from "../number_format.ts";
 import { RunFolder } from "../store/run_folder.ts";
-import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatRate, formatTable } from "./format.ts";
+import { formatCount, formatRate, formatShare, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
+import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";
+import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
 import { Progress } from "./progress.ts";
+import { writeReport } from "./run_report.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
@@ -52,6 +49,7 @@ const flags = {
     description:
       "Images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors (default: the configuration's)",
   },
+  init: initFlag,
   out: {
     type: "string",
     placeholder: "DIR",
@@ -103,8 +101,9 @@ const flags = {
 
 type Flags = Context<typeof flags>["flags"];
 
-function overridesOf({ data, epochs, seed, strict, set }: Flags): Override[] {
+function overridesOf({ init, data, epochs, seed, strict, set }: Flags): Override[] {
   const overrides: Override[] = [];
+  if (init !== undefined) overrides.push(...initOverrides(init));
   if (data !== undefined) overrides.push({ path: "data.source", value: data, flag: "--data" });
   if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
   if (seed !== undefined) overrides.push({ path: "training.seed", value: seed, flag: "--seed" });
@@ -171,6 +170,7 @@ function hooksFor(
   return {
     signal,
     onWarning: (text) => logger.warn(text),
+    onNote: (text) => logger.info(text),
     onProgress(done, total) {
       decoding ??= new Progress({ logger, label: "decode", total, unit: "images" });
       decoding.update(done);
@@ -199,58 +199,13 @@ function hooksFor(
   };
 }
 
-async function writeReport(
-  gpu: Gpu,
-  { folder, config, images, classes, neighbours, steps, epochs, seconds }: PretrainOutcome,
-): Promise<void> {
-  const network = configuredNetwork(config);
-  const { space } = network;
-  const cost = (architecture: typeof space.max) => ({
-    arch: formatArchitecture(architecture),
-    macs: macs(network, architecture, config.data.imageSize),
-    params: parameters(network, architecture),
-  });
-  const page = await renderPretrainReport({
-    config,
-    metrics: await folder.readMetrics(),
-    neighbours,
-    summary: {
-      title: folder.path,
-      version,
-      device: gpu.facts.description,
-      data: { spec: config.data.source, images, classes },
-      imageSize: config.data.imageSize,
-      space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },
-      steps,
-      epochs,
-      seconds,
-      queue: config.moco.queue,
-      settings: describeSettings(config),
-    },
-  });
-  await writeFileAtomically(folder.reportPath, page);
-}
-
-function describeSettings({ training, optimizer, moco }: Config): [string, string][] {
-  return [
-    ["batch", String(training.batch)],
-    ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
-    ["weight decay", String(optimizer.weightDecay)],
-    ["queue", formatCount(moco.queue)],
-    ["key encoder momentum", String(moco.momentum)],
-    ["temperature", String(moco.temperature)],
-    ["key encoder", moco.teacher === "largest" ? "largest architecture" : "the query's architecture"],
-    ["seed", String(training.seed)],
-  ];
-}
-
 function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }: PretrainSummary): string {
   const parts = [
     `${formatCount(steps)} steps (${formatCount(epochs)} epochs) in ${formatDuration(seconds)}`,
   ];
   if (steps > 0) parts.push(`${formatRate(imagesPerSecond)} images/s`);
   if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);
-  if (knn !== null) parts.push(`kNN ${(100 * knn).toFixed(1)} %`);
+  if (knn !== null) parts.push(`kNN ${formatShare(knn)}`);
   return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
 }
 
@@ -290,11 +245,12 @@ export const pretrainCommand = defineCommand({
   examples: [
     "deno task pretrain",
     "deno task pretrain --config configs/cifar10-elastic.json --data folder:photos/train --out runs/photos",
+    "deno task pretrain --init resnet50.pth --data folder:photos/train --out runs/photos",
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
   ],
-  async run({ flags, logger, signal, onInterrupt }): Promise<PretrainSummary | RunPlan> {
+  async run({ flags, logger, signal, onInterrupt, next }): Promise<PretrainSummary | RunPlan> {
     if (flags.checkpoint !== undefined && !flags.resume) {
       throw new UsageError(`--checkpoint ${flags.checkpoint} needs --resume.`);
     }
@@ -307,7 +263,14 @@ export const pretrainCommand = defineCommand({
     if (flags.acceptChangedData && !flags.resume) {
       throw new UsageError("--accept-changed-data goes with --resume only. Leave it out.");
     }
-    const configPath = flags.config ?? defaultConfig;
+    if (flags.resume && flags.init !== undefined) {
+      throw new UsageError(
+        `--init ${flags.init} is given with --resume, but a run that goes on has its weights. Leave --init out, or start ` +
+          `a new run with another --out.`,
+      );
+    }
+    const configPath = flags.config ??
+      (flags.init === undefined ? defaultConfig : await configurationFor(flags.init));
     const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
@@ -317,7 +280,8 @@ export const pretrainCommand = defineCommand({
       );
     }
     if (config) {
-      await guardRunFolder(path, [dataPath(config.data.source), dataPath(config.data.test), flags.config]);
+      const inputs = [dataPath(config.data.source), dataPath(config.data.test), flags.config, flags.init];
+      await guardRunFolder(path, inputs);
     }
     const occupant = config && await RunFolder.occupant(path);
     if (occupant !== undefined) {
@@ -355,6 +319,7 @@ export const pretrainCommand = defineCommand({
       acceptChangedData: flags.acceptChangedData,
     }, hooks);
     if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
+    nextAfterPretrain(next, path, configuredNetwork(outcome.config).space.size);
     return {
       run: path,
       steps: outcome.steps,

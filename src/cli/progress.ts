@@ -1,7 +1,7 @@
 /** Progress of a long loop: a bar on a terminal, a line now and then elsewhere. */
 
 import { formatDuration } from "../duration.ts";
-import { formatRate } from "./format.ts";
+import { formatCount, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
 /** What a {@linkcode Progress} shows. */
@@ -81,7 +81,9 @@ export class Progress {
     const first = this.#samples[0], last = this.#samples[this.#samples.length - 1];
     const rate = 1000 * (last.done - first.done) / (last.time - first.time);
     const parts = [
-      `${label} ${Math.floor(100 * last.done / Math.max(1, total))} % (${last.done}/${total} ${unit})`,
+      `${label} ${Math.floor(100 * last.done / Math.max(1, total))} % (${formatCount(last.done)}/${
+        formatCount(total)
+      } ${unit})`,
     ];
     if (rate > 0 && Number.isFinite(rate)) {
       parts.push(`${formatRate(rate)} ${unit}/s`);

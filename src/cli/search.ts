@@ -7,10 +7,18 @@ import type { Metric, Task } from "../search/places.ts";
 import { buildTree } from "../search/tree.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { withAdvice } from "./advice.ts";
-import { formatCount, formatQuantity, formatRoundQuantity, formatTable, formatTime } from "./format.ts";
+import {
+  formatCount,
+  formatQuantity,
+  formatRoundQuantity,
+  formatShare,
+  formatTable,
+  formatTime,
+} from "./format.ts";
 import { openRunCheckpoint } from "./run_checkpoint.ts";
 import { selectCandidates } from "./search_candidates.ts";
 import { rankingPath } from "./search_files.ts";
+import { nextAfterSearch } from "./next.ts";
 import { checkSearchFlags, metricOf, searchFlags } from "./search_flags.ts";
 import { formatPlan, planSearch, type SearchPlan } from "./search_plan.ts";
 import { SearchRun } from "./search_run.ts";
@@ -33,7 +41,13 @@ interface SearchSummary {
   readonly seconds: number;
   /** For all batches: forward passes through one block, made and saved. */
   readonly blockEvaluations: { readonly done: number; readonly saved: number } | null;
-  readonly groups: readonly { readonly from: number; readonly to: number; readonly best: BestCandidate }[];
+  readonly groups: readonly {
+    readonly from: number;
+    readonly to: number;
+    readonly best: BestCandidate;
+    /** Another group's best that is cheaper and scores at least as high. */
+    readonly dominatedBy: string | null;
+  }[];
   /** Null when the search was interrupted. */
   readonly ranking: string | null;
 }
@@ -53,8 +67,9 @@ function formatSummary(summary: SearchSummary): string {
         "parameters",
         "score",
         ...batches.map((batch) => `ms/image (batch ${batch})`),
+        "",
       ],
-      ...groups.map(({ from, to, best }) => [
+      ...groups.map(({ from, to, best, dominatedBy }) => [
         formatRoundQuantity(from),
         `to ${formatRoundQuantity(to)}`,
         best.arch,
@@ -62,14 +77,15 @@ function formatSummary(summary: SearchSummary): string {
         formatQuantity(best.params),
         best.score.toFixed(4),
         ...batches.map((_, at) => formatTime(best.latency?.[at])),
+        dominatedBy === null ? "" : `outdone by the cheaper ${dominatedBy}`,
       ]),
-    ], "rllrrr".padEnd(6 + batches.length, "r")),
+    ], `rllrrr${"r".repeat(batches.length)}l`),
     "",
     `${formatCount(evaluated)} architectures on ${formatCount(images)} images in ${
       formatDuration(seconds)
     }; ` +
     `shared prefixes saved ${formatCount(saved)} of ${formatCount(done + saved)} block evaluations ` +
-    `(${(100 * saved / (done + saved)).toFixed(1)} %)`,
+    `(${formatShare(saved / (done + saved))})`,
     ranking,
     ranking.replace(/ranking\.json$/, "report.html"),
   ].join("\n");
@@ -103,7 +119,7 @@ export const searchCommand = defineCommand({
 });
 
 async function search(
-  { flags, logger, onInterrupt }: Context<typeof searchFlags>,
+  { flags, logger, onInterrupt, next }: Context<typeof searchFlags>,
 ): Promise<SearchSummary | SearchPlan> {
   checkSearchFlags(flags);
   const checkpoint = flags.run === undefined
@@ -128,13 +144,19 @@ async function search(
     return { ...common, images, evaluated: 0, seconds, blockEvaluations: null, groups: [], ranking: null };
   }
   const { images, seconds, blockEvaluations, ranking } = outcome.search;
+  nextAfterSearch(next, flags.run!, rankingPath(out), ranking.candidates);
   return {
     ...common,
     images,
     evaluated: ranking.candidates.length,
     seconds,
     blockEvaluations,
-    groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best } }) => ({ from, to, best })),
+    groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best }, dominatedBy }) => ({
+      from,
+      to,
+      best,
+      dominatedBy,
+    })),
     ranking: rankingPath(out),
   };
 }

@@ -8,7 +8,7 @@ import { measureRate } from "../search/rate.ts";
 import { countWork, type PrefixTree, type TreeWork } from "../search/tree.ts";
 import { macs } from "../elastic/costs.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatQuantity, formatTable } from "./format.ts";
+import { formatCount, formatQuantity, formatShare, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
 /** What a dry run says. */
@@ -94,7 +94,7 @@ export function formatPlan(plan: SearchPlan): string {
     ], "lrrr"),
     "",
     `Shared prefixes save ${formatCount(blocks.alone - blocks.tree)} block evaluations a batch and ` +
-    `${(100 * (1 - 1 / factor)).toFixed(1)} % of the MACs (${factor.toFixed(1)} times fewer). ` +
+    `${formatShare(1 - 1 / factor)} of the MACs (${factor.toFixed(1)} times fewer). ` +
     `The teacher adds ${formatQuantity(teacherMacs)} MACs an image.`,
     macsPerSecond === null
       ? "No adapter: no time is estimated."

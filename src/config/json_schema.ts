@@ -11,6 +11,7 @@ export interface SchemaNode {
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
   readonly additionalProperties?: false | SchemaNode;
   readonly items?: false | SchemaNode;
   readonly prefixItems?: readonly SchemaNode[];
@@ -32,8 +33,4 @@ export function jsonSchema(): SchemaNode {
 /** The text of `configs/schema.json`. */
 export function jsonSchemaText(): string {
   return JSON.stringify(jsonSchema(), null, 2) + "\n";
-}
-
-if (import.meta.main) {
-  await Deno.writeTextFile(new URL("../../configs/schema.json", import.meta.url), jsonSchemaText());
 }

@@ -1,4 +1,5 @@
 /** A random choice of a source's images as they are: what an extraction calibrates with and a search compares on. */
+import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Random } from "../random.ts";
@@ -60,7 +61,7 @@ export async function openChosenImages(
   const spec = request.source ?? data.source;
   const source = await openSource(spec, {
     imageSize: data.imageSize,
-    seed: training.seed,
+    seed: dataSeed(config),
     strict: data.strict,
     cacheBytes: data.cacheMegabytes * 2 ** 20,
     // Most of a large set is never looked at.

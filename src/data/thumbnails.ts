@@ -4,7 +4,7 @@ import { DataError } from "../errors.ts";
 import type { DecodedImage, ImageSource, TensorSource } from "./image_set.ts";
 
 /**
- * Square pictures of images: the middle of each, as evaluation sees it, as JPEG in a `data:` address. Ready-made inputs,
+ * Square pictures of images: the middle of each, as JPEG in a `data:` address. Ready-made inputs,
  * whose normalisation nobody knows, are stretched from their least value to their greatest.
  *
  * @param side in pixels

@@ -1,4 +1,5 @@
 /** Images and those that the network finds most alike: what a run has learnt, for the eye, without labels. */
+import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import { thumbnails } from "../data/thumbnails.ts";
 import { nearestRows } from "../evaluate/nearest.ts";
@@ -51,7 +52,7 @@ export async function neighbourSheet(
   queries: WatchedImages | undefined,
 ): Promise<NeighbourSheet> {
   const { space: { max }, gpu } = state;
-  const { seed } = config.training;
+  const seed = dataSeed(config);
   const reader = new WatchedFeatures(state, config, bank);
   const searched = { ...bank, indices: chooseImages(bank.indices, sheetSizes.bank, seed) };
   const asked = queries ?? searched;

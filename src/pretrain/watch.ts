@@ -1,14 +1,20 @@
 /** How a run is watched: the spread of its features, and with labels kNN. Labels are used here and nowhere else. */
+import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import { collectRows, type FeatureMatrix } from "../evaluate/features.ts";
-import { knnAccuracy, type LabelledFeatures } from "../evaluate/knn.ts";
+import { knnClasses, type LabelledFeatures } from "../evaluate/knn.ts";
 import { pixelBlock, shrinkPixels } from "../evaluate/pixels.ts";
 import { type FeatureSpread, featureSpread } from "../evaluate/spread.ts";
 import type { EvaluationMetrics, KnnMetrics } from "../store/metrics.ts";
 import type { KnnImages, LabelledImages } from "./run_data.ts";
 import type { Architecture } from "../elastic/architecture.ts";
-import type { PretrainState } from "./state.ts";
-import { chooseImages, type ImageFeatures, WatchedFeatures, type WatchedImages } from "./watched_features.ts";
+import {
+  chooseImages,
+  type ImageFeatures,
+  WatchedFeatures,
+  type WatchedImages,
+  type WatchedState,
+} from "./watched_features.ts";
 
 /** Most images whose features' spread is measured: the time grows with their square. */
 export const mostSpreadImages = 1024;
@@ -25,14 +31,14 @@ export interface Watch {
 export class SpreadWatch implements Watch {
   readonly #features: WatchedFeatures;
 
-  constructor(readonly state: PretrainState, readonly config: Config, readonly bank: WatchedImages) {
+  constructor(readonly state: WatchedState, readonly config: Config, readonly bank: WatchedImages) {
     this.#features = new WatchedFeatures(state, config, bank);
   }
 
   async evaluate(step: number, epoch: number): Promise<EvaluationMetrics> {
     const { gpu, space: { max } } = this.state;
     const { views, indices } = this.bank;
-    const images = { views, indices: chooseImages(indices, mostSpreadImages, this.config.training.seed) };
+    const images = { views, indices: chooseImages(indices, mostSpreadImages, dataSeed(this.config)) };
     const features = await this.#features.recalibrated(
       max,
       (statistics) => this.#features.read(max, images, statistics),
@@ -46,21 +52,21 @@ export class SpreadWatch implements Watch {
 export class KnnWatch implements Watch {
   readonly #features: WatchedFeatures;
 
-  constructor(readonly state: PretrainState, readonly config: Config, readonly images: KnnImages) {
+  constructor(readonly state: WatchedState, readonly config: Config, readonly images: KnnImages) {
     this.#features = new WatchedFeatures(state, config, images.bank);
   }
 
   async evaluate(step: number, epoch: number, withPixels: boolean): Promise<KnnMetrics> {
     const { gpu, space } = this.state;
     const { bank, queries } = this.images;
-    const knnPixels = withPixels ? await this.#accuracy((images) => this.#pixels(images)) : undefined;
+    const knnPixels = withPixels ? share(await this.#right((images) => this.#pixels(images))) : undefined;
     let seen: FeatureMatrix;
-    const accuracy = await this.accuracyOf(space.max, (features) => seen = features);
+    const right = await this.rightOf(space.max, (features) => seen = features);
     gpu.stream.submit();
     return {
       step,
       epoch,
-      knn: accuracy,
+      knn: share(right),
       knnPixels,
       images: queries.indices.length,
       bank: bank.indices.length,
@@ -79,31 +85,37 @@ export class KnnWatch implements Watch {
   }
 
   /**
-   * Share of the queries that an architecture's features classify right, with batchnorm statistics of its own.
+   * Whether an architecture's features classify each query right (1), with batchnorm statistics of its own.
    *
    * @param onQueries receives the queries' features
    */
-  async accuracyOf(
+  async rightOf(
     architecture: Architecture,
     onQueries?: (features: FeatureMatrix) => void,
-  ): Promise<number> {
+  ): Promise<Uint8Array> {
     return await this.#features.recalibrated(architecture, (statistics) =>
-      this.#accuracy(async (images) => {
+      this.#right(async (images) => {
         const features = await this.#features.read(architecture, images, statistics);
         if (images === this.images.queries) onQueries?.(features);
         return features;
       }));
   }
 
-  async #accuracy(read: (images: LabelledImages) => Promise<ImageFeatures>): Promise<number> {
+  async #right(read: (images: LabelledImages) => Promise<ImageFeatures>): Promise<Uint8Array> {
     const labelled = async (images: LabelledImages): Promise<LabelledFeatures> => {
       const features = await read(images);
       return { ...features, labels: Int32Array.from(features.indices, (index) => images.labels[index]) };
     };
     const bank = await labelled(this.images.bank);
     const queries = await labelled(this.images.queries);
-    return await knnAccuracy(this.state.gpu, bank, queries, this.config.knn);
+    const classes = await knnClasses(this.state.gpu, bank, queries, this.config.knn);
+    return Uint8Array.from(classes, (one, row) => Number(one === queries.labels[row]));
   }
+}
+
+/** Share of those that are 1. */
+export function share(right: Uint8Array): number {
+  return right.reduce((sum, one) => sum + one, 0) / right.length;
 }
 
 /** The spread as a metrics line has it; null where it cannot be measured. */

@@ -24,13 +24,16 @@ export interface ImageFeatures extends FeatureMatrix {
   readonly indices: readonly number[];
 }
 
+/** What is run over images, of a run or of a checkpoint. */
+export type WatchedState = Pick<PretrainState, "gpu" | "space" | "encoder">;
+
 /** Runs the query encoder over images. */
 export class WatchedFeatures {
   /** Images of one batch. */
   readonly #batch: number;
 
   /** @param bank training images, from which batchnorm statistics are taken */
-  constructor(readonly state: PretrainState, readonly config: Config, readonly bank: WatchedImages) {
+  constructor(readonly state: WatchedState, readonly config: Config, readonly bank: WatchedImages) {
     const { gpu, space, encoder: { network } } = state;
     this.#batch = evaluationBatchSize(gpu, network, space.max, bank.views.height);
   }
@@ -47,7 +50,11 @@ export class WatchedFeatures {
     const calibration = chooseImages(indices, knn.calibrate, training.seed);
     if (calibration.length === 0) return await use(undefined);
     const order = mixed(calibration, this.#batch);
-    const statistics = await recalibrate(this.state.encoder, architecture, this.#batches(views, order));
+    const statistics = await recalibrate(
+      this.state.encoder,
+      architecture,
+      evaluationBatches(views, order, this.#batch),
+    );
     try {
       return await use(statistics);
     } finally {
@@ -74,17 +81,22 @@ export class WatchedFeatures {
     toRows: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>,
   ): Promise<ImageFeatures> {
     const used: number[] = [];
-    const features = await toRows(this.#batches(views, indices, used));
+    const features = await toRows(evaluationBatches(views, indices, this.#batch, used));
     return { ...features, indices: used };
   }
+}
 
-  /** Batches of images in order; `used` receives the index of each image that was really read. */
-  async *#batches(views: ViewMaker, indices: Uint32Array, used?: number[]): AsyncGenerator<Tensor> {
-    for (let first = 0; first < indices.length; first += this.#batch) {
-      const batch = await views.evaluationBatch(indices.subarray(first, first + this.#batch));
-      used?.push(...batch.indices);
-      yield batch.images;
-    }
+/** Batches of some images in order; `used` receives the index of each image that was really read. */
+export async function* evaluationBatches(
+  views: ViewMaker,
+  indices: Uint32Array,
+  size: number,
+  used?: number[],
+): AsyncGenerator<Tensor> {
+  for (let first = 0; first < indices.length; first += size) {
+    const batch = await views.evaluationBatch(indices.subarray(first, first + size));
+    used?.push(...batch.indices);
+    yield batch.images;
   }
 }
 
@@ -97,7 +109,7 @@ export function chooseImages(images: Uint32Array, count: number, seed: number): 
 }
 
 /** Sorted images of a folder come class by class; statistics of a batch need all classes mixed. Every k-th instead. */
-function mixed(indices: Uint32Array, batch: number): Uint32Array {
+export function mixed(indices: Uint32Array, batch: number): Uint32Array {
   const stride = Math.ceil(indices.length / batch);
   const order = new Uint32Array(indices.length);
   let next = 0;

@@ -74,6 +74,19 @@ export const halfSizes: ChartSizes = {
   narrow: { width: 360, height: 230 },
 };
 
+/** The size of a Vega-Lite specification: charts side by side keep one frame whatever the width of their labels. */
+export function framed({ width, height }: ChartSize) {
+  return {
+    width,
+    height,
+    padding: { left: 0, right: 8, top: 4, bottom: 4 },
+    autosize: { type: "fit" as const, contains: "padding" as const },
+  };
+}
+
+/** Labels of large numbers on an axis, with SI prefixes as in the page's texts: set apart from the number. */
+export const shortLabels = "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')";
+
 /** A chart of lines over a common quantity. */
 export interface LineChart extends ChartSize {
   /** What a screen reader says in place of the picture. */
@@ -212,11 +225,7 @@ export function lineChartSpec({ width, height, x, y, lines, levels = [] }: LineC
     },
   };
   return {
-    width,
-    height,
-    padding: { left: 0, right: 8, top: 4, bottom: 4 },
-    // Charts side by side keep the same frame whatever the width of their labels.
-    autosize: { type: "fit", contains: "padding" },
+    ...framed({ width, height }),
     layer: [
       ...levels.map(({ y }) => ({
         data: { values: [{ y }] },

@@ -8,9 +8,11 @@ import {
   type ChartSize,
   type ChartSizes,
   colors,
+  framed,
   type Placement,
   renderBoth,
   renderChart,
+  shortLabels,
   wholeSizes,
 } from "./charts.ts";
 import { type CrowdPoint, thinCrowds } from "./crowds.ts";
@@ -92,9 +94,7 @@ function scoreSpec({ candidates, groups }: SearchReport, size: ChartSize): TopLe
   const scores = candidates.map(({ score }) => score);
   const low = scores.reduce((a, b) => Math.min(a, b)), high = scores.reduce((a, b) => Math.max(a, b));
   return {
-    ...size,
-    padding: { left: 0, right: 8, top: 4, bottom: 4 },
-    autosize: { type: "fit", contains: "padding" },
+    ...framed(size),
     data: { values: [] },
     mark: "point",
     encoding: {
@@ -106,8 +106,7 @@ function scoreSpec({ candidates, groups }: SearchReport, size: ChartSize): TopLe
           title: "MACs per image",
           grid: groups.length <= boundLimit,
           values: groups.length <= boundLimit ? bounds : undefined,
-          // SI prefixes as in the page's texts: set apart from the number.
-          labelExpr: "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')",
+          labelExpr: shortLabels,
           labelOverlap: true,
         },
       },

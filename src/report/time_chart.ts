@@ -1,10 +1,18 @@
 /** Charts of scores over measured times: one for single images, one for the search's batch. */
 
 import { formatInteger, formatMeasure, formatQuartiles } from "../number_format.ts";
+import { frontier } from "../search/frontier.ts";
 import type { Latency } from "../search/latency.ts";
-import { type ChartSize, colors, halfSizes, type Placement, renderBoth, renderChart } from "./charts.ts";
+import {
+  type ChartSize,
+  colors,
+  framed,
+  halfSizes,
+  type Placement,
+  renderBoth,
+  renderChart,
+} from "./charts.ts";
 import { thinCrowds } from "./crowds.ts";
-import { frontier } from "./frontier.ts";
 import { figure, type Html, html } from "./page.ts";
 import { pointLimit } from "./score_chart.ts";
 import { scoreDomain, type ScoreFormat } from "./scores.ts";
@@ -102,9 +110,7 @@ function timeSpec(timed: readonly Timed[], size: ChartSize) {
   ]));
   const margin = 0.04 * (slowest - fastest) || 0.1 * slowest;
   return {
-    ...size,
-    padding: { left: 0, right: 8, top: 4, bottom: 4 },
-    autosize: { type: "fit" as const, contains: "padding" as const },
+    ...framed(size),
     data: { values: [] },
     mark: "point" as const,
     encoding: {

@@ -3,12 +3,15 @@
  * to the folder that is given after `--`.
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { renderCompareReport } from "../../src/report/compare_report.ts";
+import { renderCorrelateReport } from "../../src/report/correlate_report.ts";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
 import { renderSearchReport } from "../../src/report/search_report.ts";
 import { isKnn, type MetricsLine } from "../../src/store/metrics.ts";
 import { exampleNeighbours } from "../report/example_neighbours.ts";
 import { exampleRun } from "../report/example_run.ts";
 import { exampleSearch, exampleSpaces } from "../report/example_search.ts";
+import { exampleComparison, exampleCorrelation } from "../report/example_studies.ts";
 import { Chromium } from "./chromium.ts";
 
 const inspection = await Deno.readTextFile(new URL("./inspect.js", import.meta.url));
@@ -40,6 +43,8 @@ const pages: Record<string, () => Promise<string>> = {
     renderSearchReport(exampleSearch({
       ...{ space: published, imageSize: 224, perGroup: 20, stages: ["c2", "c3", "c4", "c5"], timed: true },
     })),
+  correlate: () => renderCorrelateReport(exampleCorrelation(1)),
+  compare: () => renderCompareReport(exampleComparison()),
 };
 
 /** Each fault that the inspection must see. */

@@ -1,13 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { purpose, Random } from "../../src/random.ts";
-import { cheapestOfGain, frontier } from "../../src/report/frontier.ts";
-import type { SearchCandidate } from "../../src/report/search_data.ts";
+import { cheapestOfGain, dominators, frontier, type Scored } from "../../src/search/frontier.ts";
 
-const candidate = (arch: string, macs: number, score: number, params = 1): SearchCandidate => ({
-  ...{ arch, macs, params, score, scorePerStage: [score] },
+const candidate = (arch: string, macs: number, score: number, params = 1): Scored => ({
+  ...{ arch, macs, params, score },
 });
 
-const ids = (candidates: readonly SearchCandidate[]) => candidates.map(({ arch }) => arch);
+const ids = (candidates: readonly Scored[]) => candidates.map(({ arch }) => arch);
 
 Deno.test("the frontier is what no candidate of the same or fewer MACs equals", () => {
   const found = frontier([
@@ -20,6 +19,15 @@ Deno.test("the frontier is what no candidate of the same or fewer MACs equals", 
     candidate("same MACs and score, more parameters", 2, 0.7, 2),
   ]);
   assertEquals(ids(found), ["a", "b", "d"]);
+});
+
+Deno.test("the frontier of another cost than MACs", () => {
+  const times: Record<string, number> = { a: 3, b: 1, c: 2, d: 4 };
+  const found = frontier(
+    [candidate("a", 1, 0.5), candidate("b", 2, 0.7), candidate("c", 3, 0.9), candidate("d", 4, 0.95)],
+    ({ arch }) => times[arch],
+  );
+  assertEquals(ids(found), ["b", "c", "d"]);
 });
 
 Deno.test("among random candidates, each has one on the frontier that is as cheap and as good", () => {
@@ -51,4 +59,23 @@ Deno.test("the cheapest that makes a share of the gain, whatever the scale of th
     ]);
   }
   assertEquals(cheapestOfGain([candidate("only", 1, 0.3)], 0.9).arch, "only");
+});
+
+Deno.test("a winner is dominated by the best of the cheaper ones that score at least as high", () => {
+  const winners = [
+    candidate("a", 1, 0.5),
+    candidate("b", 2, 0.8),
+    candidate("below b", 3, 0.6),
+    candidate("equal to b", 4, 0.8),
+    candidate("c", 5, 0.9),
+    candidate("same MACs as c", 5, 0.85),
+  ];
+  assertEquals(dominators(winners).map((one) => one?.arch), [
+    undefined,
+    undefined,
+    "b",
+    "b",
+    undefined,
+    undefined,
+  ]);
 });
