@@ -95,13 +95,15 @@ export async function renderCorrelateReport(report: CorrelateReport): Promise<st
       `kNN on ${formatInteger(report.queries)} labelled images: does the score order them as the labels do?`,
     body: html`
       ${keyFigures(mainFigures(report, main))}
-      <p>${verdict(report, main)}</p>
+      <section>
+        <p>${verdict(report, main)}</p>
+      </section>
       <div class="pair">${charts}</div>
       <section><h2>Scores and their rivals</h2>${predictorTable(report)}</section>
       <section><h2>How it was measured</h2>${factList([
         ["Run", report.run],
         ["Device", report.device],
-        ["Intervals", "95 % of 1000 bootstrap draws of subnets and images together"],
+        ["Intervals", `95 % of ${formatInteger(1000)} bootstrap draws of subnets and images together`],
         ...report.settings,
       ])}</section>
       <details><summary>The subnets</summary>${subnetTable(report)}</details>
@@ -137,9 +139,11 @@ function mainFigures(report: CorrelateReport, main: Predictor) {
         note: formatInterval(report.ceiling.interval),
       }
       : {
-        label: "kNN of the subnets",
-        value: `${formatPercent(Math.min(...accuracy))} to ${formatPercent(best)}`,
-        note: `standard error ${formatPercent(Math.sqrt(best * (1 - best) / report.queries))}`,
+        label: "kNN of the best subnet",
+        value: formatPercent(best),
+        note: `standard error ${
+          formatPercent(Math.sqrt(best * (1 - best) / report.queries))
+        }; the worst has ${formatPercent(Math.min(...accuracy))}`,
       },
     {
       label: "Regret",
