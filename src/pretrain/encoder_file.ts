@@ -6,6 +6,7 @@ import { Encoder } from "../nn/encoder.ts";
 import { FinitenessCheck } from "../nn/finiteness.ts";
 import { expectFinite } from "./checkpoint.ts";
 import { openCheckpointFile } from "./checkpoint_file.ts";
+import { configuredHeads } from "./objective.ts";
 
 /**
  * Opens the trained encoder of a checkpoint (`encoder_q`) or its moving average (`encoder_k`). The caller releases it.
@@ -20,7 +21,9 @@ export async function openEncoder(
 ): Promise<{ config: Config; encoder: Encoder }> {
   const { file, config } = await openCheckpointFile(path);
   using _ = file;
-  const encoder = new Encoder(gpu, configuredNetwork(config), config.head, false);
+  const network = configuredNetwork(config);
+  const [head, ...furtherHeads] = configuredHeads(network, config);
+  const encoder = new Encoder(gpu, network, head, false, furtherHeads);
   const arenas = [encoder.weights.values, encoder.statistics.arena];
   try {
     for (const arena of arenas) {
