@@ -6,6 +6,7 @@ import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
+import { withTeacherDimension } from "./teacher/teacher.ts";
 import { stepsPerEpoch } from "./trainer.ts";
 
 /** A run before it starts. */
@@ -26,9 +27,10 @@ export interface RunPlan {
  */
 export async function planRun(
   gpu: Gpu,
-  config: Config,
+  given: Config,
   hooks: Pick<SourceOptions, "onWarning">,
 ): Promise<RunPlan> {
+  const config = await withTeacherDimension(given);
   const { data, training } = config;
   const source = await openSource(data.source, {
     imageSize: data.imageSize,

@@ -2,6 +2,7 @@
  * What a run will need of memory, before any is taken. The device's part is not estimated but rehearsed: whole steps are
  * recorded on a device that does nothing, and its pool keeps the account.
  */
+import { hasQueue, needsTargets, targetDimension } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
 import { augment, type PlacedSample } from "../data/augment.ts";
 import { drawParameters, evaluationParameters, viewRandom } from "../data/augmentation.ts";
@@ -36,6 +37,8 @@ export interface MemoryPlan {
   readonly host: {
     /** Decoded images, at most. */
     readonly images: number;
+    /** A teacher's features of all images. */
+    readonly teacher: number;
     /** Tensors on their way into a checkpoint. */
     readonly checkpoint: number;
     /** The runtime, the driver and compiled kernels. */
@@ -65,7 +68,7 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
   const rehearsal = Gpu.rehearse(gpu.facts, gpu.device.limits);
   rehearsal.tuning.use(gpu.tuning.choices);
   const { pool } = rehearsal;
-  const queueBytes = 4 * config.moco.queue * config.head.dimension;
+  const queueBytes = hasQueue(config) ? 4 * config.moco.queue * config.head.dimension : 0;
   if (queueBytes > pool.limit) {
     throw new ConfigurationError(
       `moco.queue is ${config.moco.queue}: keys of ${queueBytes} bytes; this adapter binds at most ${pool.limit}. ` +
@@ -93,6 +96,7 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
       `training.batch is ${config.training.batch}: ${error.message} The fields are training.batch and data.imageSize.`,
     );
   }
+  const teacher = needsTargets(config) ? 4 * images * targetDimension(config) : 0;
   const checkpoint = weights + queueBytes + Math.min(weights + queueBytes, stagingBytes);
   return {
     device: {
@@ -102,7 +106,13 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
       activations: pool.use.peak - fixed,
       total: pool.use.peak,
     },
-    host: { images: cache, checkpoint, runtime: runtimeBytes, total: cache + checkpoint + runtimeBytes },
+    host: {
+      images: cache,
+      teacher,
+      checkpoint,
+      runtime: runtimeBytes,
+      total: cache + teacher + checkpoint + runtimeBytes,
+    },
   };
 }
 
@@ -170,14 +180,17 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | u
   }));
   const passes = space.sandwich(new Random(seed, purpose.architecture, state.step), sandwich);
   const losses = Tensor.create(gpu, [passes.length]);
+  const targets = needsTargets(config) ? Tensor.create(gpu, [batch, targetDimension(config)]) : undefined;
   await recordStep(state, {
     views,
+    targets,
     architectures: passes.map(({ architecture }) => architecture),
     learningRate: 0,
     losses,
   });
   for (const { images, positions } of views) [images, positions].forEach((tensor) => tensor?.release());
   losses.release();
+  targets?.release();
   gpu.stream.discard();
 }
 
@@ -194,7 +207,7 @@ async function rehearseEvaluation(
   sizes: EvaluationSizes,
   pixels: boolean,
 ): Promise<void> {
-  const { encoder, space, config: { data: { imageSize }, head, knn } } = state;
+  const { encoder, space, config: { data: { imageSize }, knn } } = state;
   const batch = evaluationBatchSize(gpu, encoder.network, space.max, imageSize);
   const batches = async (count: number, use: (images: Tensor) => Promise<void> | void) => {
     for (const size of batchSizes(count, batch)) {
@@ -237,7 +250,9 @@ async function rehearseEvaluation(
   for (const count of [sizes.bank, sizes.queries]) {
     await batches(count, (images) => run(images, false, statistics));
   }
-  compare(knn.features === "projection" ? head.dimension : featureChannels(encoder.network, space.max));
+  compare(
+    knn.features === "projection" ? encoder.head!.dimension : featureChannels(encoder.network, space.max),
+  );
   statistics.release();
 }
 
@@ -293,6 +308,7 @@ export function checkMemory(plan: MemoryPlan, config: Config, software: boolean,
       text: `moco.queue (${config.moco.queue})`,
     },
     { bytes: host.images, text: `data.cacheMegabytes (${config.data.cacheMegabytes})` },
+    { bytes: host.teacher, text: "the teacher's features, of fewer dimensions or images" },
   ].sort((a, b) => b.bytes - a.bytes);
   throw new ConfigurationError(
     `This run needs ${megabytes(needed)} of memory, and ${megabytes(available)} are free. Most of it, ` +

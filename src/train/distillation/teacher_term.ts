@@ -7,7 +7,7 @@ import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { Encoder, type HeadDefinition } from "../../nn/encoder.ts";
 import type { Pass } from "../../nn/layers.ts";
-import { type Network } from "../../nn/network.ts";
+import type { Network } from "../../nn/network.ts";
 import { featureChannels } from "../../elastic/network.ts";
 import { cosineLoss } from "../../tensor/ops/cosine_loss.ts";
 import { l2Normalise } from "../../tensor/ops/l2_normalise.ts";
