@@ -1,5 +1,5 @@
 /** A teacher's features in a file: a row an image, as `deno task embed` or Python writes them. */
-import { ConfigurationError, DataError } from "../../errors.ts";
+import { DataError } from "../../errors.ts";
 import { openSafetensors, readSafetensorsHeader, type SafetensorsFile } from "../../store/safetensors.ts";
 import { sha256Hex } from "../../store/digest.ts";
 
@@ -197,12 +197,12 @@ async function digestOf(
 }
 
 /**
- * Refuses features other than those that a run began with.
+ * Refuses features other than those that a run began with, with a {@linkcode DataError}.
  * @param recorded digest of those; null for a run that begins
  */
 export function expectFeatures(teacher: string, { digest }: TeacherFeatures, recorded: string | null): void {
   if (recorded === null || recorded === digest) return;
-  throw new ConfigurationError(
+  throw new DataError(
     `distillation.teacher (${teacher}) no longer gives the features that the run began with: their digest is ${digest}, ` +
       `distillation.digest is ${recorded}. Restore the file, or start a new run.`,
   );

@@ -1,7 +1,7 @@
 /** A teacher that is a network in an ONNX file: its features of all images, made once and kept. */
 import { ConfigurationError, DataError } from "../../errors.ts";
 import type { ImageSource } from "../../data/image_set.ts";
-import { listFiles } from "../../data/manifest.ts";
+import { digestFile } from "../../data/manifest.ts";
 import { streamImages } from "../../data/stream.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { OnnxRuntime, OnnxSession } from "../../host/onnx_runtime.ts";
@@ -64,10 +64,9 @@ export async function describeTeacher(path: string, output: string | null): Prom
     ...(height === undefined && stated.imageSize === undefined ? [`images of ${imageSize} pixels`] : []),
     ...(stated.mean ? [] : ["ImageNet's mean and deviation"]),
   ];
-  const [{ digest }] = await listFiles(".", [path]);
   return {
     path,
-    digest: digest ?? "",
+    digest: await digestFile(path),
     input: input.name,
     output: chosen.name,
     imageSize,
@@ -223,6 +222,7 @@ export async function writeTeacherFeatures(
     maximumRows: source.length,
     metadata: { teacher: teacher.digest, output: teacher.output, sourceImages: String(source.length) },
   };
+  onProgress(0, source.length);
   async function* blocks(): AsyncGenerator<RowBlock> {
     const { imageSize, mean, std, batch = defaultBatch } = teacher;
     for await (const { images, indices } of streamImages(gpu, source, { imageSize, mean, std, batch })) {

@@ -20,10 +20,9 @@ export interface TeacherHooks {
   onTeacher?(done: number, total: number): void;
   /** In place of ONNX Runtime from npm. */
   loadRuntime?(): Promise<OnnxRuntime>;
+  /** Where features that a network made are kept; default `.cache`, below the working directory. */
+  readonly teacherFolder?: string;
 }
-
-/** Where features that a network made are kept, below the working directory. */
-export const teacherFolder = ".cache";
 
 /**
  * Fills in what a configuration leaves open about its teacher's features, their dimension, so that weights can be made and
@@ -79,8 +78,8 @@ export interface OpenedTeacher {
  * Opens the teacher of a run whose images are open.
  *
  * @param config with the dimension of the features
- * @throws {DataError} for features that do not belong to the images or cannot be learned, or a network that fails
- * @throws {ConfigurationError} when the features are not those that the run began with
+ * @throws {DataError} for features that do not belong to the images, cannot be learned, or are not those that the run
+ * began with; and for a network that fails
  */
 export async function openTeacher(
   gpu: Gpu,
@@ -127,7 +126,7 @@ async function featuresOfModel(
   { data: { source, imageSize, strict }, training: { seed }, distillation }: Config,
   { source: opened, record: { list } }: RunData,
   path: string,
-  { onWarning, onTeacher, loadRuntime = loadOnnxRuntime }: TeacherHooks,
+  { onWarning, onTeacher, loadRuntime = loadOnnxRuntime, teacherFolder = ".cache" }: TeacherHooks,
 ): Promise<string> {
   if (opened.kind === "tensor") {
     throw new ConfigurationError(
