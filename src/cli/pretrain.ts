@@ -24,7 +24,7 @@ import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
-import { objectiveSettings, teacherFlag, teacherPath } from "./teacher.ts";
+import { lossName, objectiveSettings, teacherFlag, teacherPath } from "./teacher.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
@@ -231,6 +231,7 @@ async function writeReport(
       device: gpu.facts.description,
       data: { spec: config.data.source, images, classes },
       imageSize: config.data.imageSize,
+      lossName: lossName(config),
       space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },
       steps,
       epochs,

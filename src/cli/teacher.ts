@@ -43,3 +43,9 @@ export function objectiveSettings(config: Config): [string, string][] {
     ["key encoder", moco.teacher === "largest" ? "largest architecture" : "the query's architecture"],
   ];
 }
+
+/** What a run's loss is. */
+export function lossName(config: Config): string {
+  if (config.distillation.teacher === null) return "InfoNCE loss";
+  return hasQueue(config) ? "weighted sum of the losses" : "1 - cosine to the teacher";
+}
