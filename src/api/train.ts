@@ -8,6 +8,7 @@ export type { Override } from "../config/overrides.ts";
 export type { Config } from "../config/schema.ts";
 export { loadCheckpoint, openCheckpoint, saveCheckpoint } from "../pretrain/checkpoint.ts";
 export { openEncoder } from "../pretrain/encoder_file.ts";
+export { type InitialWeights, readInitialWeights } from "../pretrain/init/initial_weights.ts";
 export {
   type PretrainHooks,
   type PretrainOutcome,
@@ -16,6 +17,7 @@ export {
   startRun,
 } from "../pretrain/pretrain.ts";
 export { PretrainState } from "../pretrain/state.ts";
+export type { StreamOrders } from "../pretrain/stream_orders.ts";
 export { Distillation, type DistillationDefinition } from "../train/distillation/distillation.ts";
 export { type TeacherOptions, TeacherTerm } from "../train/distillation/teacher_term.ts";
 export {

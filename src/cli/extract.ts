@@ -206,7 +206,7 @@ export const extractCommand = defineCommand({
     );
     await prepareOutput(flags, kind, targets);
     using gpu = await openDevice(logger);
-    const { config, encoder } = await openEncoder(gpu, checkpoint.path, "encoder_q");
+    const { config, encoder, streamOrders } = await openEncoder(gpu, checkpoint.path, "encoder_q");
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
       source: flags.data,
       images: flags.calibrate,
@@ -225,6 +225,7 @@ export const extractCommand = defineCommand({
           target.architecture,
           { imageSize, mean, std },
           images && { ...images, batches: () => images.batches((read) => progress.update(done + read)) },
+          streamOrders,
         );
         await write(target, model);
         models.push({

@@ -23,8 +23,9 @@ import { formatCount, formatQuantity, formatRate, formatTable } from "./format.t
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";
+import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
 import { Progress } from "./progress.ts";
-import { lossName, objectiveSettings, teacherFlag, teacherPath } from "./teacher.ts";
+import { expectTaughtSelf, lossName, objectiveSettings, teacherFlag, teacherPath } from "./teacher.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
@@ -51,6 +52,7 @@ const flags = {
     description:
       "Images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors (default: the configuration's)",
   },
+  init: initFlag,
   out: {
     type: "string",
     placeholder: "DIR",
@@ -103,8 +105,9 @@ const flags = {
 
 type Flags = Context<typeof flags>["flags"];
 
-function overridesOf({ data, epochs, seed, strict, teacher, set }: Flags): Override[] {
+function overridesOf({ init, data, epochs, seed, strict, teacher, set }: Flags): Override[] {
   const overrides: Override[] = [];
+  if (init !== undefined) overrides.push(...initOverrides(init));
   if (data !== undefined) overrides.push({ path: "data.source", value: data, flag: "--data" });
   if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
   if (seed !== undefined) overrides.push({ path: "training.seed", value: seed, flag: "--seed" });
@@ -175,6 +178,7 @@ function hooksFor(
   return {
     signal,
     onWarning: (text) => logger.warn(text),
+    onNote: (text) => logger.info(text),
     onProgress(done, total) {
       decoding ??= new Progress({ logger, label: "decode", total, unit: "images" });
       decoding.update(done);
@@ -243,8 +247,9 @@ async function writeReport(
 }
 
 function describeSettings(config: Config): [string, string][] {
-  const { training, optimizer } = config;
+  const { initialisation, training, optimizer } = config;
   return [
+    ["initial weights", initialisation.weights ?? "new"],
     ["batch", String(training.batch)],
     ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
     ["weight decay", String(optimizer.weightDecay)],
@@ -300,6 +305,7 @@ export const pretrainCommand = defineCommand({
   examples: [
     "deno task pretrain",
     "deno task pretrain --config configs/cifar10-elastic.json --data folder:photos/train --out runs/photos",
+    "deno task pretrain --init resnet50.pth --data folder:photos/train --out runs/photos",
     "deno task pretrain --data folder:photos/train --teacher features:teacher.safetensors --out runs/taught",
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
@@ -318,7 +324,14 @@ export const pretrainCommand = defineCommand({
     if (flags.acceptChangedData && !flags.resume) {
       throw new UsageError("--accept-changed-data goes with --resume only. Leave it out.");
     }
-    const configPath = flags.config ?? defaultConfig;
+    if (flags.resume && flags.init !== undefined) {
+      throw new UsageError(
+        `--init ${flags.init} is given with --resume, but a run that goes on has its weights. Leave --init out, or start ` +
+          `a new run with another --out.`,
+      );
+    }
+    const configPath = flags.config ??
+      (flags.init === undefined ? defaultConfig : await configurationFor(flags.init));
     const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
@@ -328,12 +341,10 @@ export const pretrainCommand = defineCommand({
       );
     }
     if (config) {
-      await guardRunFolder(path, [
-        dataPath(config.data.source),
-        dataPath(config.data.test),
-        teacherPath(config),
-        flags.config,
-      ]);
+      expectTaughtSelf(config);
+      const { source, test } = config.data;
+      const inputs = [dataPath(source), dataPath(test), teacherPath(config), flags.config, flags.init];
+      await guardRunFolder(path, inputs);
     }
     const occupant = config && await RunFolder.occupant(path);
     if (occupant !== undefined) {

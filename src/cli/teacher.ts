@@ -1,6 +1,7 @@
 /** What commands say of a teacher: its flag, its settings, the path that nothing may be written over. */
 import { contrastWeight, hasQueue, parseTeacher } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
+import { UsageError } from "../errors.ts";
 import { formatCount } from "./format.ts";
 
 /** `--teacher`. */
@@ -12,6 +13,18 @@ export const teacherFlag = {
     "model:FILE.onnx, run once over all images; or self, the network that the run begins with. Alone, or with --set " +
     "distillation.moco=1 beside momentum contrast",
 } as const;
+
+/**
+ * Refuses a network that would teach itself what nobody taught it.
+ * @throws {UsageError} for `self` of a run with new weights
+ */
+export function expectTaughtSelf({ distillation: { teacher }, initialisation: { weights } }: Config): void {
+  if (teacher !== "self" || weights !== null) return;
+  throw new UsageError(
+    "--teacher self (distillation.teacher) needs --init FILE: with new weights, the network that the run begins with has " +
+      "nothing to teach.",
+  );
+}
 
 /** The file of a teacher; undefined where there is none. */
 export function teacherPath({ distillation: { teacher } }: Config): string | undefined {

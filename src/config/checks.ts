@@ -101,14 +101,32 @@ export function checkAgainstData(config: Config, images: number): void {
   }
 }
 
+/** How images are normalised for torchvision's weights. */
+const imageNet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+function usesImageNet({ mean, std }: Config["data"]): boolean {
+  return mean.join() === imageNet.mean.join() && std.join() === imageNet.std.join();
+}
+
 /**
  * What is allowed but probably not meant, as sentences for the user.
  *
  * @param images number of training images, without those held out
  */
 export function configWarnings(config: Config, images: number): string[] {
-  const { data, knn, moco } = config;
+  const { data, initialisation, knn, moco } = config;
   const warnings: string[] = [];
+  if (initialisation.weights !== null && !usesImageNet(data)) {
+    warnings.push(
+      `data.mean is ${JSON.stringify(data.mean)} and data.std ${
+        JSON.stringify(data.std)
+      }, but torchvision's weights were ` +
+        `trained with ImageNet's, ${JSON.stringify(imageNet.mean)} and ${
+          JSON.stringify(imageNet.std)
+        }. Set those, ` +
+        `unless ${initialisation.weights} was trained otherwise.`,
+    );
+  }
   if (hasQueue(config) && moco.queue > images) {
     warnings.push(
       `moco.queue holds ${moco.queue} keys of ${images} training images: each image meets its own earlier keys as ` +

@@ -119,6 +119,13 @@ const initialisation = z.strictObject({
   lastBatchnorm: z.number().min(0).max(1).default(0).describe(
     "Weight that the last batchnorm of each residual branch starts with: 0 makes every block start as its shortcut.",
   ),
+  weights: z.string().min(1).max(4096).nullable().default(null).describe(
+    "A ResNet's weights for the backbone to start from: a .safetensors, .pth or .pt file with torchvision's names, as " +
+      "--init names it; null draws new ones.",
+  ),
+  weightsSha256: z.string().regex(/^[0-9a-f]{64}$/).nullable().default(null).describe(
+    "That file's SHA-256, which a run's config.json has; another file is refused. null takes any.",
+  ),
 }).prefault({}).describe(
   "Weights before the first step. Convolutions are always normal with variance 2 / (outputs kernel²).",
 );

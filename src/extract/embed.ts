@@ -7,6 +7,7 @@ import { formatArchitecture } from "../elastic/architecture.ts";
 import { featureChannels } from "../elastic/network.ts";
 import { type RowBlock, writeRows } from "../store/safetensors_rows.ts";
 import { version } from "../version.ts";
+import { chooseColumns } from "./channel_order.ts";
 import type { FrozenNetwork } from "./network.ts";
 
 /** Channels of the pooled features. */
@@ -58,7 +59,7 @@ function describe(
 }
 
 async function* featureRows(
-  { encoder, architecture, statistics, input }: FrozenNetwork,
+  { encoder, architecture, statistics, input, featureOrder }: FrozenNetwork,
   source: ImageSource | TensorSource,
   onProgress: (done: number) => void,
 ): AsyncGenerator<RowBlock> {
@@ -67,7 +68,10 @@ async function* featureRows(
   for await (const { images, indices } of streamImages(gpu, source, { ...input, batch })) {
     const { values } = await extractFeatures(encoder, architecture, "pooled", [images], statistics);
     const labels = Int32Array.from(indices, (index) => source.labels?.[index] ?? 0);
-    yield { values, vectors: { labels, indices } };
+    yield {
+      values: featureOrder ? chooseColumns(values, featureOrder) : values,
+      vectors: { labels, indices },
+    };
     onProgress(indices[indices.length - 1] + 1);
   }
 }

@@ -5,6 +5,7 @@ import { openSource } from "../data/source.ts";
 import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { readInitialWeights } from "./init/initial_weights.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
 import { withTeacherDimension } from "./teacher/teacher.ts";
 import { stepsPerEpoch } from "./trainer.ts";
@@ -32,6 +33,7 @@ export async function planRun(
 ): Promise<RunPlan> {
   const config = await withTeacherDimension(given);
   const { data, training } = config;
+  await readInitialWeights(config);
   const source = await openSource(data.source, {
     imageSize: data.imageSize,
     seed: training.seed,

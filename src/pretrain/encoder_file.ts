@@ -7,6 +7,7 @@ import { FinitenessCheck } from "../nn/finiteness.ts";
 import { expectFinite } from "./checkpoint.ts";
 import { openCheckpointFile } from "./checkpoint_file.ts";
 import { configuredHeads } from "./objective.ts";
+import type { StreamOrders } from "./stream_orders.ts";
 
 /**
  * Opens the trained encoder of a checkpoint (`encoder_q`) or its moving average (`encoder_k`). The caller releases it.
@@ -18,8 +19,8 @@ export async function openEncoder(
   gpu: Gpu,
   path: string,
   name: "encoder_q" | "encoder_k",
-): Promise<{ config: Config; encoder: Encoder }> {
-  const { file, config } = await openCheckpointFile(path);
+): Promise<{ config: Config; encoder: Encoder; streamOrders: StreamOrders }> {
+  const { file, config, streamOrders } = await openCheckpointFile(path);
   using _ = file;
   const network = configuredNetwork(config);
   const [head, ...furtherHeads] = configuredHeads(network, config);
@@ -37,5 +38,5 @@ export async function openEncoder(
     encoder.release();
     throw error;
   }
-  return { config, encoder };
+  return { config, encoder, streamOrders };
 }

@@ -7,8 +7,10 @@ import type { Network } from "../nn/network.ts";
 import type { ChoiceSpace } from "../elastic/choice_space.ts";
 import type { NamedSource, Objective } from "../train/objective.ts";
 import { type Optimizer, Sgd } from "../train/optimizer.ts";
+import type { InitialWeights } from "./init/initial_weights.ts";
 import { LossSums } from "./loss_sums.ts";
 import { configuredObjective } from "./objective.ts";
+import type { StreamOrders } from "./stream_orders.ts";
 
 /** An objective, an optimiser, and how far they are, on the device. */
 export class PretrainState {
@@ -18,6 +20,8 @@ export class PretrainState {
   readonly optimizer: Optimizer;
   /** Steps done. */
   step = 0;
+  /** How the channels of the weights that the run began with were sorted; empty for new ones. */
+  streamOrders: StreamOrders = [];
   /** Losses since the last metrics line. */
   readonly losses = new LossSums();
   #stepBefore = 0;
@@ -43,9 +47,10 @@ export class PretrainState {
     return [...this.objective.sources, ...this.optimizer.sources];
   }
 
-  /** What a run begins with: new weights, no momentum. */
-  async initialise(): Promise<void> {
-    await this.objective.initialise();
+  /** What a run begins with: new weights or those that exist, no momentum. */
+  async initialise(initial?: InitialWeights): Promise<void> {
+    await this.objective.initialise(initial?.values);
+    this.streamOrders = initial?.streamOrders ?? [];
     this.optimizer.clear();
     this.step = 0;
     this.losses.clear();

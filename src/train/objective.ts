@@ -1,7 +1,7 @@
 /** What a network is trained for. The loop, checkpoints and the memory plan know an objective by this alone. */
 import type { Architecture } from "../elastic/architecture.ts";
 import type { Arena } from "../nn/arena.ts";
-import type { Encoder } from "../nn/encoder.ts";
+import type { Encoder, GivenValues } from "../nn/encoder.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Memory that a checkpoint holds: an arena under the prefix of its tensors' names, or a tensor under its own. */
@@ -45,10 +45,11 @@ export interface Objective extends Disposable {
   readonly counters: Record<string, number>;
   /** Names of the terms that the loss is a weighted sum of; absent where it has but one. */
   readonly terms?: readonly string[];
-  /** Draws what a run begins with. */
-  initialise(): Promise<void>;
-  /** Takes the encoder's present weights as what a run begins with: averages and frozen teachers become copies of it. */
-  begin?(): void;
+  /**
+   * Draws what a run begins with.
+   * @param given values of the backbone, which are taken as they are
+   */
+  initialise(given?: GivenValues): Promise<void>;
   /** The orders in which a step wants its batch's views. A function of its arguments alone. */
   viewOrders(batch: Uint32Array, step: number): readonly ViewOrder[];
   /** Keeps what {@linkcode record} changes beside gradients, so that a step that was dropped can be undone. */

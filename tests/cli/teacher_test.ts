@@ -34,6 +34,10 @@ Deno.test({
       assertEquals(wrong.status, 2);
       assert(wrong.err.includes("features:FILE.safetensors, model:FILE.onnx or self"), wrong.err);
 
+      const untaught = await pretrain("--teacher", "self");
+      assertEquals(untaught.status, 2);
+      assert(untaught.err.includes("--teacher self (distillation.teacher) needs --init FILE"), untaught.err);
+
       const plan = await pretrain(...teacher, "--dry-run", "--json");
       assertEquals(JSON.parse(plan.out).memory.host.teacher, 4 * 64 * 6);
       assertEquals(await Deno.stat(out).catch(() => undefined), undefined);

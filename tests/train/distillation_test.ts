@@ -8,7 +8,7 @@ import { Tensor } from "../../src/tensor/tensor.ts";
 import { Distillation, type DistillationDefinition } from "../../src/train/distillation/distillation.ts";
 import { Sgd } from "../../src/train/optimizer.ts";
 import { recordStep } from "../../src/train/step.ts";
-import { assertClose, gpuTest, randomTensor } from "../helpers.ts";
+import { assertClose, gpuTest, randomTensor, randomValues } from "../helpers.ts";
 
 const space = new SearchSpace({
   block: "basic",
@@ -62,18 +62,22 @@ gpuTest(
 gpuTest("the network that a run begins with teaches itself; the head starts as the identity", async (gpu) => {
   using objective = await open(gpu, { features: "self" });
   const { encoder } = objective;
-  // What a run begins with may come from elsewhere: then `begin` takes it over.
-  const weight = encoder.weights.values.get("layer2.0.conv2.weight");
-  using other = randomTensor(gpu, weight.shape, 3);
-  gpu.stream.copy(other, weight);
-  objective.begin();
+  // What a run begins with may come from elsewhere.
+  const name = "layer2.0.conv2.weight";
+  const other = randomValues(encoder.weights.values.get(name).length, 3);
+  await objective.initialise(new Map([[name, other], ["bn1.running_mean", Float32Array.of(1, 2, 3, 4)]]));
   // Weights come before statistics.
   const [, arena] = objective.sources.find(([name]) => name === "teacher.")!;
   if (arena instanceof Tensor) throw new Error("the frozen network is an arena");
-  const held = () => arena.get("layer2.0.conv2.weight").read();
-  assertEquals(await held(), await other.read());
+  const [, statistics] = objective.sources.filter(([name]) => name === "teacher.").map(([, source]) =>
+    source
+  );
+  if (statistics instanceof Tensor) throw new Error("its statistics are an arena");
+  assertEquals([...await statistics.get("bn1.running_mean").read()], [1, 2, 3, 4]);
+  const held = () => arena.get(name).read();
+  assertEquals(await held(), other);
   assertEquals(
-    await objective.momentumEncoder.weights.values.get("layer2.0.conv2.weight").read(),
+    await objective.momentumEncoder.weights.values.get(name).read(),
     await held(),
   );
 
@@ -92,7 +96,7 @@ gpuTest("the network that a run begins with teaches itself; the head starts as t
   for (let step = 0; step < 30; step++) await recordStep(trained, input);
   const last = await losses.read();
   assert(last[1] < 0.5 * first[1], `smallest: ${first[1]} -> ${last[1]}`);
-  assertEquals(await held(), await other.read());
+  assertEquals(await held(), other);
 });
 
 gpuTest("a step that is dropped leaves the running statistics as they were", async (gpu) => {

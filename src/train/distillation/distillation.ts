@@ -9,7 +9,7 @@
  * Up to the update, nothing changes but gradients and running statistics.
  */
 import type { Gpu } from "../../gpu/device.ts";
-import type { Encoder, Initialisation } from "../../nn/encoder.ts";
+import type { Encoder, GivenValues, Initialisation } from "../../nn/encoder.ts";
 import type { Network } from "../../nn/network.ts";
 import { scale } from "../../tensor/ops/elementwise.ts";
 import { Tape } from "../../tensor/tape.ts";
@@ -56,14 +56,10 @@ export class Distillation implements Objective {
     return [...this.#pair.sources, ...this.#term.sources];
   }
 
-  /** New weights in both encoders. */
-  async initialise(): Promise<void> {
+  /** New or given weights in both encoders. */
+  async initialise(given?: GivenValues): Promise<void> {
     const { seed = 1, initialisation = { head: "kaiming", lastBatchnorm: 0 } } = this.definition;
-    await this.encoder.initialise(seed, initialisation);
-    this.begin();
-  }
-
-  begin(): void {
+    await this.encoder.initialise(seed, initialisation, given);
     this.momentumEncoder.copyFrom(this.encoder);
     this.#term.begin(this.encoder);
   }

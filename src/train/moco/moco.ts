@@ -19,7 +19,7 @@
  */
 import type { Gpu } from "../../gpu/device.ts";
 import { turn } from "../../interrupt.ts";
-import type { Encoder, HeadDefinition, Initialisation } from "../../nn/encoder.ts";
+import type { Encoder, GivenValues, HeadDefinition, Initialisation } from "../../nn/encoder.ts";
 import type { Pass } from "../../nn/layers.ts";
 import type { Network } from "../../nn/network.ts";
 import { purpose, Random } from "../../random.ts";
@@ -127,18 +127,14 @@ export class MomentumContrast implements Objective {
     return [...this.#pair.sources, ["queue", this.queue], ...this.company?.term.sources ?? []];
   }
 
-  /** New weights in both encoders, a queue of random directions. */
-  async initialise(): Promise<void> {
+  /** New or given weights in both encoders, a queue of random directions. */
+  async initialise(given?: GivenValues): Promise<void> {
     const { seed, initialisation } = this.definition;
-    await this.encoder.initialise(seed, initialisation);
-    this.begin();
-    this.queue.write(await randomDirections(this.queue.shape[0], this.queue.shape[1], seed));
-    this.counters.queue_pointer = 0;
-  }
-
-  begin(): void {
+    await this.encoder.initialise(seed, initialisation, given);
     this.momentumEncoder.copyFrom(this.encoder);
     this.company?.term.begin(this.encoder);
+    this.queue.write(await randomDirections(this.queue.shape[0], this.queue.shape[1], seed));
+    this.counters.queue_pointer = 0;
   }
 
   /** The queries' order is the batch's; the keys' another, where batchnorm groups see a difference. */
