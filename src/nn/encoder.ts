@@ -149,13 +149,12 @@ export class Encoder {
     this.statistics.arena.copyFrom(other.statistics.arena);
   }
 
-  /** Copies weights and statistics of another encoder of the same network, heads apart. */
+  /** Copies the weights of another encoder of the same network, heads apart. */
   copyBackboneFrom(other: Encoder): void {
     const { stream } = this.weights.gpu;
     for (const name of this.#starts.keys()) {
       stream.copy(other.weights.values.get(name), this.weights.values.get(name));
     }
-    this.statistics.arena.copyFrom(other.statistics.arena);
   }
 
   /** Completes the description of a pass through this encoder. */

@@ -10,8 +10,8 @@ import { MomentumContrast } from "../train/moco/moco.ts";
 import type { Objective } from "../train/objective.ts";
 
 function teacherOptions(config: Config): TeacherOptions {
-  const { weight } = config.distillation;
-  return { features: needsTargets(config) ? targetDimension(config) : "self", weight };
+  const { distillation: { weight }, moco: { batchnormGroups } } = config;
+  return { features: needsTargets(config) ? targetDimension(config) : "self", weight, batchnormGroups };
 }
 
 /**

@@ -17,7 +17,7 @@ The batch is the whole image set, both views are the images as they are (no augm
   5. the keys enter the queue at the pointer, which advances modulo the queue's length.
 With distillation.teacher, each pass adds distillation.weight times 1 - the mean cosine between its pooled features behind
 the layer `distillation` and the teacher's features of the same image: rows of `targets`, or with `self` what the network
-`teacher` makes of the images with its running statistics. The rest of the loss is weighed by distillation.moco; where that
+`teacher` makes of the images with the batch's statistics. The rest of the loss is weighed by distillation.moco; where that
 is 0 there are no keys and no queue, and the key encoder's batchnorm buffers follow the query encoder's as its weights do.
 Everything is computed in float64 unless --float32 is given, and stored as float32.
 """
@@ -84,15 +84,8 @@ class Encoder:
         return F.conv2d(x, self.tensor(f"{name}.weight")[:outputs, :x.shape[1]], None, stride, padding)
 
     def normalise(self, x, name):
-        if self.frozen:
-            mean, variance, *affine = (self.tensor(f"{name}.{each}")[:x.shape[1]]
-                                       for each in (*BUFFERS, "weight", "bias"))
-            return F.batch_norm(x, mean, variance, *affine, False, 0, EPSILON)
-        return self.normalise_batch(x, name)
-
-    def normalise_batch(self, x, name):
-        """Training-mode batchnorm over contiguous groups of the batch; the running statistics move towards the mean
-        over the groups of each group's mean and unbiased variance."""
+        """Training-mode batchnorm over contiguous groups of the batch; the running statistics, unless there are none,
+        move towards the mean over the groups of each group's mean and unbiased variance."""
         batch, channels = x.shape[:2]
         if batch % self.groups:
             raise SystemExit(f"a batch of {batch} does not split into {self.groups} equal batchnorm groups")
@@ -103,7 +96,7 @@ class Encoder:
         scale, shift = (self.tensor(f"{name}.{each}")[:channels, None, None] for each in ("weight", "bias"))
         count = grouped[0, :, 0].numel()
         with torch.no_grad():
-            for each, value in zip(BUFFERS, (mean, variance * count / (count - 1))):
+            for each, value in () if self.frozen else zip(BUFFERS, (mean, variance * count / (count - 1))):
                 running = self.tensor(f"{name}.{each}")[:channels]
                 running += STATISTICS_MOMENTUM * (value.mean(0).flatten() - running)
         return (centred / torch.sqrt(variance + EPSILON) * scale + shift).reshape(x.shape)
@@ -170,11 +163,11 @@ def parameters_of(state):
             if name.startswith("encoder_q.") and not name.endswith(BUFFERS)]
 
 
-def teach(state, space, images, targets):
+def teach(state, space, images, targets, groups):
     """The teacher's features of the images."""
     if targets is not None:
         return targets
-    return Encoder(space, state, "teacher", 1, frozen=True).pooled(images, space.architecture("max"))
+    return Encoder(space, state, "teacher", groups, frozen=True).pooled(images, space.architecture("max"))
 
 
 def contrast(query, keys, queue, settings, first):
@@ -203,7 +196,7 @@ def step(state, images, space, architectures, settings, number, key_order=None, 
             shuffled = Encoder(space, state, "encoder_k", groups)(images[order], space.architecture("max"))
             keys = torch.empty_like(shuffled)
             keys[order] = shuffled
-        features = teach(state, space, images, targets) if teacher else None
+        features = teach(state, space, images, targets, groups) if teacher else None
     for name in names:
         state[f"encoder_q.{name}"].requires_grad_(True).grad = None
     losses, distribution = [], None

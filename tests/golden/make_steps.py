@@ -34,7 +34,7 @@ STEPS = [
      {"weight": 0.8, "moco": 0, "dimension": 11}),
     ("step_teacher_moco", 0, WIDE, "mlp", 12, 2, [["max", "min"], ["max", "min"]], True, 0.7,
      {"weight": 1.5, "moco": 0.4, "dimension": 11}),
-    ("step_teacher_self", 0, WIDE, "linear", 12, 1, [["max", "min"], ["max", "4-4.4.8.6-1.1.1.1"]], True, 0,
+    ("step_teacher_self", 0, WIDE, "linear", 12, 2, [["max", "min"], ["max", "4-4.4.8.6-1.1.1.1"]], True, 0,
      {"weight": 1, "moco": 0}),
 ]
 BATCH, QUEUE, DIMENSION, HIDDEN = 8, 24, 8, 10
@@ -134,7 +134,7 @@ def initial_state(definition, head, size, running, seed, teacher=None):
     if "dimension" in teacher:
         return state, images, order, random.normal(size=(BATCH, teacher["dimension"])).astype(numpy.float32)
     for name, shape in wanted.items():
-        if not name.startswith("distillation"):
+        if not name.startswith("distillation") and not name.endswith(exact_step.BUFFERS):
             state[f"teacher.{name}"] = draw(random, name, shape, running).astype(numpy.float32)
     return state, images, order, None
 

@@ -38,7 +38,8 @@ export class Distillation implements Objective {
 
   /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
   constructor(readonly gpu: Gpu, network: Network, readonly definition: DistillationDefinition) {
-    this.#term = new TeacherTerm(gpu, network, definition.teacher);
+    const { teacher, batchnormGroups = 1 } = definition;
+    this.#term = new TeacherTerm(gpu, network, { batchnormGroups, ...teacher });
     this.#pair = new MomentumPair(gpu, network, [this.#term.head]);
   }
 

@@ -25,6 +25,8 @@ export interface TeacherOptions {
   readonly features: number | "self";
   /** Of this loss; default 1. */
   readonly weight?: number;
+  /** Of a network that teaches itself: groups of the batch with batchnorm statistics of their own; default 1. */
+  readonly batchnormGroups?: number;
 }
 
 /** The layer to the teacher's features, within each encoder. That to the network's own starts as the identity. */
@@ -44,16 +46,14 @@ export class TeacherTerm implements LossTerm {
   /** Of the present step, [B, D], rows of length one. */
   #directions: Tensor | undefined;
 
-  constructor(readonly gpu: Gpu, readonly network: Network, options: TeacherOptions) {
+  constructor(readonly gpu: Gpu, readonly network: Network, readonly options: TeacherOptions) {
     this.weight = options.weight ?? 1;
     this.head = teacherHead(network, options);
     this.#frozen = options.features === "self" ? new Encoder(gpu, network, undefined, false) : undefined;
   }
 
   get sources(): readonly NamedSource[] {
-    if (!this.#frozen) return [];
-    const { weights, statistics } = this.#frozen;
-    return [["teacher.", weights.values], ["teacher.", statistics.arena]];
+    return this.#frozen ? [["teacher.", this.#frozen.weights.values]] : [];
   }
 
   begin(encoder: Encoder): void {
@@ -83,8 +83,10 @@ export class TeacherTerm implements LossTerm {
     this.#frozen?.release();
   }
 
+  /** With the batch's statistics, as the student has them: so its largest architecture begins where the teacher is. */
   #run(frozen: Encoder, tape: Tape, images: Tensor): Tensor {
-    const pass = frozen.pass({ tape, training: false, batchnormGroups: 1 });
+    const { batchnormGroups = 1 } = this.options;
+    const pass = frozen.pass({ tape, training: true, batchnormGroups, batchnormMomentum: 0 });
     return frozen.features(pass, images, this.network.space.max).pooled;
   }
 }

@@ -116,8 +116,8 @@ gpuTest(
       await assertResumes(gpu, folder, config);
       const { tensors } = await readSafetensors(`${folder}/whole/checkpoints/last.safetensors`);
       const own = [...tensors.keys()].filter((name) => name.startsWith("teacher."));
-      assert(own.includes("teacher.conv1.weight") && own.includes("teacher.bn1.running_var"));
-      assertEquals(own.filter((name) => name.includes("distillation")), []);
+      assert(own.includes("teacher.conv1.weight"));
+      assertEquals(own.filter((name) => /distillation|running/.test(name)), []);
     }),
 );
 
