@@ -27,6 +27,7 @@ export { ScoreTable, type TableFormat } from "../search/similarity/score_table.t
 export type { ImageRequest } from "../data/chosen_images.ts";
 export type { PlainWeights } from "../extract/cut.ts";
 export { writeFeatures } from "../extract/embed.ts";
+export { type FeatureNetwork, pooledFeatures } from "../extract/feature_network.ts";
 export { type CalibrationImages, extractSubnet } from "../extract/extract.ts";
 export type { Calibration, ModelDescription, ModelInput, PlainModel } from "../extract/model.ts";
 export { openModel, readModel, type RunnableModel, uploadModel, writeModel } from "../extract/model_file.ts";

@@ -9,7 +9,7 @@ import { whyItFailed } from "./failure.ts";
 import { isGone } from "./system_error.ts";
 import { exitStatus } from "./exit_status.ts";
 import { type Flags, type FlagValues, parseFlags } from "./flags.ts";
-import { type CommandDescription, helpText } from "./help.ts";
+import { type CommandDescription, helpText, wrap } from "./help.ts";
 import { Interrupts } from "./interrupts.ts";
 import { Logger, writeText } from "./logger.ts";
 
@@ -28,6 +28,8 @@ export interface Context<F extends Flags> {
    * @param nothingToSave the process may be ended when the command does not end by itself within two seconds
    */
   onInterrupt(message: string, nothingToSave?: "nothing to save"): AbortSignal;
+  /** Says what can be done next: printed below the result of a command that is done, for people only. */
+  next(what: string, ...commands: readonly string[]): void;
 }
 
 /** A command: its description, its work, and how its result is shown. */
@@ -87,6 +89,7 @@ export async function executeCommand<F extends Flags, R extends object>(
     if (json && !isGone(error)) printObject(failure(message, status));
     return status;
   };
+  const nextSteps: string[] = [];
   const interrupts = new Interrupts(logger, {
     onEnd: (message, status) => {
       if (json) printObject(failure(message, status));
@@ -111,12 +114,15 @@ export async function executeCommand<F extends Flags, R extends object>(
       logger,
       signal: interrupts.signal,
       onInterrupt: (message, nothingToSave) => interrupts.takeOver(message, nothingToSave !== undefined),
+      next: (what, ...commands) => {
+        nextSteps.push([...wrap(what, 100), ...commands.map((command) => `  ${command}`)].join("\n"));
+      },
     });
     logger.status("");
     const { happened } = interrupts;
     if (!happened) {
       if (json) printObject(result);
-      else print(command.format(result) + "\n");
+      else print([command.format(result), ...nextSteps].join("\n\n") + "\n");
       return command.exitCode?.(result) ?? exitStatus.done;
     }
     const advice = command.afterInterrupt?.(result);

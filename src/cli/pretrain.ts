@@ -21,6 +21,7 @@ import { configFlags } from "./config_flags.ts";
 import { openDevice } from "./device.ts";
 import { formatCount, formatQuantity, formatRate, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
+import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";
 import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
@@ -311,7 +312,7 @@ export const pretrainCommand = defineCommand({
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
   ],
-  async run({ flags, logger, signal, onInterrupt }): Promise<PretrainSummary | RunPlan> {
+  async run({ flags, logger, signal, onInterrupt, next }): Promise<PretrainSummary | RunPlan> {
     if (flags.checkpoint !== undefined && !flags.resume) {
       throw new UsageError(`--checkpoint ${flags.checkpoint} needs --resume.`);
     }
@@ -377,6 +378,7 @@ export const pretrainCommand = defineCommand({
       acceptChangedData: flags.acceptChangedData,
     }, hooks);
     if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
+    nextAfterPretrain(next, path, configuredNetwork(outcome.config).space.size);
     return {
       run: path,
       steps: outcome.steps,

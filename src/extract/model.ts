@@ -109,7 +109,10 @@ interface ModelHeader {
   readonly checksum?: string | undefined;
 }
 
-function parseWith<T extends z.ZodType>(schema: T, { path, metadata }: ModelHeader): z.output<T> {
+function parseWith<T extends z.ZodType>(
+  schema: T,
+  { path, metadata }: Pick<ModelHeader, "path" | "metadata">,
+): z.output<T> {
   const result = schema.safeParse(metadata);
   if (result.success) return result.data;
   const { path: [field], message } = result.error.issues[0];
@@ -156,6 +159,27 @@ export function parseMetadata(file: ModelHeader, supernet?: Network): ModelDescr
     if (!(error instanceof Error) || error instanceof DataError) throw error;
     throw new DataError(`${path} is damaged: ${error.message} Extract the model again.`, { cause: error });
   }
+}
+
+/** What Scion says in an ONNX file about the model in it. */
+export interface OnnxDescription {
+  readonly arch: string;
+  readonly input: ModelInput;
+  readonly calibration: Calibration | undefined;
+}
+
+/**
+ * Reads the metadata of an ONNX file; undefined where another program wrote it.
+ *
+ * @throws {DataError} when Scion wrote them and they cannot be right
+ */
+export function parseOnnxMetadata(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+): OnnxDescription | undefined {
+  if (!metadata.format?.startsWith("scion-model-")) return undefined;
+  const { arch, imageSize, mean, std, calibration } = parseWith(metadataSchema, { path, metadata });
+  return { arch, input: { imageSize, mean, std }, calibration };
 }
 
 function expectModel(path: string, { format, step, config }: Readonly<Record<string, string>>): void {

@@ -37,9 +37,9 @@ export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new DataError(
-      `A teacher of the form model:FILE.onnx needs ONNX Runtime, which cannot be loaded: ${
+      `ONNX Runtime (${specifier}), which runs .onnx files, cannot be loaded: ${
         error.message.split("\n")[0]
-      } It comes from npm once (${specifier}); without a network, give features:FILE.safetensors.`,
+      } It is fetched from npm at its first use and needs a network then.`,
       { cause: error },
     );
   }

@@ -55,7 +55,8 @@ const wholeLimit = 2 ** 20;
 /** Architectures that stand for a larger space. */
 const sampleSize = 2 ** 17;
 
-function within(value: number, range: Range | undefined): boolean {
+/** Whether a value lies in a range; undefined holds everything. */
+export function within(value: number, range: Range | undefined): boolean {
   return range === undefined || (value >= (range.from ?? -Infinity) && value <= (range.to ?? Infinity));
 }
 

@@ -80,7 +80,8 @@ cliTest("a run: result, files, and the initial checkpoint first", async (folder)
   assertEquals([stored.training.epochs, stored.training.batch, typeof stored.version], [2, 16, "string"]);
   assertStringIncludes(await Deno.readTextFile(`${out}/report.html`), "</html>");
 
-  await pretrain(folder, "--out", `${folder}/whole`);
+  const said = await pretrain(folder, "--out", `${folder}/whole`);
+  assertMatch(said.out, /\n\nNext, rank the \d+ subnets:\n {2}deno task search --run \S+\/whole --all\n$/);
   assertEquals(await metricsLines(out), await metricsLines(`${folder}/whole`));
   const whole = await readSafetensors(`${folder}/whole/checkpoints/last.safetensors`);
   const resumed = await readSafetensors(`${out}/checkpoints/last.safetensors`);

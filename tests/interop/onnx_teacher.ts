@@ -3,12 +3,14 @@ import { assertEquals } from "@std/assert";
 import { openSource } from "../../src/data/source.ts";
 import { DataError } from "../../src/errors.ts";
 import { writeFeatures } from "../../src/extract/embed.ts";
+import { pooledFeatures } from "../../src/extract/feature_network.ts";
 import { extractSubnet } from "../../src/extract/extract.ts";
 import { writeOnnxModel } from "../../src/extract/onnx_model.ts";
+import { openOnnxModel } from "../../src/host/onnx_model.ts";
 import { loadOnnxRuntime, type OnnxRuntime } from "../../src/host/onnx_runtime.ts";
 import {
   describeTeacher,
-  TeacherSession,
+  measureDimension,
   writeTeacherFeatures,
 } from "../../src/pretrain/teacher/onnx_teacher.ts";
 import { readSafetensors } from "../../src/store/safetensors.ts";
@@ -39,21 +41,22 @@ gpuTest(
       await writeOnnxModel(path, await extractSubnet(encoder, architecture, input, undefined));
       const teacher = await describeTeacher(path, null);
       assertEquals([teacher.imageSize, teacher.mean, teacher.assumed], [24, [...input.mean], ""]);
-      const session = await TeacherSession.open(onnx, teacher);
-      assertEquals(await session.dimension(), teacher.dimension);
+      const model = await openOnnxModel(path, () => Promise.resolve(onnx));
+      assertEquals(await measureDimension(model, teacher), teacher.dimension);
       // More than a batch of 32, and images of another size than the network's.
       const source = await openSource("synthetic:41", { imageSize: 32, seed: 1 });
       if (source.kind !== "images") throw new Error("made images are images");
       const [found, expected] = [`${folder}/a.safetensors`, `${folder}/b.safetensors`];
-      await writeTeacherFeatures(gpu, found, session, source, teacher.dimension!, () => {});
-      await session.release();
-      const { statistics } = encoder;
-      await writeFeatures(
-        expected,
-        { encoder, architecture, statistics, input, calibration: undefined },
-        source,
-        () => {},
-      );
+      await writeTeacherFeatures(gpu, found, model, teacher, source, teacher.dimension!, () => {});
+      await model.release();
+      const network = {
+        encoder,
+        architecture,
+        statistics: encoder.statistics,
+        input,
+        calibration: undefined,
+      };
+      await writeFeatures(expected, pooledFeatures(network), source, () => {});
       const [own, other] = await Promise.all([expected, found].map(readSafetensors));
       for (const name of ["features", "indices"]) {
         const [a, b] = [own, other].map(({ tensors }) => tensors.get(name)!);

@@ -61,7 +61,7 @@ export function exampleSearch(
   const groups = groupsByMacs(network, imageSize, groupSize).map(({ from, to, count }): SearchGroup => {
     const evaluated = members.get(from / groupSize)!;
     const best = evaluated.reduce((best, candidate) => candidate.score > best.score ? candidate : best);
-    return { from, to, total: count, evaluated: evaluated.length, best };
+    return { from, to, total: count, evaluated: evaluated.length, best, dominatedBy: null };
   });
   return {
     title: "runs/demo/search",

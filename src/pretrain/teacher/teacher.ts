@@ -6,12 +6,13 @@ import { openSource } from "../../data/source.ts";
 import { parseDataSpec } from "../../data/spec.ts";
 import { ConfigurationError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { loadOnnxRuntime, type OnnxRuntime } from "../../host/onnx_runtime.ts";
+import { openOnnxModel } from "../../host/onnx_model.ts";
+import type { OnnxRuntime } from "../../host/onnx_runtime.ts";
 import { digest } from "../../store/digest.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { RunData } from "../run_data.ts";
 import { expectFeatures, featureDimension, readFeatures, type TaughtImages } from "./feature_file.ts";
-import { describeTeacher, type OnnxTeacher, TeacherSession, writeTeacherFeatures } from "./onnx_teacher.ts";
+import { describeTeacher, measureDimension, type OnnxTeacher, writeTeacherFeatures } from "./onnx_teacher.ts";
 
 /** What opening a teacher tells, and what it may need. */
 export interface TeacherHooks {
@@ -57,12 +58,12 @@ export async function withTeacherDimension(
 
 async function modelDimension(
   teacher: OnnxTeacher,
-  { loadRuntime = loadOnnxRuntime }: Partial<TeacherHooks>,
+  { loadRuntime }: Partial<TeacherHooks>,
 ): Promise<number> {
   if (teacher.dimension !== undefined) return teacher.dimension;
-  const session = await TeacherSession.open(await loadRuntime(), teacher);
-  const dimension = await session.dimension();
-  await session.release();
+  const model = await openOnnxModel(teacher.path, loadRuntime, { wanted: teacher.output });
+  const dimension = await measureDimension(model, teacher);
+  await model.release();
   return dimension;
 }
 
@@ -126,7 +127,7 @@ async function featuresOfModel(
   { data: { source, imageSize, strict }, training: { seed }, distillation }: Config,
   { source: opened, record: { list } }: RunData,
   path: string,
-  { onWarning, onTeacher, loadRuntime = loadOnnxRuntime, teacherFolder = ".cache" }: TeacherHooks,
+  { onWarning, onTeacher, loadRuntime, teacherFolder = ".cache" }: TeacherHooks,
 ): Promise<string> {
   if (opened.kind === "tensor") {
     throw new ConfigurationError(
@@ -149,7 +150,7 @@ async function featuresOfModel(
   const file = `${teacherFolder}/teacher-${key}.safetensors`;
   if (await isThere(file)) return file;
   await Deno.mkdir(teacherFolder, { recursive: true });
-  const session = await TeacherSession.open(await loadRuntime(), teacher);
+  const model = await openOnnxModel(path, loadRuntime, { wanted: teacher.output });
   // Made images have the network's own size; others are read again, as large as the teacher wants them.
   const side = parseDataSpec(source).kind === "synthetic" ? imageSize : teacher.imageSize;
   const images = await openSource(source, { imageSize: side, seed, strict, preload: false, cacheBytes: 0 });
@@ -159,7 +160,8 @@ async function featuresOfModel(
       await writeTeacherFeatures(
         gpu,
         file,
-        session,
+        model,
+        teacher,
         images,
         dimension!,
         (done, total) => onTeacher?.(done, total),
@@ -167,7 +169,7 @@ async function featuresOfModel(
     }
   } finally {
     images.release();
-    await session.release();
+    await model.release();
   }
   return file;
 }
