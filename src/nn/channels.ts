@@ -89,9 +89,9 @@ export async function reorder(
     const result = new Float32Array(chosen[0] * chosen[1] * inner);
     for (let row = 0, to = 0; row < chosen[0]; row++) {
       const from = (rows ? rows[row] : row) * allColumns * inner;
-      for (let column = 0; column < chosen[1]; column++, to += inner) {
+      for (let column = 0; column < chosen[1]; column++) {
         const start = from + (columns ? columns[column] : column) * inner;
-        result.set(data.subarray(start, start + inner), to);
+        for (let at = start; at < start + inner; at++) result[to++] = data[at];
       }
     }
     reordered.set(name, {

@@ -6,7 +6,7 @@ import { configurations } from "../../src/cli/init_flag.ts";
 import { pretrainCommand } from "../../src/cli/pretrain.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { SearchSpace } from "../../src/elastic/search_space.ts";
-import { readSafetensors } from "../../src/store/safetensors.ts";
+import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import { assertClose } from "../helpers.ts";
 import { cliTest, runInProcess } from "./run_command.ts";
 
@@ -186,6 +186,22 @@ cliTest(
     assertMatch(both.err, /--init .*basic\.pth is given with --resume.*Leave --init out/);
   },
 );
+
+cliTest("a checkpoint whose channels are in an order that cannot be is refused", async (folder) => {
+  const run = `${folder}/run`, last = `${run}/checkpoints/last.safetensors`;
+  assertEquals(
+    (await pretrain(folder, "--init", `${golden}basic.pth`, "--epochs", "0", "--out", run)).status,
+    0,
+  );
+  const { tensors, metadata } = await readSafetensors(last);
+  const { data } = tensors.get("channel_order.layer4")!;
+  data[3] = data[5];
+  await writeSafetensors(last, tensors, metadata);
+  const args = ["--run", run, "--arch", "min", "--calibrate", "0", "--out", `${folder}/a.safetensors`];
+  const { status, err } = await runInProcess(extractCommand, args);
+  assertEquals(status, 1);
+  assertMatch(err, /is damaged: its channel_order\.layer4 names a channel twice/);
+});
 
 cliTest("other means and deviations than ImageNet's are warned of", async (folder) => {
   const args = ["--init", `${golden}basic.pth`, "--epochs", "0", "--out", `${folder}/run`];

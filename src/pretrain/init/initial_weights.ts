@@ -70,13 +70,10 @@ async function fill(
 ): Promise<Pick<InitialWeights, "values" | "streamOrders" | "identities">> {
   const read = async (name: string): Promise<HostTensor> => {
     const data = await file.read(prefix + name);
-    const wrong = data.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0) {
+    const wrong = data.find((value) => !Number.isFinite(value));
+    if (wrong !== undefined) {
       throw new DataError(
-        `${file.path}: tensor "${prefix}${name}" holds ${
-          data[wrong]
-        } at ${wrong}. Give weights of a training that did ` +
-          `not diverge.`,
+        `${file.path}: tensor "${prefix}${name}" holds ${wrong}. Give weights of a training that did not diverge.`,
       );
     }
     if (name.endsWith("running_var") && data.some((value) => value < 0)) {
