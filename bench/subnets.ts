@@ -7,7 +7,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { openGpu } from "../src/host/adapter.ts";
 import { openCheckpoint } from "../src/pretrain/checkpoint.ts";
 import { openRunData } from "../src/pretrain/run_data.ts";
-import { KnnWatch } from "../src/pretrain/watch.ts";
+import { KnnWatch, share } from "../src/pretrain/watch.ts";
 import { readDataRecord } from "../src/store/data_record.ts";
 import { RunFolder } from "../src/store/run_folder.ts";
 
@@ -35,7 +35,7 @@ export async function subnetAccuracies(gpu: Gpu, run: string): Promise<SubnetAcc
     const found: SubnetAccuracy[] = [];
     for (const name of ["smallest", "middle", "largest"] as const) {
       const architecture = shown[name];
-      found.push({ name, arch: architecture.id, accuracy: await watch.accuracyOf(architecture) });
+      found.push({ name, arch: architecture.id, accuracy: share(await watch.rightOf(architecture)) });
     }
     return found;
   } finally {

@@ -9,6 +9,7 @@ import type { Calibration, ModelInput } from "../extract/model.ts";
 import { openModelNetwork, openRunNetwork } from "../extract/network.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
+import { dataSeed } from "../config/schema.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
@@ -86,6 +87,15 @@ const embedFlags = {
     maximum: 4096,
     description: "With an .onnx of another program: side of its images (default: its input's, or 224)",
   },
+  resize: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 8,
+    maximum: 4096,
+    description:
+      "The same: what the shorter side is resized to before that size is cut out of the middle (default: 256 " +
+      "for 224, and in that ratio for others)",
+  },
   mean: {
     type: "string",
     placeholder: "R,G,B",
@@ -121,9 +131,10 @@ function parseChannels(
 }
 
 /** What flags say about the images of an .onnx. */
-function givenInput({ imageSize, mean, std }: EmbedFlags): Partial<ModelInput> {
+function givenInput({ imageSize, resize, mean, std }: EmbedFlags): Partial<ModelInput> {
   return {
     ...(imageSize === undefined ? {} : { imageSize }),
+    ...(resize === undefined ? {} : { resize }),
     ...(mean === undefined ? {} : { mean: parseChannels("--mean", mean, () => true) }),
     ...(std === undefined ? {} : { std: parseChannels("--std", std, (value) => value > 0) }),
   };
@@ -192,11 +203,11 @@ async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<
     (text) => logger.warn(text),
   );
   const record = await readDataRecord(run);
-  const seed = flags.seed ?? stored.training.seed;
+  const seed = flags.seed ?? dataSeed(stored);
   const config = {
     ...stored,
-    data: { ...stored.data, strict: flags.strict },
-    training: { ...stored.training, seed },
+    data: { ...stored.data, strict: flags.strict, seed },
+    training: { ...stored.training, seed: flags.seed ?? stored.training.seed },
   };
   const architecture = new SearchSpace(config.space).resolve(flags.arch ?? "max");
   const images = flags.calibrate ?? defaultCalibration;
@@ -264,6 +275,7 @@ export const embedCommand = defineCommand({
     const network = await plan.open(gpu, { logger, signal, warn });
     const source = await openSource(flags.data, {
       imageSize: network.input.imageSize,
+      resize: network.input.resize,
       seed: plan.seed,
       strict: flags.strict,
       // Each image is looked at once.

@@ -75,9 +75,9 @@ async function chooseFromRanking(
   const path = flags.from ?? rankingPath(join(flags.run, "search"));
   if (flags.from === undefined && !await Deno.stat(path).then(() => true, () => false)) {
     throw new UsageError(
-      `There is no ranking in ${flags.run} to choose from (${path}). Make one with: ${
+      `There is no ranking to choose from: ${path} does not exist. Make it (${
         commandLine("search", { run: flags.run })
-      } or give another one with --from.`,
+      }), or give another one with --from.`,
     );
   }
   const ranking = await readRanking(path);

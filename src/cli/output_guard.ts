@@ -185,12 +185,27 @@ export const featuresOutputs: Readonly<Record<FeatureFormat, OutputKind>> = {
   },
 };
 
+/** Whether a JSON file is of ours and has these lists. */
+async function hasLists(path: string, ...names: string[]): Promise<boolean> {
+  const value: unknown = await Deno.readTextFile(path).then(JSON.parse).catch(() => undefined);
+  const fields = (value ?? {}) as Record<string, unknown>;
+  return typeof fields.version === "string" && names.every((name) => Array.isArray(fields[name]));
+}
+
 /** `deno task search`, by its ranking.json. */
 export const searchOutput: OutputKind = {
   name: "a search",
-  async isOurs(path) {
-    const value: unknown = await Deno.readTextFile(path).then(JSON.parse).catch(() => undefined);
-    const { version, ranking, groups } = (value ?? {}) as Record<string, unknown>;
-    return typeof version === "string" && Array.isArray(ranking) && Array.isArray(groups);
-  },
+  isOurs: (path) => hasLists(path, "ranking", "groups"),
+};
+
+/** `deno task compare`, by its comparison.json. */
+export const compareOutput: OutputKind = {
+  name: "a comparison",
+  isOurs: (path) => hasLists(path, "rows"),
+};
+
+/** `deno task correlate`, by its correlation.json. */
+export const correlateOutput: OutputKind = {
+  name: "a correlation",
+  isOurs: (path) => hasLists(path, "subnets", "correlations"),
 };

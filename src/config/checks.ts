@@ -19,9 +19,18 @@ function checkRange(field: string, [low, high]: readonly [number, number]): void
  * @throws {ConfigurationError} naming the field, what it holds and what is allowed
  */
 export function checkConfig(config: Config): void {
-  const { augmentation, distillation, head, moco, sandwich, optimizer, training } = config;
+  const { data, augmentation, distillation, head, moco, sandwich, optimizer, training } = config;
   new SearchSpace(config.space);
   if (distillation.teacher !== null) parseTeacher(distillation.teacher);
+
+  const { storedSide, imageSize } = data;
+  if (typeof storedSide === "number" && (storedSide <= imageSize || storedSide > 8 * imageSize)) {
+    refuse(
+      "data.storedSide",
+      `is ${storedSide}. Give "auto", or more than data.imageSize, ${imageSize}, and at most 8 times that, ` +
+        `${8 * imageSize}.`,
+    );
+  }
 
   if (augmentation !== "none") {
     if (augmentation.crop) {

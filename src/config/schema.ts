@@ -10,6 +10,7 @@ import { z } from "zod";
 const count = z.int().min(1).max(1e8);
 const countOrZero = z.int().min(0).max(1e8);
 const epochs = z.int().min(0).max(1e6);
+const seed = z.int().min(0).max(0xffff_ffff);
 const probability = z.number().min(0).max(1);
 const widths = z.array(z.int().min(1).max(16_384)).min(1).max(64);
 const depths = z.array(z.int().min(1).max(256)).min(1).max(64);
@@ -55,12 +56,20 @@ const data = z.strictObject({
     "Images of the source held back for kNN when there is no test source.",
   ),
   imageSize: z.int().min(8).max(1024).default(32).describe("Side of the square network input, in pixels."),
+  storedSide: z.union([z.literal("auto"), z.int().min(8).max(8192)]).nullable().default(null).describe(
+    'Longest shorter side, in pixels, that photos are kept at for training\'s crops; "auto" keeps the detail of the ' +
+      "smallest crops (the image size over the root of augmentation.crop.scale[0], at most 4 image sizes), null only " +
+      "256/224 of the image size. None is enlarged.",
+  ),
   mean: channels.default([0.5, 0.5, 0.5]).describe("Subtracted from red, green and blue in 0..1."),
   std: z.tuple([deviation, deviation, deviation]).default([0.25, 0.25, 0.25]).describe(
     "Divides red, green and blue after the mean is subtracted.",
   ),
   cacheMegabytes: z.int().min(0).max(2 ** 20).default(2048).describe(
     "Main memory for decoded images, in MiB.",
+  ),
+  seed: seed.nullable().default(null).describe(
+    "Seed of synthetic images and of which images are held out; null for training.seed.",
   ),
   strict: z.boolean().default(false).describe(
     "Stop at an image that cannot be read, instead of skipping it.",
@@ -220,7 +229,7 @@ const training = z.strictObject({
   checkpointEvery: epochs.default(10).describe(
     "Epochs between two checkpoints that are kept (the last one always is); 0 keeps none.",
   ),
-  seed: z.int().min(0).max(0xffff_ffff).default(1).describe("Seed of all randomness."),
+  seed: seed.default(1).describe("Seed of all randomness."),
 }).prefault({}).describe("The run.");
 
 const knn = z.strictObject({
@@ -253,3 +262,8 @@ export const configSchema = z.strictObject({
 
 /** A complete, checked configuration. */
 export type Config = Omit<z.output<typeof configSchema>, "$schema" | "version">;
+
+/** The seed by which images are drawn and held out. */
+export function dataSeed({ data, training }: Pick<Config, "data" | "training">): number {
+  return data.seed ?? training.seed;
+}

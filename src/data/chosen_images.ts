@@ -1,5 +1,5 @@
 /** A random choice of a source's images as they are: what an extraction calibrates with and a search compares on. */
-import type { Config } from "../config/schema.ts";
+import { type Config, dataSeed } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Random } from "../random.ts";
 import { type DataRecord, digestText, type ImageList } from "../store/data_record.ts";
@@ -60,7 +60,7 @@ export async function openChosenImages(
   const spec = request.source ?? data.source;
   const source = await openSource(spec, {
     imageSize: data.imageSize,
-    seed: training.seed,
+    seed: dataSeed(config),
     strict: data.strict,
     cacheBytes: data.cacheMegabytes * 2 ** 20,
     // Most of a large set is never looked at.

@@ -45,7 +45,12 @@ export async function inspectImages(problems: Problem[]): Promise<ImageReport> {
     const { decodeImage } = await import("../data/decode.ts");
     for (const format of ["jpeg", "png"] as const) {
       const picture = sharp({ create: { width: 8, height: 8, channels: 3, background: "#336699" } });
-      const { width, pixels } = await decodeImage(await picture.toFormat(format).toBuffer(), 8);
+      const sizes = { imageSize: 8, resize: 8, storedSide: 8 };
+      const { width, pixels } = await decodeImage(
+        await picture.toFormat(format).toBuffer(),
+        "evaluation",
+        sizes,
+      );
       const near = [0x33, 0x66, 0x99].every((value, at) => Math.abs(pixels[at] - value) <= 4);
       if (width !== 8 || !near) throw new Error(`a ${format} picture came out wrong`);
       formats.push(format);

@@ -1,4 +1,5 @@
 /** The features of all images of a source as a file: .safetensors, .npz or .csv. */
+import { describePreprocessing } from "../data/evaluation_image.ts";
 import type { ImageSource, TensorSource } from "../data/image_set.ts";
 import { streamImages } from "../data/stream.ts";
 import { UsageError } from "../errors.ts";
@@ -98,6 +99,7 @@ function describe(
     imageSize: String(input.imageSize),
     mean: JSON.stringify(input.mean),
     std: JSON.stringify(input.std),
+    preprocessing: JSON.stringify(describePreprocessing(input)),
     calibration: calibration ? JSON.stringify(calibration) : "none",
     ...(classes ? { classes: JSON.stringify(classes) } : {}),
   };

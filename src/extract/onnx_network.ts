@@ -1,5 +1,6 @@
 /** An ONNX file as a network that makes features: Scion's own, or another program's. */
 import { basename } from "@std/path";
+import { evaluationResize } from "../data/evaluation_image.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { openOnnxModel } from "../host/onnx_model.ts";
@@ -37,17 +38,26 @@ export async function openOnnxNetwork(
   const model = await open(path);
   try {
     const own = parseOnnxMetadata(path, model.metadata);
-    const input = { ...usual, ...fixedSize(path, model.input), ...own?.input, ...given };
+    const ownInput = own && given.imageSize !== undefined ? { ...own.input, resize: undefined } : own?.input;
+    const input: ModelInput = { ...usual, ...fixedSize(path, model.input), ...ownInput, ...given };
+    const { resize = evaluationResize(input.imageSize) } = input;
     const open = (["imageSize", "mean", "std"] as const).filter((name) => given[name] === undefined);
     if (!own && open.length > 0) {
       onAssumed(
-        `${path} does not say how its images are prepared; they are taken as ${input.imageSize} x ${input.imageSize}, ` +
-          `mean ${input.mean.join(",")}, std ${
+        `${path} does not say how its images are prepared; they are resized to ${resize}, cropped to ` +
+          `${input.imageSize} x ${input.imageSize}, mean ${input.mean.join(",")}, std ${
             input.std.join(",")
-          }. Change that with --image-size, --mean and --std.`,
+          }. Change ` +
+          "that with --image-size, --resize, --mean and --std.",
       );
     }
     expectSize(path, model.input, input.imageSize);
+    if (resize < input.imageSize) {
+      throw new UsageError(
+        `--resize ${resize} is less than the ${input.imageSize} pixels that are cut out of the resized image. Give at ` +
+          "least as many.",
+      );
+    }
     // A black image shows the number of features, which the file may leave open, and that images of this size can be run.
     const shape = [1, 3, input.imageSize, input.imageSize];
     const { dimension } = await model.run(new Float32Array(3 * input.imageSize ** 2), shape);

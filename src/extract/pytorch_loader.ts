@@ -3,6 +3,7 @@
  * Its head is written here for the model; the rest, pytorch_loader.py, is the same for all.
  */
 import { basename, dirname, join } from "@std/path";
+import { evaluationResize } from "../data/evaluation_image.ts";
 import { UsageError } from "../errors.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
 import { featureChannels } from "../elastic/network.ts";
@@ -48,7 +49,7 @@ export function pytorchLoader(file: string, { network, input }: ModelDescription
   const { space, options } = network;
   const { block, stem, widths, depths, strides } = space.definition;
   const module = basename(loaderPath(file), ".py");
-  const { imageSize, mean, std } = input;
+  const { imageSize, resize = evaluationResize(imageSize), mean, std } = input;
   const { torchvision, timm } = equivalents(network);
   const stages = Array.from({ length: space.stages }, (_, stage) => stage);
   return `${loaderMark} ${version}: the network ${formatArchitecture(space.max)}, its weights and its images.
@@ -95,7 +96,7 @@ FEATURES = ${featureChannels(network, space.max)}
 
 # The images: side in pixels, side that the shorter one is resized to before the central crop, and normalisation.
 SIZE = ${imageSize}
-RESIZE = ${resizedSide(imageSize)}
+RESIZE = ${resize}
 MEAN = ${pythonList(mean)}
 STD = ${pythonList(std)}
 
@@ -104,11 +105,6 @@ ${body.trimEnd().replace(mainStart, () => equivalentText(torchvision, timm) + ma
 }
 
 const mainStart = "def main():";
-
-/** The usual resize before a central crop: 256 for 224. */
-function resizedSide(imageSize: number): number {
-  return Math.round(imageSize * 256 / 224);
-}
 
 function equivalentText(torchvision: Equivalent, timm: Equivalent): string {
   return [["torchvision", torchvision] as const, ["timm", timm] as const].map(([library, equivalent]) =>

@@ -1,9 +1,10 @@
 /** What a run would be: counted and planned, nothing allocated, no folder made. */
 import { checkAgainstData } from "../config/checks.ts";
-import type { Config } from "../config/schema.ts";
+import { type Config, dataSeed } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
 import type { SourceOptions } from "../data/image_set.ts";
 import { splitImages } from "../data/split.ts";
+import { storedBytes, storedSide } from "../data/stored_side.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { readInitialWeights } from "./init/initial_weights.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
@@ -36,7 +37,8 @@ export async function planRun(
   await readInitialWeights(config);
   const source = await openSource(data.source, {
     imageSize: data.imageSize,
-    seed: training.seed,
+    storedSide: storedSide(config),
+    seed: dataSeed(config),
     strict: data.strict,
     preload: false,
     cacheBytes: 0,
@@ -45,7 +47,7 @@ export async function planRun(
   try {
     const split = splitImages(config, source);
     checkAgainstData(config, split.train.length);
-    const memory = await planMemory(gpu, config, source.length);
+    const memory = await planMemory(gpu, config, source.length, await storedBytes(source, config));
     const free = freeMemory();
     checkMemory(memory, config, gpu.facts.software, free);
     return {

@@ -5,7 +5,7 @@
 import { hasQueue, needsTargets, targetDimension } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
 import { augment, type PlacedSample } from "../data/augment.ts";
-import { drawParameters, evaluationParameters, viewRandom } from "../data/augmentation.ts";
+import { drawParameters, plainParameters, viewRandom } from "../data/augmentation.ts";
 import { defaultResidentBytes } from "../data/gpu_images.ts";
 import { parseDataSpec } from "../data/spec.ts";
 import { ConfigurationError, DeviceLimitError } from "../errors.ts";
@@ -61,9 +61,15 @@ const bankRows = 65536, queryRows = 256;
  *
  * @param gpu asked for its facts and limits; nothing is allocated on it
  * @param images number of images of the source; 0 while it is not known
+ * @param imageBytes of one image as it is kept for training, on average
  * @throws {ConfigurationError} when a single buffer would be larger than the device can bind, naming the field
  */
-export async function planMemory(gpu: Gpu, config: Config, images: number): Promise<MemoryPlan> {
+export async function planMemory(
+  gpu: Gpu,
+  config: Config,
+  images: number,
+  imageBytes = 4 * config.data.imageSize ** 2,
+): Promise<MemoryPlan> {
   const { imageSize, cacheMegabytes } = config.data;
   const rehearsal = Gpu.rehearse(gpu.facts, gpu.device.limits);
   rehearsal.tuning.use(gpu.tuning.choices);
@@ -77,19 +83,23 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
   }
   const state = bound("space or head", () => new PretrainState(rehearsal, config));
   const weights = pool.use.used - queueCapacity(state);
-  const cache = Math.min(
-    cacheMegabytes * 2 ** 20,
-    images === undefined ? Infinity : images * 4 * imageSize ** 2,
-  );
-  const resident = images === undefined || images * 4 * imageSize ** 2 > defaultResidentBytes(gpu)
+  const sizes = config.knn.every > 0 ? evaluationSizes(config, images) : undefined;
+  // Of images of another size than the network's evaluation keeps its own.
+  const ownImages = imageBytes === 4 * imageSize ** 2 || images === 0
+    ? 0
+    : sizes
+    ? sizes.bank + sizes.queries
+    : 0;
+  const cache = Math.min(cacheMegabytes * 2 ** 20, images * imageBytes + ownImages * 4 * imageSize ** 2);
+  const resident = images * imageBytes > defaultResidentBytes(gpu)
     ? undefined
-    : Tensor.create(rehearsal, [Math.max(1, images * imageSize ** 2)]);
+    : Tensor.create(rehearsal, [Math.max(1, Math.ceil(images * imageBytes / 4))]);
+  const kept = { resident, bytes: imageBytes };
   const fixed = pool.use.used;
   try {
-    const sizes = config.knn.every > 0 ? evaluationSizes(config, images) : undefined;
-    if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, true);
-    for (let step = 0; step < rehearsedSteps; step++) await rehearseStep(rehearsal, state, resident);
-    if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, false);
+    if (sizes) await rehearseEvaluation(rehearsal, state, kept, sizes, true);
+    for (let step = 0; step < rehearsedSteps; step++) await rehearseStep(rehearsal, state, kept);
+    if (sizes) await rehearseEvaluation(rehearsal, state, kept, sizes, false);
   } catch (error) {
     if (!(error instanceof DeviceLimitError)) throw error;
     throw new ConfigurationError(
@@ -148,20 +158,33 @@ function bound<T>(field: string, make: () => T): T {
   }
 }
 
-/** Views of images that are as large as the network's input. */
+/** Images as they are kept for training. */
+interface KeptImages {
+  /** All of them, where they stay on the device. */
+  readonly resident: Tensor | undefined;
+  /** Bytes of one. */
+  readonly bytes: number;
+}
+
+/**
+ * Views of images that are as large as the network's input.
+ *
+ * @param uploaded bytes of each image that is brought to the device for this
+ */
 function rehearseViews(
   gpu: Gpu,
   { data: { imageSize, mean, std } }: Config,
   resident: Tensor | undefined,
+  uploaded: number,
   views: readonly (readonly PlacedSample[])[],
 ): Tensor[] {
-  const pixels = resident ?? Tensor.create(gpu, [views[0].length * imageSize ** 2]);
+  const pixels = resident ?? Tensor.create(gpu, [Math.ceil(views[0].length * uploaded / 4)]);
   const tensors = augment(gpu, pixels, views, { height: imageSize, width: imageSize, mean, std });
   if (!resident) pixels.release();
   return tensors;
 }
 
-async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | undefined): Promise<void> {
+async function rehearseStep(gpu: Gpu, state: PretrainState, kept: KeptImages): Promise<void> {
   const { config, space } = state;
   const { training: { batch, seed }, data: { imageSize }, augmentation, sandwich } = config;
   const place = { offset: 0, width: imageSize, height: imageSize };
@@ -170,11 +193,14 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | u
     Array.from({ length: batch }, (_, index) => ({
       ...place,
       parameters: augmentation === "none"
-        ? evaluationParameters(place, imageSize)
+        ? plainParameters(place)
         : drawParameters(augmentation, viewRandom(seed, state.step, index, view), place),
     }))
   );
-  const views = rehearseViews(gpu, config, resident, samples).map((images, view): ViewBatch => ({
+  const views = rehearseViews(gpu, config, kept.resident, kept.bytes, samples).map((
+    images,
+    view,
+  ): ViewBatch => ({
     images,
     ...(orders[view].positions && { positions: Tensor.create(gpu, [batch]) }),
   }));
@@ -203,17 +229,19 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | u
 async function rehearseEvaluation(
   gpu: Gpu,
   state: PretrainState,
-  resident: Tensor | undefined,
+  kept: KeptImages,
   sizes: EvaluationSizes,
   pixels: boolean,
 ): Promise<void> {
   const { encoder, space, config: { data: { imageSize }, knn } } = state;
   const batch = evaluationBatchSize(gpu, encoder.network, space.max, imageSize);
+  const own = 4 * imageSize ** 2;
+  const resident = kept.bytes === own ? kept.resident : undefined;
   const batches = async (count: number, use: (images: Tensor) => Promise<void> | void) => {
     for (const size of batchSizes(count, batch)) {
       const place = { offset: 0, width: imageSize, height: imageSize };
-      const sample = { ...place, parameters: evaluationParameters(place, imageSize) };
-      const [images] = rehearseViews(gpu, state.config, resident, [Array(size).fill(sample)]);
+      const sample = { ...place, parameters: plainParameters(place) };
+      const [images] = rehearseViews(gpu, state.config, resident, own, [Array(size).fill(sample)]);
       await use(images);
       images.release();
       gpu.stream.discard();

@@ -10,7 +10,7 @@ import { extractFeatures } from "../../src/evaluate/features.ts";
 import { openModel } from "../../src/extract/model_file.ts";
 import { openGpu } from "../../src/host/adapter.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
-import { assertClose, randomValues } from "../helpers.ts";
+import { assertClose, randomValues, relativeError } from "../helpers.ts";
 import { readNpz } from "../store/read_npz.ts";
 import { cliTest, createRun, runInProcess } from "./run_command.ts";
 
@@ -27,7 +27,7 @@ async function succeed<F extends Flags, R extends object>(command: Command<F, R>
 async function expectedRows(model: string, spec: string, indices: number[]) {
   using gpu = await openGpu();
   const { encoder, network: { space }, input } = await openModel(gpu, model);
-  const source = await openSource(spec, { imageSize: input.imageSize, seed: 3 });
+  const source = await openSource(spec, { imageSize: input.imageSize, resize: input.resize, seed: 3 });
   const views = await openViews(gpu, source, { ...input, augmentation: "none", seed: 0 });
   const { images } = await views.evaluationBatch(Uint32Array.from(indices));
   const { values } = await extractFeatures(encoder, space.max, "pooled", [images]);
@@ -181,6 +181,43 @@ cliTest("a folder in the order of its paths; a broken image is named and has no 
   assertMatch(strict.err, /a\/2\.png" is broken: .*without --strict to skip it/);
   const left = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
   assert(!left.some((name) => name.startsWith("again")), left.join(" "));
+});
+
+cliTest("a model's metadata say how photos become its input", async (folder) => {
+  await createRun(`${folder}/run`);
+  await Deno.mkdir(`${folder}/images`);
+  for (const name of ["1", "2"]) {
+    await Deno.writeFile(`${folder}/images/${name}.png`, await picture(Number(name)));
+  }
+  const spec = `folder:${folder}/images`;
+  const model = `${folder}/m.safetensors`;
+  await succeed(
+    extractCommand,
+    "--run",
+    `${folder}/run`,
+    "--arch",
+    "max",
+    "--calibrate",
+    "0",
+    "--out",
+    model,
+  );
+  const embedded = async () => {
+    const out = `${folder}/features.safetensors`;
+    await succeed(embedCommand, "--model", model, "--data", spec, "--out", out);
+    const { tensors, metadata } = await readSafetensors(out);
+    const { resize, centerCrop } = JSON.parse(metadata.preprocessing);
+    return { features: tensors.get("features")!.data as Float32Array, sides: [resize, centerCrop] };
+  };
+  const usual = await embedded();
+  assertEquals(usual.sides, [18, 16]);
+  const { tensors, metadata } = await readSafetensors(model);
+  const preprocessing = JSON.stringify({ ...JSON.parse(metadata.preprocessing), resize: 20 });
+  await writeSafetensors(model, tensors, { ...metadata, preprocessing });
+  const other = await embedded();
+  assertEquals(other.sides, [20, 16]);
+  assertClose(other.features, await expectedRows(model, spec, [0, 1]), 1e-5, "images resized to 20");
+  assert(relativeError(other.features, usual.features) > 1e-3, "the resize matters");
 });
 
 cliTest("ready-made inputs without labels give features and indices alone", async (folder) => {

@@ -71,7 +71,10 @@ gpuTest(
     const other = await opened(model(undefined, undefined));
     const usual = { imageSize: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
     assertEquals([other.input, other.name, other.calibration], [usual, "m.onnx", undefined]);
-    assertStringIncludes(other.told[0], "taken as 224 x 224, mean 0.485,0.456,0.406, std 0.229,0.224,0.225.");
+    assertStringIncludes(
+      other.told[0],
+      "resized to 256, cropped to 224 x 224, mean 0.485,0.456,0.406, std 0.229,0.224,0.225.",
+    );
     assertEquals((await opened(model(96, undefined))).input.imageSize, 96);
     const given = { imageSize: 32, mean: [0, 0, 0], std: [1, 1, 1] } as const;
     const said = await opened(model(undefined, undefined), given);
@@ -80,13 +83,23 @@ gpuTest(
 );
 
 gpuTest("sizes that cannot be are refused", async (gpu) => {
-  const open = (given: { imageSize?: number }, of: ReturnType<typeof model>) =>
+  const open = (given: { imageSize?: number; resize?: number }, of: ReturnType<typeof model>) =>
     openOnnxNetwork(gpu, "m.onnx", given, () => {}, of);
+  const any = model(undefined, undefined);
+  const resized = { ...scion, preprocessing: '{"resize":20}' };
+  assertEquals((await open({}, model(undefined, undefined, resized))).input.resize, 20);
+  assertEquals((await open({ imageSize: 64 }, model(undefined, undefined, resized))).input.resize, undefined);
+  assertEquals((await open({ resize: 64, imageSize: 64 }, any)).input.resize, 64);
   await assertRejects(() => open({}, model(96, 128)), DataError, "only square ones can be made");
   await assertRejects(
     () => open({ imageSize: 64 }, model(96, 96)),
     UsageError,
     "takes images of 96 x 96 pixels",
+  );
+  await assertRejects(
+    () => open({ imageSize: 64, resize: 60 }, any),
+    UsageError,
+    "--resize 60 is less than the 64",
   );
   const damaged = model(undefined, undefined, { ...scion, mean: "grey" });
   await assertRejects(() => open({}, damaged), DataError, 'its metadata "mean"');

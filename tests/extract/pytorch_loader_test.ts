@@ -45,6 +45,9 @@ Deno.test("a loader says the architecture and the images of its model", () => {
     "[0.485, 0.456, 0.406]",
     "[0.229, 0.224, 0.225]",
   ]);
+  const model = describe(bottleneckSpace, "min");
+  const other = pytorchLoader("m.safetensors", { ...model, input: { ...input, resize: 230 } });
+  assertEquals(constants(other, "SIZE", "RESIZE"), ["224", "230"]);
   assertStringIncludes(constant(text, "WEIGHTS"), '"best.safetensors")');
   assertStringIncludes(text, "model.load_state_dict(read_weights(path), strict=True)");
   assertStringIncludes(text, "from load_best import load, preprocess");

@@ -111,14 +111,21 @@ for (const { what, definition, arch, dilated, torchvision } of cases) {
   });
 }
 
-/** A folder of pictures of exactly this size, which nothing resizes. */
-async function pictures(folder: string, side: number): Promise<void> {
+/** A folder of pictures of several sizes, larger than the network's input or smaller, one of them transparent. */
+async function pictures(
+  folder: string,
+  sizes: readonly (readonly [width: number, height: number])[],
+): Promise<void> {
   for (const [index, name] of ["b/2", "b/größe 1", "a/x", "a/y", "a/z"].entries()) {
-    const raw = Uint8Array.from(randomValues(side * side * 3, index), (value) => 128 + 127 * value);
+    const [width, height] = sizes[index % sizes.length];
+    const channels = name === "a/y" ? 4 : 3;
+    const raw = Uint8Array.from(randomValues(width * height * channels, index), (value, at) => {
+      // Half transparency is rounded otherwise by everybody.
+      if (channels === 4 && at % 4 === 3) return value < 0 ? 0 : 255;
+      return 128 + 60 * value + 60 * Math.sin(at / (7 + index));
+    });
     await Deno.mkdir(`${folder}/${name[0]}`, { recursive: true });
-    await sharp(raw, { raw: { width: side, height: side, channels: 3 } }).png().toFile(
-      `${folder}/${name}.png`,
-    );
+    await sharp(raw, { raw: { width, height, channels } }).png().toFile(`${folder}/${name}.png`);
   }
 }
 
@@ -133,7 +140,7 @@ cliTest(
   async (folder) => {
     if (!present) return console.log("skipped: torchvision is not here");
     await createRun(`${folder}/run`);
-    await pictures(`${folder}/images`, 16);
+    await pictures(`${folder}/images`, [[50, 37], [16, 16], [10, 9], [33, 81], [17, 200]]);
     const data = ["--data", `folder:${folder}/images`];
     const extract = ["--run", `${folder}/run`, "--arch", "inner", ...data];
     await succeed(extractCommand, ...extract, "--out", `${folder}/m.safetensors`, "--loader");
@@ -158,7 +165,7 @@ cliTest(
 
 cliTest("embed runs an .onnx that PyTorch wrote, of a fixed batch", async (folder) => {
   if (!present) return console.log("skipped: torchvision is not here");
-  await pictures(`${folder}/images`, 48);
+  await pictures(`${folder}/images`, [[90, 71], [49, 60], [300, 200]]);
   await Deno.writeTextFile(
     `${folder}/export.py`,
     `
@@ -167,13 +174,16 @@ from PIL import Image
 from torchvision import transforms
 os.chdir(${JSON.stringify(folder)})
 torch.manual_seed(1)
+def opaque(image):
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 model = torchvision.models.resnet18()
 model.fc = torch.nn.Identity()
 model.eval()
 torch.onnx.export(model, torch.zeros(2, 3, 48, 48), "m.onnx", input_names=["x"], output_names=["y"])
 prepare = transforms.Compose([
-    transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
-images = torch.stack([prepare(Image.open(path)) for path in sorted(glob.glob("images/*/*.png"))])
+    transforms.Resize(55), transforms.CenterCrop(48), transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+images = torch.stack([prepare(opaque(Image.open(path))) for path in sorted(glob.glob("images/*/*.png"))])
 with torch.no_grad():
     numpy.savez("expected.npz", features=model(images).numpy())
 `,
@@ -183,7 +193,7 @@ with torch.no_grad():
     embedCommand,
     ...["--model", `${folder}/m.onnx`, "--data", `folder:${folder}/images`, "--out", `${folder}/f.csv`],
   );
-  assert(err.includes("taken as 48 x 48, mean 0.485,0.456,0.406"), err);
+  assert(err.includes("cropped to 48 x 48, mean 0.485,0.456,0.406"), err);
   const lines = (await Deno.readTextFile(`${folder}/f.csv`)).trimEnd().split("\n").slice(1);
   const found = lines.flatMap((line) => line.split(",").slice(2).map(Number));
   await python(
