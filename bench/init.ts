@@ -10,7 +10,7 @@ import { readInitialWeights } from "../src/pretrain/init/initial_weights.ts";
 import { describeSource } from "../src/pretrain/init/source.ts";
 import { openRunData } from "../src/pretrain/run_data.ts";
 import { PretrainState } from "../src/pretrain/state.ts";
-import { KnnWatch } from "../src/pretrain/watch.ts";
+import { KnnWatch, share } from "../src/pretrain/watch.ts";
 import { openWeightsFile } from "../src/store/open_weights.ts";
 
 const [configPath, path] = Deno.args;
@@ -52,7 +52,7 @@ for (const values of [sorted.values, stored]) {
     [architecture.id, macs(network, architecture, config.data.imageSize)] as [string, number]
   ).sort(([, one], [, other]) => one - other);
   for (const [id] of costs) {
-    const accuracy = 100 * await watch.accuracyOf(space.resolve(id));
+    const accuracy = 100 * share(await watch.rightOf(space.resolve(id)));
     accuracies.set(id, [...accuracies.get(id) ?? [], accuracy]);
   }
 }

@@ -1,7 +1,7 @@
 /** A teacher that is a network in an ONNX file: its features of all images, made once and kept. */
 import type { ImageSource } from "../../data/image_set.ts";
 import { digestFile } from "../../data/manifest.ts";
-import { streamImages } from "../../data/stream.ts";
+import { streamImages, type StreamSettings } from "../../data/stream.ts";
 import { DataError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { describeOnnxModel, type OnnxFeatureModel } from "../../host/onnx_model.ts";
@@ -16,6 +16,8 @@ export interface OnnxTeacher {
   readonly output: string;
   /** Side of the square images, in pixels. */
   readonly imageSize: number;
+  /** Shorter side that images are resized to before; absent for the usual one. */
+  readonly resize?: number | undefined;
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
   /** Images of a batch. */
@@ -57,6 +59,7 @@ export async function describeTeacher(path: string, output: string | null): Prom
     digest: await digestFile(path),
     output: file.output,
     imageSize,
+    resize: stated.resize,
     mean: stated.mean ?? imageNet.mean,
     std: stated.std ?? imageNet.std,
     batch: file.batch ?? defaultBatch,
@@ -72,6 +75,7 @@ type Channels = readonly [number, number, number];
 /** What a file of Scion's own says of its input. */
 function statedInput(metadata: Readonly<Record<string, string>>): {
   imageSize?: number;
+  resize?: number | undefined;
   mean?: Channels;
   std?: Channels;
 } {
@@ -83,7 +87,12 @@ function statedInput(metadata: Readonly<Record<string, string>>): {
   };
   const [mean, std, size] = [channels(metadata.mean), channels(metadata.std), parsed(metadata.imageSize)];
   const imageSize = Number.isInteger(size) ? size as number : undefined;
-  return { ...(imageSize && { imageSize }), ...(mean && std && { mean, std }) };
+  const resize = (parsed(metadata.preprocessing) as { resize?: unknown } | null | undefined)?.resize;
+  return {
+    ...(imageSize && { imageSize }),
+    ...(Number.isInteger(resize) && { resize: resize as number }),
+    ...(mean && std && { mean, std }),
+  };
 }
 
 function parsed(text: string | undefined): unknown {
@@ -101,6 +110,10 @@ function parsed(text: string | undefined): unknown {
 export async function measureDimension(model: OnnxFeatureModel, { imageSize }: OnnxTeacher): Promise<number> {
   const { dimension } = await model.run(new Float32Array(3 * imageSize ** 2), [1, 3, imageSize, imageSize]);
   return dimension;
+}
+
+function inputOf({ imageSize, resize, mean, std, batch }: OnnxTeacher): StreamSettings {
+  return { imageSize, mean, std, batch, ...(resize !== undefined && { resize }) };
 }
 
 /**
@@ -127,8 +140,7 @@ export async function writeTeacherFeatures(
   };
   onProgress(0, source.length);
   async function* blocks(): AsyncGenerator<RowBlock> {
-    const { imageSize, mean, std, batch } = teacher;
-    for await (const { images, indices } of streamImages(gpu, source, { imageSize, mean, std, batch })) {
+    for await (const { images, indices } of streamImages(gpu, source, inputOf(teacher))) {
       using _ = images;
       const { features } = await model.run(await images.read(), images.shape);
       yield { values: features, vectors: { indices } };

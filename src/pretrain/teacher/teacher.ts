@@ -1,6 +1,6 @@
 /** Opening a run's teacher: what its features are, and where the trainer gets them from. */
 import { parseTeacher } from "../../config/objective.ts";
-import type { Config } from "../../config/schema.ts";
+import { type Config, dataSeed } from "../../config/schema.ts";
 import { standIn } from "../../data/batch.ts";
 import { openSource } from "../../data/source.ts";
 import { parseDataSpec } from "../../data/spec.ts";
@@ -124,11 +124,12 @@ function taughtImages({ source, train, record: { list } }: RunData): TaughtImage
  */
 async function featuresOfModel(
   gpu: Gpu,
-  { data: { source, imageSize, strict }, training: { seed }, distillation }: Config,
+  config: Config,
   { source: opened, record: { list } }: RunData,
   path: string,
   { onWarning, onTeacher, loadRuntime, teacherFolder = ".cache" }: TeacherHooks,
 ): Promise<string> {
+  const { data: { source, imageSize, strict }, distillation } = config;
   if (opened.kind === "tensor") {
     throw new ConfigurationError(
       `distillation.teacher is model:${path}, which needs images, and ${source} holds ready-made inputs of another ` +
@@ -142,6 +143,7 @@ async function featuresOfModel(
       teacher.digest,
       teacher.output,
       teacher.imageSize,
+      teacher.resize,
       teacher.mean,
       teacher.std,
       list.digest,
@@ -153,7 +155,16 @@ async function featuresOfModel(
   const model = await openOnnxModel(path, loadRuntime, { wanted: teacher.output });
   // Made images have the network's own size; others are read again, as large as the teacher wants them.
   const side = parseDataSpec(source).kind === "synthetic" ? imageSize : teacher.imageSize;
-  const images = await openSource(source, { imageSize: side, seed, strict, preload: false, cacheBytes: 0 });
+  const images = await openSource(source, {
+    imageSize: side,
+    ...(teacher.resize !== undefined && { resize: teacher.resize }),
+    seed: dataSeed(config),
+    strict,
+    use: "evaluation",
+    // Each image is looked at once.
+    preload: false,
+    cacheBytes: 0,
+  });
   try {
     if (images.kind === "images") {
       const { dimension } = distillation;

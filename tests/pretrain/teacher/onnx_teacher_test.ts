@@ -46,7 +46,8 @@ Deno.test("a file says how it is fed and what it gives; the rest is assumed and 
       plain.assumed,
       `${path} does not say its input: images of 224 pixels and ImageNet's mean and deviation are assumed.`,
     );
-    const stated = { imageSize: "48", mean: "[0.1,0.2,0.3]", std: "[0.4,0.5,0.6]" };
+    const preprocessing = JSON.stringify({ resize: 50 });
+    const stated = { preprocessing, imageSize: "48", mean: "[0.1,0.2,0.3]", std: "[0.4,0.5,0.6]" };
     await writeNetwork(path, free, { logits: ["N", 3], features: ["N", 8] }, stated);
     const own = await describeTeacher(path, null);
     assertEquals([own.output, own.imageSize, own.mean, own.std, own.assumed], [
@@ -56,6 +57,7 @@ Deno.test("a file says how it is fed and what it gives; the rest is assumed and 
       [0.4, 0.5, 0.6],
       "",
     ]);
+    assertEquals([own.resize, plain.resize], [50, undefined]);
     assertEquals((await describeTeacher(path, "logits")).dimension, 3);
     // The digest is of the contents.
     assertEquals(own.digest === plain.digest, false);
