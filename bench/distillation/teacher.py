@@ -3,9 +3,12 @@ and its features of the images that students learn from, as `features:FILE.safet
 
     python3 bench/distillation/teacher.py --train cifar10/teacher --images cifar10/student --out teacher.safetensors \
         [--onnx teacher.onnx] [--width 64] [--epochs 15] [--seed 1]
+    python3 bench/distillation/teacher.py --train cifar10/teacher --images cifar10/student --out teacher.safetensors \
+        --resnet18 weights.pth --size 64
 
 Folders have a folder per class. The two sets should share no image: then the teacher stands for a foreign network that
-never saw the students' images, let alone their labels. Prints its accuracy on the students' images.
+never saw the students' images, let alone their labels. Prints its accuracy on the students' images. With --resnet18
+the network is torchvision's, and its weights are written, too: what `pretrain --init` starts from.
 """
 import argparse
 import json
@@ -23,7 +26,8 @@ from PIL import Image
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "golden"))
 import safetensors_io  # noqa: E402
 
-MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.201)
+CIFAR = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.201)
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def read_images(folder, most=None):
@@ -73,9 +77,28 @@ class Teacher(nn.Module):
         return self.blocks(self.stem(x)).mean((2, 3))
 
 
-def normalise(pixels):
-    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, DEVIATION))
-    return (pixels.float() / 255 - mean) / deviation
+def torchvision_resnet18():
+    """Gives features [N, 512]; its state is what torchvision's weights files hold, less `fc`."""
+    import torchvision
+
+    network = torchvision.models.resnet18()
+    network.fc = nn.Identity()
+    return network
+
+
+class Input:
+    """What a network sees of pixels as bytes: their normalisation, and its side of the images where it is not theirs."""
+
+    def __init__(self, mean, deviation, size):
+        self.mean, self.deviation, self.size = mean, deviation, size
+
+    def __call__(self, pixels):
+        pixels = pixels.float() / 255
+        if self.size != pixels.shape[-1]:
+            sides = (self.size, self.size)
+            pixels = F.interpolate(pixels, sides, mode="bilinear", align_corners=False, antialias=True)
+        mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.deviation))
+        return (pixels - mean) / deviation
 
 
 def augment(batch, random):
@@ -90,7 +113,7 @@ def augment(batch, random):
     return result
 
 
-def train(network, classifier, images, labels, epochs, batch, rate, random):
+def train(network, classifier, images, labels, normalise, epochs, batch, rate, random):
     parameters = [*network.parameters(), *classifier.parameters()]
     optimizer = torch.optim.SGD(parameters, rate, momentum=0.9, weight_decay=5e-4, nesterov=True)
     steps, step, start = epochs * (len(images) // batch), 0, time.time()
@@ -109,7 +132,7 @@ def train(network, classifier, images, labels, epochs, batch, rate, random):
         print(f"epoch {epoch + 1}: loss {total / (len(images) // batch):.3f}, {time.time() - start:.0f} s", flush=True)
 
 
-def features_of(network, images):
+def features_of(network, images, normalise):
     network.eval()
     with torch.no_grad():
         return torch.cat([network(normalise(images[first:first + 250])) for first in range(0, len(images), 250)])
@@ -121,6 +144,8 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--onnx", help="also write the network, for --teacher model:FILE.onnx")
     parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--resnet18", help="train torchvision's ResNet-18 in its place, and write its weights, a .pth")
+    parser.add_argument("--size", type=int, help="side that images are scaled to (default: their own)")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=0.1)
@@ -131,39 +156,42 @@ def main():
     torch.set_num_threads(os.cpu_count())
     random = numpy.random.RandomState(flags.seed)
     images, labels, _, classes = read_images(flags.train, flags.per_class)
-    network = Teacher(flags.width)
-    classifier = nn.Linear(8 * flags.width, len(classes))
+    network = torchvision_resnet18() if flags.resnet18 else Teacher(flags.width)
+    classifier = nn.Linear(512 if flags.resnet18 else 8 * flags.width, len(classes))
+    normalise = Input(*(IMAGENET if flags.resnet18 else CIFAR), flags.size or images.shape[-1])
     print(f"{len(images)} images of {len(classes)} classes, "
           f"{sum(each.numel() for each in network.parameters())} parameters", flush=True)
-    train(network, classifier, images, labels, flags.epochs, flags.batch, flags.rate, random)
+    train(network, classifier, images, labels, normalise, flags.epochs, flags.batch, flags.rate, random)
 
     taught, true, paths, _ = read_images(flags.images)
-    features = features_of(network, taught)
+    features = features_of(network, taught, normalise)
     with torch.no_grad():
         accuracy = (classifier(features).argmax(1) == true).float().mean().item()
     print(f"accuracy on {len(taught)} images of the students: {100 * accuracy:.1f} %")
-    metadata = {"files": json.dumps(paths), "teacher": f"ResNet-18, width {flags.width}", "accuracy": f"{accuracy:.4f}"}
+    metadata = {"files": json.dumps(paths), "teacher": "ResNet-18" if flags.resnet18 else f"ResNet-18, width {flags.width}", "accuracy": f"{accuracy:.4f}"}
     safetensors_io.write(flags.out, {"features": features.numpy()}, metadata)
+    if flags.resnet18:
+        torch.save(network.state_dict(), flags.resnet18)
     if flags.onnx:
-        export(network, flags.onnx, taught.shape[-1])
+        export(network, normalise, flags.onnx)
 
 
-def export(network, path, size):
+def export(network, normalise, path):
     """The network for images that are normalised by ImageNet's statistics, which a file without metadata stands for."""
 
     class FromImageNet(nn.Module):
         def __init__(self):
             super().__init__()
             self.network = network
-            mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-            own, spread = torch.tensor(MEAN), torch.tensor(DEVIATION)
-            self.register_buffer("scale", (deviation / spread).view(3, 1, 1))
-            self.register_buffer("shift", ((mean - own) / spread).view(3, 1, 1))
+            (mean, deviation), own, spread = map(torch.tensor, IMAGENET), normalise.mean, normalise.deviation
+            self.register_buffer("scale", (deviation / torch.tensor(spread)).view(3, 1, 1))
+            self.register_buffer("shift", ((mean - torch.tensor(own)) / torch.tensor(spread)).view(3, 1, 1))
 
         def forward(self, x):
             return self.network(x * self.scale + self.shift)
 
-    torch.onnx.export(FromImageNet().eval(), torch.zeros(1, 3, size, size), path, input_names=["images"],
+    side = normalise.size
+    torch.onnx.export(FromImageNet().eval(), torch.zeros(1, 3, side, side), path, input_names=["images"],
                       output_names=["features"], opset_version=16,
                       dynamic_axes={"images": {0: "N"}, "features": {0: "N"}})
 
