@@ -23,6 +23,7 @@ import { dataPath, guardRunFolder } from "./output_guard.ts";
 import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
 import { Progress } from "./progress.ts";
 import { writeReport } from "./run_report.ts";
+import { expectTaughtSelf, teacherFlag, teacherPath } from "./teacher.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
@@ -68,6 +69,7 @@ const flags = {
     maximum: 0xffff_ffff,
     description: "Seed of all randomness",
   },
+  teacher: teacherFlag,
   resume: { type: "boolean", description: "Continue the run in --out, or the newest of this configuration" },
   checkpoint: {
     type: "string",
@@ -101,12 +103,15 @@ const flags = {
 
 type Flags = Context<typeof flags>["flags"];
 
-function overridesOf({ init, data, epochs, seed, strict, set }: Flags): Override[] {
+function overridesOf({ init, data, epochs, seed, strict, teacher, set }: Flags): Override[] {
   const overrides: Override[] = [];
   if (init !== undefined) overrides.push(...initOverrides(init));
   if (data !== undefined) overrides.push({ path: "data.source", value: data, flag: "--data" });
   if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
   if (seed !== undefined) overrides.push({ path: "training.seed", value: seed, flag: "--seed" });
+  if (teacher !== undefined) {
+    overrides.push({ path: "distillation.teacher", value: teacher, flag: "--teacher" });
+  }
   if (strict) overrides.push({ path: "data.strict", value: true, flag: "--strict" });
   return [...overrides, ...set.map(parseSet)];
 }
@@ -166,6 +171,7 @@ function hooksFor(
   finish: (outcome: PretrainOutcome) => Promise<void>,
 ): PretrainHooks {
   let decoding: Progress | undefined;
+  let teaching: Progress | undefined;
   let training: Progress | undefined;
   return {
     signal,
@@ -175,6 +181,11 @@ function hooksFor(
       decoding ??= new Progress({ logger, label: "decode", total, unit: "images" });
       decoding.update(done);
       if (done === total) decoding.finish();
+    },
+    onTeacher(done, total) {
+      teaching ??= new Progress({ logger, label: "teacher", total, unit: "images" });
+      teaching.update(done);
+      if (done === total) teaching.finish();
     },
     onStart({ images, labelled, step, totalSteps }) {
       start();
@@ -227,6 +238,7 @@ function formatPlan({ steps, epochs, images, memory: { device, host }, free }: R
       row("device: batches, feature maps and their gradients", device.activations),
       row("device: all", device.total),
       row("host: decoded images, at most", host.images),
+      row("host: the teacher's features", host.teacher),
       row("host: a checkpoint on its way to the disk", host.checkpoint),
       row("host: runtime and driver", host.runtime),
       row("host: all", host.total),
@@ -246,6 +258,7 @@ export const pretrainCommand = defineCommand({
     "deno task pretrain",
     "deno task pretrain --config configs/cifar10-elastic.json --data folder:photos/train --out runs/photos",
     "deno task pretrain --init resnet50.pth --data folder:photos/train --out runs/photos",
+    "deno task pretrain --data folder:photos/train --teacher features:teacher.safetensors --out runs/taught",
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
@@ -280,7 +293,9 @@ export const pretrainCommand = defineCommand({
       );
     }
     if (config) {
-      const inputs = [dataPath(config.data.source), dataPath(config.data.test), flags.config, flags.init];
+      expectTaughtSelf(config);
+      const { source, test } = config.data;
+      const inputs = [dataPath(source), dataPath(test), teacherPath(config), flags.config, flags.init];
       await guardRunFolder(path, inputs);
     }
     const occupant = config && await RunFolder.occupant(path);

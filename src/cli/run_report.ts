@@ -1,4 +1,5 @@
 /** The report of a pretraining run, from what the run left. */
+import { hasQueue } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
 import { macs, parameters } from "../elastic/costs.ts";
@@ -8,7 +9,7 @@ import type { PretrainOutcome } from "../pretrain/pretrain.ts";
 import { renderPretrainReport } from "../report/pretrain_report.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { version } from "../version.ts";
-import { formatCount } from "./format.ts";
+import { lossName, objectiveSettings } from "./teacher.ts";
 
 /** Writes `report.html` into the folder of a run that has ended, or was stopped. */
 export async function writeReport(
@@ -32,27 +33,26 @@ export async function writeReport(
       device: gpu.facts.description,
       data: { spec: config.data.source, images, classes },
       imageSize: config.data.imageSize,
+      lossName: lossName(config),
       space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },
       steps,
       epochs,
       seconds,
-      queue: config.moco.queue,
+      queue: hasQueue(config) ? config.moco.queue : undefined,
       settings: describeSettings(config),
     },
   });
   await writeFileAtomically(folder.reportPath, page);
 }
 
-function describeSettings({ initialisation, training, optimizer, moco }: Config): [string, string][] {
+function describeSettings(config: Config): [string, string][] {
+  const { initialisation, training, optimizer } = config;
   return [
     ["initial weights", initialisation.weights ?? "new"],
     ["batch", String(training.batch)],
     ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
     ["weight decay", String(optimizer.weightDecay)],
-    ["queue", formatCount(moco.queue)],
-    ["key encoder momentum", String(moco.momentum)],
-    ["temperature", String(moco.temperature)],
-    ["key encoder", moco.teacher === "largest" ? "largest architecture" : "the query's architecture"],
+    ...objectiveSettings(config),
     ["seed", String(training.seed)],
   ];
 }

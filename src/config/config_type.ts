@@ -11,6 +11,9 @@ function typeOf(node: SchemaNode, indent: string): string {
   if (node.const !== undefined) return JSON.stringify(node.const);
   if (node.enum) return node.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (node.anyOf) return node.anyOf.map((choice) => typeOf(choice, indent)).join(" | ");
+  if (Array.isArray(node.type)) {
+    return node.type.map((type) => typeOf({ ...node, type }, indent)).join(" | ");
+  }
   switch (node.type) {
     case "object":
       return node.properties ? objectType(node, indent) : `Record<string, ${valueType(node, indent)}>`;

@@ -9,6 +9,7 @@ import { storedBytes, storedSide } from "../data/stored_side.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { readInitialWeights } from "./init/initial_weights.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
+import { withTeacherDimension } from "./teacher/teacher.ts";
 import { stepsPerEpoch } from "./trainer.ts";
 
 /** A run before it starts. */
@@ -29,9 +30,10 @@ export interface RunPlan {
  */
 export async function planRun(
   gpu: Gpu,
-  config: Config,
+  given: Config,
   hooks: Pick<SourceOptions, "onWarning">,
 ): Promise<RunPlan> {
+  const config = await withTeacherDimension(given);
   const { data, training } = config;
   await readInitialWeights(config);
   const source = await openSource(data.source, {

@@ -87,6 +87,14 @@ export function framed({ width, height }: ChartSize) {
 /** Labels of large numbers on an axis, with SI prefixes as in the page's texts: set apart from the number. */
 export const shortLabels = "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')";
 
+/** The axis of training steps. */
+export const stepAxis: Axis = { title: "step", format: ",d", zero: true, tickMinStep: 1 };
+
+/** More points than this are averaged in groups before a line joins them: 1500 over the page's width. */
+export function linePointLimit({ width }: ChartSize): number {
+  return Math.round(1500 * width / wholeSizes.wide.width);
+}
+
 /** A chart of lines over a common quantity. */
 export interface LineChart extends ChartSize {
   /** What a screen reader says in place of the picture. */

@@ -20,10 +20,13 @@ import {
   halfSizes,
   type Level,
   line,
+  linePointLimit,
   type Point,
   renderLineCharts,
+  stepAxis,
   wholeSizes,
 } from "./charts.ts";
+import { fillingNote, guessing, lossTermFigures } from "./loss_terms.ts";
 import { neighbourSection } from "./neighbour_section.ts";
 import { measuredSpreads, spreadFigure, spreadSection } from "./spread_section.ts";
 import { formatInteger, formatMeasure, formatPercent, formatPoints, formatShort } from "../number_format.ts";
@@ -54,6 +57,8 @@ export interface PretrainSummary {
     readonly smallest: ArchitectureCost;
     readonly largest: ArchitectureCost;
   };
+  /** What the loss is; default InfoNCE. */
+  readonly lossName?: string;
   /** Steps and epochs done. */
   readonly steps: number;
   readonly epochs: number;
@@ -74,13 +79,6 @@ export interface PretrainReport {
   readonly summary: PretrainSummary;
 }
 
-const stepAxis = { title: "step", format: ",d", zero: true, tickMinStep: 1 };
-
-/** More points than this are averaged in groups before they are drawn: 1500 over the page's width. */
-function pointLimit({ width }: ChartSize): number {
-  return Math.round(1500 * width / wholeSizes.wide.width);
-}
-
 /**
  * Renders the report as one self-contained HTML page: no scripts, nothing loaded. A run of no steps, without labels
  * or with a single architecture leaves out what it has not measured and says so.
@@ -96,7 +94,8 @@ export async function renderPretrainReport(
     ${keyFigures([...pretrainFigures(steps, knn, summary), ...spreadFigure(spreads)])}
     ${warnings.length > 0 && html`<section>${warnings}</section>`}
     ${neighbours && neighbours.rows.length > 0 && neighbourSection(neighbours)}
-    ${await lossFigure(steps, summary.queue)}
+    ${await lossFigure(steps, summary)}
+    ${await lossTermFigures(steps, summary.queue)}
     ${await knnFigure(knn, summary)}
     ${await spreadSection(spreads)}
     ${steps.length > 1 &&
@@ -163,7 +162,7 @@ function pretrainFigures(
   return figures;
 }
 
-async function lossFigure(steps: readonly StepMetrics[], queue: number | undefined): Promise<Html> {
+async function lossFigure(steps: readonly StepMetrics[], summary: PretrainSummary): Promise<Html> {
   const title = "Loss";
   if (steps.length < 2) {
     return absent(title, "Fewer than two steps were logged, so there is no curve to draw.");
@@ -180,7 +179,7 @@ async function lossFigure(steps: readonly StepMetrics[], queue: number | undefin
     .map(({ value, ...rest }) => ({ ...rest, points: pointsOf(steps, value) }))
     .filter(({ points }) => points.length > 0);
   const drawn = (size: ChartSize) => {
-    const thinned = series.map(({ points, color }) => ({ color, ...thin(points, pointLimit(size)) }));
+    const thinned = series.map(({ points, color }) => ({ color, ...thin(points, linePointLimit(size)) }));
     const radius = smoothingRadius(thinned[0].points.length);
     const lines = radius === 0 ? thinned.map(({ points, color }) => line(points, color, 2)) : [
       ...thinned.map(({ points, color }) => line(points, color, 0.8, 0.4)),
@@ -188,7 +187,8 @@ async function lossFigure(steps: readonly StepMetrics[], queue: number | undefin
     ];
     return { lines, group: thinned[0].group, radius };
   };
-  const guessing = queue === undefined ? undefined : Math.log(queue + 1);
+  // A sum of several losses has no such level.
+  const queue = steps[0].lossTerms === undefined ? summary.queue : undefined;
   const chart = await renderLineCharts(wholeSizes, (size) => ({
     description: `Loss over training steps: ${
       series.map(({ label, points }) =>
@@ -196,20 +196,13 @@ async function lossFigure(steps: readonly StepMetrics[], queue: number | undefin
       ).join(", ")
     }.`,
     x: stepAxis,
-    y: { title: "InfoNCE loss", zero: false },
+    y: { title: summary.lossName ?? "InfoNCE loss", zero: false },
     lines: drawn(size).lines,
-    levels: guessing === undefined
-      ? []
-      : [{ y: guessing, label: `guessing: ln(queue + 1) = ${guessing.toFixed(2)}`, side: "above" }],
+    levels: queue === undefined ? [] : [guessing(queue)],
   }));
   const { group, radius } = drawn(wholeSizes.wide);
-  const filling = queue === undefined
-    ? ""
-    : ` MoCo's loss rises at first: the queue of ${
-      formatInteger(queue)
-    } keys begins with random ones, which are easy to ` +
-      "tell from an image's own, and fills with keys of real images. Only after that does a falling loss mean learning.";
-  return figure({ title, chart, legend: series, caption: smoothingNote(group, radius) + filling });
+  const caption = smoothingNote(group, radius) + (queue === undefined ? "" : ` ${fillingNote(queue)}`);
+  return figure({ title, chart, legend: series, caption });
 }
 
 /** What one point of a thinned series is. */
@@ -263,9 +256,9 @@ async function throughputFigure(steps: readonly StepMetrics[]): Promise<Html> {
     description: `Images per second over training steps, median ${middle}.`,
     x: stepAxis,
     y: { title: "images per second", zero: true },
-    lines: [line(thin(all, pointLimit(size)).points, colors.blue, 1.5)],
+    lines: [line(thin(all, linePointLimit(size)).points, colors.blue, 1.5)],
   }));
-  const { group } = thin(all, pointLimit(halfSizes.wide));
+  const { group } = thin(all, linePointLimit(halfSizes.wide));
   return figure({ title: "Throughput", chart, caption: `Line: ${pointNote(group)}, unsmoothed.` });
 }
 
@@ -275,9 +268,9 @@ async function rateFigure(steps: readonly StepMetrics[]): Promise<Html> {
     description: `Learning rate over training steps, from ${all[0].y} to ${all.at(-1)!.y}.`,
     x: stepAxis,
     y: { title: "learning rate", zero: true },
-    lines: [line(thin(all, pointLimit(size)).points, colors.violet, 2)],
+    lines: [line(thin(all, linePointLimit(size)).points, colors.violet, 2)],
   }));
-  const { group } = thin(all, pointLimit(halfSizes.wide));
+  const { group } = thin(all, linePointLimit(halfSizes.wide));
   return figure({ title: "Learning rate", chart, caption: `Line: ${pointNote(group)}.` });
 }
 

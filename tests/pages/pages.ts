@@ -7,7 +7,7 @@ import { renderCompareReport } from "../../src/report/compare_report.ts";
 import { renderCorrelateReport } from "../../src/report/correlate_report.ts";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
 import { renderSearchReport } from "../../src/report/search_report.ts";
-import { isKnn, type MetricsLine } from "../../src/store/metrics.ts";
+import { isKnn, isStep, type MetricsLine } from "../../src/store/metrics.ts";
 import { exampleNeighbours } from "../report/example_neighbours.ts";
 import { exampleRun } from "../report/example_run.ts";
 import { exampleSearch, exampleSpaces } from "../report/example_search.ts";
@@ -31,10 +31,22 @@ function unlabelled(): Parameters<typeof renderPretrainReport>[0] {
   return { ...rest, metrics: lines, neighbours: exampleNeighbours(false) };
 }
 
+/** A run that learns from a teacher beside momentum contrast. */
+function taught(): Parameters<typeof renderPretrainReport>[0] {
+  const { metrics, summary, ...rest } = exampleRun(160);
+  const lines = metrics.map((line): MetricsLine =>
+    isStep(line)
+      ? { ...line, lossTerms: { moco: line.loss - 0.5, distillation: 0.5 / (1 + line.epoch) } }
+      : line
+  );
+  return { ...rest, metrics: lines, summary: { ...summary, lossName: "weighted sum of the losses" } };
+}
+
 const { demo, published } = exampleSpaces;
 const pages: Record<string, () => Promise<string>> = {
   pretrain: () => renderPretrainReport({ ...exampleRun(160), neighbours: exampleNeighbours(true) }),
   unlabelled: () => renderPretrainReport(unlabelled()),
+  taught: () => renderPretrainReport(taught()),
   search: () =>
     renderSearchReport(exampleSearch({
       ...{ space: demo, imageSize: 32, perGroup: 99, stages: ["projection"], timed: true },
