@@ -90,7 +90,7 @@ export async function planMemory(
   const ownImages = imageBytes === 4 * imageSize ** 2 || images === 0
     ? 0
     : sizes
-    ? sizes.bank + sizes.queries
+    ? Math.max(sizes.bank, sizes.sheet) + sizes.queries
     : 0;
   const cache = Math.min(cacheMegabytes * 2 ** 20, images * imageBytes + ownImages * 4 * imageSize ** 2);
   const resident = images * imageBytes > defaultResidentBytes(gpu)
@@ -143,25 +143,30 @@ interface EvaluationSizes {
   readonly bank: number;
   readonly queries: number;
   readonly calibration: number;
+  /** Images that the sheet of neighbours searches. */
+  readonly sheet: number;
   /** Whether the device compares the queries with the bank. */
   readonly compared: boolean;
 }
 
 /** Images of the sheet of neighbours, which compares on the host. */
-function neighbourSizes({ bank, calibration }: EvaluationSizes): EvaluationSizes {
-  return {
-    ...{ bank: Math.min(bank, sheetSizes.bank), queries: Math.min(bank, sheetSizes.queries), calibration },
-    compared: false,
-  };
+function neighbourSizes(sizes: EvaluationSizes): EvaluationSizes {
+  const { sheet } = sizes;
+  return { ...sizes, bank: sheet, queries: Math.min(sheet, sheetSizes.queries), compared: false };
 }
 
 /** Images of an evaluation. Without images that are held out it is the spread of features, and nothing is compared. */
 function evaluationSizes({ data, knn }: Config, images: number): EvaluationSizes {
   const heldOut = data.test === null ? data.heldOut : 0;
   const queries = data.test === null ? heldOut : queryRows;
-  const most = queries === 0 ? Math.min(knn.bank, mostSpreadImages) : knn.bank;
-  const bank = Math.min(most, images === 0 ? Infinity : Math.max(1, images - heldOut));
-  return { bank, queries, calibration: Math.min(knn.calibrate, bank), compared: queries > 0 };
+  const all = Math.min(knn.bank, images === 0 ? Infinity : Math.max(1, images - heldOut));
+  return {
+    bank: queries === 0 ? Math.min(all, mostSpreadImages) : all,
+    queries,
+    calibration: Math.min(knn.calibrate, all),
+    sheet: Math.min(all, sheetSizes.bank),
+    compared: queries > 0,
+  };
 }
 
 function bound<T>(field: string, make: () => T): T {
