@@ -5,28 +5,25 @@ import { loadConfig } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
-import type { Gpu } from "../gpu/device.ts";
 import { planRun, type RunPlan } from "../pretrain/dry_run.ts";
 import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { resumedConfig } from "../pretrain/resume.ts";
-import { renderPretrainReport } from "../report/pretrain_report.ts";
-import { formatArchitecture } from "../elastic/architecture.ts";
-import { macs, parameters } from "../elastic/costs.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
-import { writeFileAtomically } from "../store/atomic_file.ts";
+import { evaluationText, qualityWarnings } from "../evaluate/verdict.ts";
+import { withPlainSpaces } from "../number_format.ts";
 import { RunFolder } from "../store/run_folder.ts";
-import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatQuantity, formatRate, formatTable } from "./format.ts";
+import { formatCount, formatRate, formatShare, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPath, guardRunFolder } from "./output_guard.ts";
 import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
 import { Progress } from "./progress.ts";
-import { expectTaughtSelf, lossName, objectiveSettings, teacherFlag, teacherPath } from "./teacher.ts";
+import { writeReport } from "./run_report.ts";
+import { expectTaughtSelf, teacherFlag, teacherPath } from "./teacher.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
@@ -205,10 +202,7 @@ function hooksFor(
         "images/s": formatRate(imagesPerSecond),
       });
     },
-    onKnn({ epoch, knn, knnPixels }) {
-      const pixels = knnPixels === undefined ? "" : ` (raw pixels ${(100 * knnPixels).toFixed(1)} %)`;
-      logger.info(`epoch ${epoch}: kNN ${(100 * knn).toFixed(1)} %${pixels}`);
-    },
+    onEvaluation: (line) => logger.info(evaluationText(line)),
     async onEnd(outcome) {
       training?.finish();
       await finish(outcome);
@@ -216,56 +210,13 @@ function hooksFor(
   };
 }
 
-async function writeReport(
-  gpu: Gpu,
-  { folder, config, images, classes, steps, epochs, seconds }: PretrainOutcome,
-): Promise<void> {
-  const network = configuredNetwork(config);
-  const { space } = network;
-  const cost = (architecture: typeof space.max) => ({
-    arch: formatArchitecture(architecture),
-    macs: macs(network, architecture, config.data.imageSize),
-    params: parameters(network, architecture),
-  });
-  const page = await renderPretrainReport({
-    config,
-    metrics: await folder.readMetrics(),
-    summary: {
-      title: folder.path,
-      version,
-      device: gpu.facts.description,
-      data: { spec: config.data.source, images, classes },
-      imageSize: config.data.imageSize,
-      lossName: lossName(config),
-      space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },
-      steps,
-      epochs,
-      seconds,
-      settings: describeSettings(config),
-    },
-  });
-  await writeFileAtomically(folder.reportPath, page);
-}
-
-function describeSettings(config: Config): [string, string][] {
-  const { initialisation, training, optimizer } = config;
-  return [
-    ["initial weights", initialisation.weights ?? "new"],
-    ["batch", String(training.batch)],
-    ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
-    ["weight decay", String(optimizer.weightDecay)],
-    ...objectiveSettings(config),
-    ["seed", String(training.seed)],
-  ];
-}
-
 function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }: PretrainSummary): string {
   const parts = [
     `${formatCount(steps)} steps (${formatCount(epochs)} epochs) in ${formatDuration(seconds)}`,
   ];
-  if (steps > 0) parts.push(`${formatQuantity(imagesPerSecond, 0).trim()} images/s`);
+  if (steps > 0) parts.push(`${formatRate(imagesPerSecond)} images/s`);
   if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);
-  if (knn !== null) parts.push(`kNN ${(100 * knn).toFixed(1)} %`);
+  if (knn !== null) parts.push(`kNN ${formatShare(knn)}`);
   return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
 }
 
@@ -370,7 +321,12 @@ export const pretrainCommand = defineCommand({
       logger,
       signal,
       () => onInterrupt("Stopping; the last complete step is saved."),
-      (outcome) => writeReport(gpu, outcome),
+      async (outcome) => {
+        await writeReport(gpu, outcome);
+        for (const warning of qualityWarnings(await outcome.folder.readMetrics())) {
+          logger.warn(withPlainSpaces(warning));
+        }
+      },
     );
     const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {
       overrides,

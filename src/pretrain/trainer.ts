@@ -7,7 +7,7 @@ import { purpose, Random } from "../random.ts";
 import type { SandwichPass } from "../elastic/choice_space.ts";
 import { unlessAborted } from "../interrupt.ts";
 import type { Architecture } from "../elastic/architecture.ts";
-import type { KnnMetrics, StepMetrics } from "../store/metrics.ts";
+import type { EvaluationMetrics, KnnMetrics, StepMetrics } from "../store/metrics.ts";
 import type { RunFolder } from "../store/run_folder.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { saveCheckpoint, stateFiniteness } from "./checkpoint.ts";
@@ -37,7 +37,7 @@ export interface TrainingObserver {
   /** After each wait for the device. */
   onSteps(done: { step: number; totalSteps: number; loss: number; imagesPerSecond: number }): void;
   /** After each evaluation. */
-  onKnn(line: KnnMetrics): void;
+  onEvaluation(line: EvaluationMetrics | KnnMetrics): void;
 }
 
 /** What the trainer is given. */
@@ -54,8 +54,8 @@ export interface TrainingTask {
    * absent where nobody teaches.
    */
   targets?: ((batch: Uint32Array) => Tensor) | undefined;
-  /** Evaluates the present network; absent without labels. */
-  evaluate?: (step: number, epoch: number) => Promise<KnnMetrics>;
+  /** Evaluates the present network; absent where the configuration wants no evaluation. */
+  evaluate?: (step: number, epoch: number) => Promise<EvaluationMetrics | KnnMetrics>;
   /** The state's step was evaluated already, before an interruption. */
   evaluated: boolean;
   observer: TrainingObserver;
@@ -298,7 +298,7 @@ export class Trainer {
     const line = await gpu.stream.unprofiled(() => evaluate(state.step, this.#epoch));
     await folder.appendMetrics(line);
     this.#evaluatedStep = state.step;
-    observer.onKnn(line);
+    observer.onEvaluation(line);
     this.#log.restartClock();
   }
 
