@@ -89,8 +89,8 @@ export function qualityWarnings(metrics: readonly MetricsLine[]): string[] {
   const untrained = untrainedSpread(metrics);
   if (step > 0 && spread && hasCollapsed(spread, untrained)) {
     const advice =
-      "Lower optimizer.learningRate or optimizer.weightDecay, raise moco.momentum or moco.queue, or start " +
-      "from an earlier checkpoint.";
+      "Lower optimizer.learningRate or optimizer.weightDecay, raise moco.momentum (momentum contrast: or moco.queue), " +
+      "or start from an earlier checkpoint.";
     warnings.push(`${spreadSentence(spread, untrained)} ${advice}`);
   }
   const knn = metrics.filter(isKnn);
