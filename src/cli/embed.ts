@@ -11,12 +11,13 @@ import { formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
+import { dataFlag, givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import type { FlagValues } from "./flags.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
-import { dataPath, featuresOutput, guardOutputFile, runInputs } from "./output_guard.ts";
+import { dataPaths, featuresOutput, guardOutputFile, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import { checkpointFlag, openRunCheckpoint } from "./run_checkpoint.ts";
 
@@ -44,12 +45,7 @@ const embedFlags = {
       "64-64.128.256.512-3.4.6.3 (default: max)",
   },
   model: { type: "string", placeholder: "FILE", description: 'Model that "deno task extract" wrote' },
-  data: {
-    type: "string",
-    placeholder: "SPEC",
-    required: true,
-    description: "Images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors",
-  },
+  data: { ...dataFlag("Images"), required: true },
   out: { type: "string", placeholder: "FILE", required: true, description: "File to write, a .safetensors" },
   calibrate: {
     type: "integer",
@@ -135,7 +131,9 @@ async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<
   return {
     seed,
     async open(gpu, { logger, signal, warn }) {
-      const request = images > 0 ? { source: flags.data, images, record, onWarning: warn } : undefined;
+      const request = images > 0
+        ? { source: givenData(flags.data), images, record, onWarning: warn }
+        : undefined;
       let progress: Progress | undefined;
       return await openRunNetwork(gpu, path, config, architecture, request, (done, total) => {
         signal.throwIfAborted();
@@ -168,7 +166,7 @@ export const embedCommand = defineCommand({
       ? planModel(flags.model!, flags)
       : await planRun(flags.run, flags, logger);
     const inputs = flags.run === undefined ? [flags.model] : await runInputs(flags.run);
-    await guardOutputFile(flags.out, featuresOutput, [...inputs, dataPath(flags.data)]);
+    await guardOutputFile(flags.out, featuresOutput, [...inputs, ...dataPaths(givenData(flags.data))]);
     await makeOutputFolder(dirname(flags.out));
     using gpu = await openDevice(logger);
     const signal = onInterrupt("Stopping; no file is written.", "nothing to save");
@@ -205,7 +203,7 @@ export const embedCommand = defineCommand({
       }
       return {
         arch: formatArchitecture(network.architecture),
-        data: flags.data,
+        data: source.name,
         images,
         dimension: featureDimension(network),
         labelled: labels !== undefined,

@@ -11,12 +11,13 @@ import { type Architecture, formatArchitecture } from "../elastic/architecture.t
 import { SearchSpace } from "../elastic/search_space.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
+import { dataFlag, givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import type { FlagValues } from "./flags.ts";
 import { formatQuantity, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
-import { dataPath, guardOutputFile, modelOutput, onnxOutput, runInputs } from "./output_guard.ts";
+import { dataPaths, guardOutputFile, modelOutput, onnxOutput, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import { checkpointFlag, openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
 
@@ -71,13 +72,7 @@ const extractFlags = {
     choices: formats,
     description: "What is written into a folder (default: safetensors)",
   },
-  data: {
-    type: "string",
-    placeholder: "SPEC",
-    description:
-      "Unlabelled images to take batchnorm statistics from: synthetic[:N], folder:DIR, cifar10:DIR or " +
-      "tensor:FILE.safetensors (default: the run's training images)",
-  },
+  data: dataFlag("Unlabelled images to take batchnorm statistics from", "the run's training images"),
   calibrate: {
     type: "integer",
     placeholder: "N",
@@ -111,7 +106,7 @@ function checkFlags(
       "--calibrate cannot be 1: batchnorm statistics need at least 2 images; 0 takes none.",
     );
   }
-  if (calibrate === 0 && data !== undefined) {
+  if (calibrate === 0 && data.length > 0) {
     throw new UsageError("--data is given, but --calibrate 0 uses no images. Leave one of them out.");
   }
   const ending = formats.find((name) => out.endsWith(`.${name}`));
@@ -169,7 +164,7 @@ async function chooseTargets(
 
 /** Refuses to write over anything but earlier models, and makes the folder. */
 async function prepareOutput(flags: ExtractFlags, kind: "file" | "folder", targets: Target[]): Promise<void> {
-  const inputs = [...await runInputs(flags.run), flags.from, dataPath(flags.data)];
+  const inputs = [...await runInputs(flags.run), flags.from, ...dataPaths(givenData(flags.data))];
   for (const { file, format } of targets) {
     await guardOutputFile(file, format === "onnx" ? onnxOutput : modelOutput, inputs);
   }
@@ -208,7 +203,7 @@ export const extractCommand = defineCommand({
     using gpu = await openDevice(logger);
     const { config, encoder } = await openEncoder(gpu, checkpoint.path, "encoder_q");
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
-      source: flags.data,
+      source: givenData(flags.data),
       images: flags.calibrate,
       record: await readDataRecord(flags.run),
       onWarning: (message) => logger.warn(message),

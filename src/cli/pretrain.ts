@@ -1,5 +1,6 @@
 /** `deno task pretrain`: pretrains an elastic network without labels. */
 import { formatDuration } from "../duration.ts";
+import { sourceName } from "../config/data_source.ts";
 import { configDifferences } from "../config/difference.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
@@ -18,11 +19,12 @@ import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
+import { dataFlag, givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import { formatCount, formatQuantity, formatRate, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
-import { dataPath, guardRunFolder } from "./output_guard.ts";
+import { dataPaths, guardRunFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
@@ -44,12 +46,7 @@ const flags = {
     default: undefined,
     description: `Configuration (default: ${defaultConfig})`,
   },
-  data: {
-    type: "string",
-    placeholder: "SPEC",
-    description:
-      "Images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors (default: the configuration's)",
-  },
+  data: dataFlag("Images to train on", "the configuration's"),
   out: {
     type: "string",
     placeholder: "DIR",
@@ -103,7 +100,8 @@ type Flags = Context<typeof flags>["flags"];
 
 function overridesOf({ data, epochs, seed, strict, set }: Flags): Override[] {
   const overrides: Override[] = [];
-  if (data !== undefined) overrides.push({ path: "data.source", value: data, flag: "--data" });
+  const source = givenData(data);
+  if (source !== undefined) overrides.push({ path: "data.source", value: source, flag: "--data" });
   if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
   if (seed !== undefined) overrides.push({ path: "training.seed", value: seed, flag: "--seed" });
   if (strict) overrides.push({ path: "data.strict", value: true, flag: "--strict" });
@@ -218,7 +216,7 @@ async function writeReport(
       title: folder.path,
       version,
       device: gpu.facts.description,
-      data: { spec: config.data.source, images, classes },
+      data: { spec: sourceName(config.data.source), images, classes },
       imageSize: config.data.imageSize,
       space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },
       steps,
@@ -316,7 +314,11 @@ export const pretrainCommand = defineCommand({
       );
     }
     if (config) {
-      await guardRunFolder(path, [dataPath(config.data.source), dataPath(config.data.test), flags.config]);
+      await guardRunFolder(path, [
+        ...dataPaths(config.data.source),
+        ...dataPaths(config.data.test),
+        flags.config,
+      ]);
     }
     const occupant = config && await RunFolder.occupant(path);
     if (occupant !== undefined) {

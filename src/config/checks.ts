@@ -2,6 +2,7 @@
 
 import { ConfigurationError } from "../errors.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
+import { sourceName } from "./data_source.ts";
 import type { Config } from "./schema.ts";
 
 function refuse(field: string, message: string): never {
@@ -80,7 +81,7 @@ export function checkAgainstData(config: Config, images: number): void {
     refuse(
       "training.batch",
       `is ${training.batch}, but there are only ${images} training images. Give at most that, or more images ` +
-        `(data.source is ${config.data.source}, ${
+        `(data.source is ${sourceName(config.data.source)}, ${
           config.data.test === null ? config.data.heldOut : 0
         } held out).`,
     );

@@ -44,11 +44,16 @@ const space = z.strictObject({
   ),
 }).describe("The search space: the architectures that can be cut out of the network.");
 
+const specification = z.string().min(1);
+/** One specification, or several whose images make one set. */
+const images = z.union([specification, z.array(specification).min(1).max(1000)]);
+
 const data = z.strictObject({
-  source: z.string().min(1).default("synthetic:2560").describe(
-    "Training images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors.",
+  source: images.default("synthetic:2560").describe(
+    "Training images: DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR or tensor:FILE.safetensors; or a list " +
+      "of folders and list files, which make one set.",
   ),
-  test: z.string().min(1).nullable().default(null).describe(
+  test: images.nullable().default(null).describe(
     "Labelled images for kNN, in the same form; null holds images of the source back.",
   ),
   heldOut: countOrZero.default(512).describe(

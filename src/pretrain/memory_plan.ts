@@ -2,6 +2,7 @@
  * What a run will need of memory, before any is taken. The device's part is not estimated but rehearsed: whole steps are
  * recorded on a device that does nothing, and its pool keeps the account.
  */
+import { specsOf } from "../config/data_source.ts";
 import type { Config } from "../config/schema.ts";
 import { augment, type PlacedSample } from "../data/augment.ts";
 import { drawParameters, evaluationParameters, viewRandom } from "../data/augmentation.ts";
@@ -249,7 +250,7 @@ function batchSizes(count: number, batch: number): number[] {
 
 /** Refuses a run for which there is no room, before anything is allocated; see {@linkcode checkMemory}. */
 export async function expectMemory(gpu: Gpu, config: Config): Promise<void> {
-  const spec = parseDataSpec(config.data.source);
+  const [spec] = specsOf(config.data.source).map(parseDataSpec);
   const plan = await planMemory(gpu, config, spec.kind === "synthetic" ? spec.length : 0);
   checkMemory(plan, config, gpu.facts.software, freeMemory());
 }

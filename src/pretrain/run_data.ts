@@ -1,5 +1,6 @@
 /** The images of a run: what is trained on, and the labelled images that kNN looks at. */
 import { checkAgainstData } from "../config/checks.ts";
+import type { DataSource } from "../config/data_source.ts";
 import type { Config } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
 import type { ImageSource, SourceOptions, TensorSource } from "../data/image_set.ts";
@@ -66,7 +67,7 @@ export async function openRunData(
 ): Promise<RunData> {
   const { data, knn, training, augmentation } = config;
   const { seed } = training;
-  const open = async (spec: string, close: (() => void)[]) => {
+  const open = async (spec: DataSource, close: (() => void)[]) => {
     const source = await openSource(spec, {
       imageSize: data.imageSize,
       seed,

@@ -69,7 +69,10 @@ Deno.test("wrong fields are named with what was given and what is allowed", () =
       "augmentation.blur=3",
       "augmentation.blur cannot be 3. Allowed: an object (fields: probability, sigma), or null.",
     ],
-    ["data.source=", 'data.source cannot be "". Allowed: a text that is not empty.'],
+    [
+      "data.source=",
+      'data.source cannot be "". Allowed: a text that is not empty, or a list with at least one',
+    ],
   ];
   for (const [set, message] of cases) {
     assertEquals(failure(raw, set).startsWith(`--set: ${message}`), true, set);

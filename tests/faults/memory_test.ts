@@ -51,7 +51,7 @@ for (const [name, open] of Object.entries(runs)) {
     (gpu) =>
       withFolder(async (folder) => {
         const config = await open();
-        const images = Number(config.data.source.split(":")[1]);
+        const images = Number(String(config.data.source).split(":")[1]);
         const { device } = await planMemory(gpu, config, images);
         assertEquals(gpu.pool.use.peak, 0);
         await startRun(gpu, `${folder}/run`, config, collectingHooks().hooks);
