@@ -2,13 +2,13 @@
 import { formatDuration } from "../duration.ts";
 import { sourceName } from "../config/data_source.ts";
 import { configDifferences } from "../config/difference.ts";
-import { loadConfig } from "../config/load.ts";
+import { loadSettings } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
-import type { Config } from "../config/schema.ts";
+import type { Config, Settings } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { planRun, type RunPlan } from "../pretrain/dry_run.ts";
-import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
+import type { RunPlan } from "../pretrain/dry_run.ts";
+import { type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { resumedConfig } from "../pretrain/resume.ts";
 import { renderPretrainReport } from "../report/pretrain_report.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
@@ -21,11 +21,12 @@ import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { dataFlag, givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatQuantity, formatRate, formatTable } from "./format.ts";
+import { formatCount, formatQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPaths, guardRunFolder } from "./output_guard.ts";
-import { Progress } from "./progress.ts";
+import { hooksFor } from "./pretrain_hooks.ts";
+import { formatPlan, planLines, planWithProgress } from "./pretrain_plan.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
@@ -91,7 +92,8 @@ const flags = {
   },
   dryRun: {
     type: "boolean",
-    description: "Show steps, images and the memory that they need, and stop: nothing is written",
+    description:
+      "Measure a few steps, show how long all take and how much memory, and stop: nothing is written",
   },
   set: configFlags.set,
 } as const;
@@ -124,10 +126,14 @@ async function defaultFolders(config: string): Promise<{ next: string; newest: s
   }
 }
 
-/** The configuration of a run that goes on. */
-async function storedConfig(path: string, overrides: readonly Override[]): Promise<Config> {
+/** The configuration of a run that goes on, and the steps that it has done. */
+async function storedRun(
+  path: string,
+  overrides: readonly Override[],
+): Promise<{ config: Config; steps: number }> {
   const folder = await RunFolder.open(path);
-  return (await resumedConfig(folder, overrides)).config;
+  const { config } = await resumedConfig(folder, overrides);
+  return { config, steps: (await folder.readMetrics()).at(-1)?.step ?? 0 };
 }
 
 /**
@@ -140,7 +146,7 @@ async function resumeOverrides(path: string, flags: Flags, logger: Logger): Prom
   const overrides = overridesOf(flags);
   const { config } = await resumedConfig(folder, overrides);
   if (flags.config !== undefined) {
-    const given = await loadConfig(flags.config, overrides);
+    const given = await loadSettings(flags.config, overrides);
     const differences = configDifferences(given, config).map(({ text }) => text);
     if (differences.length > 0) {
       logger.warn(
@@ -150,52 +156,6 @@ async function resumeOverrides(path: string, flags: Flags, logger: Logger): Prom
     }
   }
   return overrides;
-}
-
-/**
- * @param start called when training begins
- * @param finish called with a run that has ended, while its folder is locked
- */
-function hooksFor(
-  logger: Logger,
-  signal: AbortSignal,
-  start: () => void,
-  finish: (outcome: PretrainOutcome) => Promise<void>,
-): PretrainHooks {
-  let decoding: Progress | undefined;
-  let training: Progress | undefined;
-  return {
-    signal,
-    onWarning: (text) => logger.warn(text),
-    onProgress(done, total) {
-      decoding ??= new Progress({ logger, label: "decode", total, unit: "images" });
-      decoding.update(done);
-      if (done === total) decoding.finish();
-    },
-    onStart({ images, labelled, step, totalSteps }) {
-      start();
-      const watched = labelled ? "" : "; no kNN: the images have no labels";
-      const place = step > 0 ? `, from step ${formatCount(step)}` : "";
-      logger.info(`${formatCount(images)} images, ${formatCount(totalSteps)} steps${place}${watched}`);
-      if (totalSteps > step) {
-        training = new Progress({ logger, label: "pretrain", total: totalSteps, unit: "steps", done: step });
-      }
-    },
-    onSteps({ step, loss, imagesPerSecond }) {
-      training?.update(step, {
-        ...(Number.isNaN(loss) ? {} : { loss: loss.toFixed(3) }),
-        "images/s": formatRate(imagesPerSecond),
-      });
-    },
-    onKnn({ epoch, knn, knnPixels }) {
-      const pixels = knnPixels === undefined ? "" : ` (raw pixels ${(100 * knnPixels).toFixed(1)} %)`;
-      logger.info(`epoch ${epoch}: kNN ${(100 * knn).toFixed(1)} %${pixels}`);
-    },
-    async onEnd(outcome) {
-      training?.finish();
-      await finish(outcome);
-    },
-  };
 }
 
 async function writeReport(
@@ -251,32 +211,6 @@ function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond
   return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
 }
 
-function formatPlan({ steps, epochs, images, memory: { device, host }, free }: RunPlan): string {
-  const row = (name: string, bytes: number | null) => [
-    name,
-    bytes === null ? "not known" : `${formatCount(Math.ceil(bytes / 2 ** 20))} MiB`,
-  ];
-  return [
-    `${formatCount(steps)} steps in ${formatCount(epochs)} epochs on ${
-      formatCount(images.training)
-    } images, ` +
-    `${formatCount(images.heldOut)} held back`,
-    formatTable([
-      ["memory", ""],
-      row("device: weights, gradients, momentum, statistics", device.weights),
-      row("device: queue", device.queue),
-      row("device: images", device.images),
-      row("device: batches, feature maps and their gradients", device.activations),
-      row("device: all", device.total),
-      row("host: decoded images, at most", host.images),
-      row("host: a checkpoint on its way to the disk", host.checkpoint),
-      row("host: runtime and driver", host.runtime),
-      row("host: all", host.total),
-      row("host: free", free),
-    ], "lr"),
-  ].join("\n");
-}
-
 /** The command; exported for tests. */
 export const pretrainCommand = defineCommand({
   name: "pretrain",
@@ -305,7 +239,7 @@ export const pretrainCommand = defineCommand({
       throw new UsageError("--accept-changed-data goes with --resume only. Leave it out.");
     }
     const configPath = flags.config ?? defaultConfig;
-    const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
+    const settings = flags.resume ? undefined : await loadSettings(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
     if (path === undefined || (flags.resume && !await holdsAnyRun(path))) {
@@ -313,39 +247,50 @@ export const pretrainCommand = defineCommand({
         `--resume: there is no run in ${path ?? folders!.next}. Give the run's folder with --out.`,
       );
     }
-    if (config) {
+    if (settings) {
       await guardRunFolder(path, [
-        ...dataPaths(config.data.source),
-        ...dataPaths(config.data.test),
+        ...dataPaths(settings.data.source),
+        ...dataPaths(settings.data.test),
         flags.config,
       ]);
     }
-    const occupant = config && await RunFolder.occupant(path);
+    const occupant = settings && await RunFolder.occupant(path);
     if (occupant !== undefined) {
       throw new UsageError(
         `--out ${path} holds a run already (${occupant}). Use --resume to continue it, or another --out.`,
       );
     }
-    const overrides = config ? [] : await resumeOverrides(path, flags, logger);
+    const overrides = settings ? [] : await resumeOverrides(path, flags, logger);
     using gpu = await openDevice(logger);
-    if (flags.dryRun) {
-      return await planRun(gpu, config ?? await storedConfig(path, overrides), {
-        onWarning: (text) => logger.warn(text),
+    const plan = async (settings: Settings, done: number) =>
+      await planWithProgress({
+        gpu,
+        settings,
+        path: flags.resume ? undefined : configPath,
+        logger,
+        done,
+        dry: flags.dryRun,
       });
+    if (flags.dryRun) {
+      const stored = settings ? undefined : await storedRun(path, overrides);
+      return (await plan(settings ?? stored!.config, stored?.steps ?? 0)).plan;
     }
     logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
-    if (config && flags.tune !== undefined) {
+    const planned = settings && await plan(settings, 0);
+    if (planned) planLines(planned.plan, gpu.facts.software).forEach((line) => logger.info(line));
+    if (planned && flags.tune !== undefined) {
       const stop = onInterrupt("Stopping; nothing is written.", "nothing to save");
-      logger.info(describeTuning(await tuneDevice(gpu, config, flags.tune, logger, stop)));
+      logger.info(describeTuning(await tuneDevice(gpu, planned.config, flags.tune, logger, stop)));
     }
     if (flags.profile) gpu.profile();
-    const hooks = hooksFor(
+    const hooks = hooksFor({
       logger,
       signal,
-      () => onInterrupt("Stopping; the last complete step is saved."),
-      (outcome) => writeReport(gpu, outcome),
-    );
-    const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {
+      compiled: planned !== undefined && planned.plan.secondsPerStep !== null,
+      start: () => onInterrupt("Stopping; the last complete step is saved."),
+      finish: (outcome) => writeReport(gpu, outcome),
+    });
+    const outcome = planned ? await startRun(gpu, path, planned.config, hooks) : await resumeRun(gpu, path, {
       overrides,
       checkpoint: flags.checkpoint,
       acceptChangedData: flags.acceptChangedData,

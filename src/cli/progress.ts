@@ -33,6 +33,7 @@ export class Progress {
   readonly #now: () => number;
   #samples: { time: number; done: number }[];
   #fields: Readonly<Record<string, string>> = {};
+  #note = "";
   #shown = -Infinity;
 
   constructor(options: ProgressOptions) {
@@ -44,7 +45,7 @@ export class Progress {
   /**
    * Reports steps done.
    *
-   * @param done steps done so far, with those before this run
+   * @param done steps done so far, with those before this run; a fraction says how far the present one is
    * @param fields further values by name; they stay until replaced
    */
   update(done: number, fields: Readonly<Record<string, string>> = {}): void {
@@ -54,6 +55,12 @@ export class Progress {
     while (this.#samples.length > 2 && this.#samples[1].time <= time - rateWindow) this.#samples.shift();
     const interval = this.#options.logger.target.isTerminal ? redrawInterval : lineInterval;
     if (time - this.#shown >= interval) this.#show(time);
+  }
+
+  /** Shows at once what goes on; it stays until replaced, an empty text removes it. */
+  note(text: string): void {
+    this.#note = text;
+    if (text !== "") this.#show(this.#now());
   }
 
   /** Shows the last state once more, as a line that stays. */
@@ -80,9 +87,13 @@ export class Progress {
     const { label, total, unit } = this.#options;
     const first = this.#samples[0], last = this.#samples[this.#samples.length - 1];
     const rate = 1000 * (last.done - first.done) / (last.time - first.time);
+    const whole = Math.floor(last.done);
     const parts = [
-      `${label} ${Math.floor(100 * last.done / Math.max(1, total))} % (${last.done}/${total} ${unit})`,
+      `${label} ${Math.floor(100 * last.done / Math.max(1, total))} % (${whole}/${total} ${unit})`,
     ];
+    // Only long steps have parts that are seen.
+    if (last.done > whole) parts[0] += `, ${Math.floor(100 * (last.done - whole))} % of the next`;
+    if (this.#note !== "") parts.push(this.#note);
     if (rate > 0 && Number.isFinite(rate)) {
       parts.push(`${formatRate(rate)} ${unit}/s`);
       if (last.done < total) parts.push(`${formatDuration((total - last.done) / rate)} left`);

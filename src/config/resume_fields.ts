@@ -12,6 +12,7 @@ const changeable = [
   "optimizer",
   "knn",
   "data.cacheMegabytes",
+  "data.workers",
   "data.strict",
   "space.named",
 ];

@@ -65,6 +65,7 @@ export async function openChosenImages(
     seed: training.seed,
     strict: data.strict,
     cacheBytes: data.cacheMegabytes * 2 ** 20,
+    workers: data.workers,
     // Most of a large set is never looked at.
     preload: false,
     onWarning: request.onWarning,

@@ -1,10 +1,19 @@
-/** What a run would be: counted and planned, nothing allocated, no folder made. */
-import { checkAgainstData } from "../config/checks.ts";
-import type { Config } from "../config/schema.ts";
-import { openSource } from "../data/source.ts";
+/** What a run will be: counted, planned and measured before it starts. Nothing is written. */
+import { checkAgainstData, checkConfig } from "../config/checks.ts";
+import type { Config, Settings } from "../config/schema.ts";
 import type { SourceOptions } from "../data/image_set.ts";
-import { splitImages } from "../data/split.ts";
+import { heldOutCount, splitHeldOut } from "../data/split.ts";
 import type { Gpu } from "../gpu/device.ts";
+import {
+  runSeconds,
+  secondsWithImages,
+  type ShorterWay,
+  shorterWays,
+  type TimedRun,
+} from "./fit/duration.ts";
+import { type ChosenField, decodingWorkers, fitEpochs, fitSettings } from "./fit/fit.ts";
+import { lookAtImages } from "./fit/look.ts";
+import { measureStep } from "./fit/pace.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
 import { stepsPerEpoch } from "./trainer.ts";
 
@@ -18,40 +27,73 @@ export interface RunPlan {
   readonly memory: MemoryPlan;
   /** Free bytes of main memory; null where neither the system nor the permissions tell. */
   readonly free: number | null;
+  /** What the configuration left to the images and the device. */
+  readonly automatic: readonly ChosenField[];
+  /** Measured here; null where there are too few steps to be worth it. */
+  readonly secondsPerStep: number | null;
+  /** Estimated, of what is left: decoding, steps and evaluations. */
+  readonly seconds: number | null;
+  /** When that is over, from now on, in ISO 8601. */
+  readonly ends: string | null;
+  /** Flags of a run of about an hour or less, where this one is longer. */
+  readonly shorter: readonly ShorterWay[];
+}
+
+/** How a run is planned. */
+export interface PlanOptions extends Pick<SourceOptions, "onWarning"> {
+  /** Steps that are done already. */
+  readonly done?: number;
+  /** A run of so many steps or fewer is not measured; default 0. */
+  readonly unmeasuredSteps?: number;
+  /** A configuration of smaller networks, and the flag that asks for it. */
+  readonly smaller?: { readonly flags: string; readonly config: Config };
+  /** Told before the first measured step, which compiles. */
+  onFirstStep?(): void;
 }
 
 /**
- * Plans a run.
+ * Decides about what a configuration leaves open, and plans the run.
  * @throws {ConfigurationError} for whatever a start would refuse
  */
 export async function planRun(
   gpu: Gpu,
-  config: Config,
-  hooks: Pick<SourceOptions, "onWarning">,
-): Promise<RunPlan> {
-  const { data, training } = config;
-  const source = await openSource(data.source, {
-    imageSize: data.imageSize,
-    seed: training.seed,
-    strict: data.strict,
-    preload: false,
-    cacheBytes: 0,
-    ...hooks,
-  });
-  try {
-    const split = splitImages(config, source);
-    checkAgainstData(config, split.train.length);
-    const memory = await planMemory(gpu, config, source.length);
-    const free = freeMemory();
-    checkMemory(memory, config, gpu.facts.software, free);
-    return {
-      steps: training.epochs * stepsPerEpoch(config, split.train.length),
-      epochs: training.epochs,
-      images: { training: split.train.length, heldOut: split.heldOut.length },
-      memory,
-      free: free ?? null,
-    };
-  } finally {
-    source.release();
-  }
+  settings: Settings,
+  { done = 0, unmeasuredSteps = 0, smaller, onFirstStep, ...hooks }: PlanOptions = {},
+): Promise<{ config: Config; plan: RunPlan }> {
+  const look = await lookAtImages(settings, decodingWorkers(settings, gpu).value, hooks);
+  const fitted = await fitSettings(gpu, settings, look);
+  const heldOut = heldOutCount(fitted.config, look.classes !== undefined);
+  const training = splitHeldOut(look.images, heldOut, 0).train.length;
+  checkConfig(fitted.config);
+  checkAgainstData(fitted.config, training);
+  const memory = await planMemory(gpu, fitted.config, look.images);
+  const free = freeMemory();
+  checkMemory(memory, fitted.config, gpu.facts.software, free);
+  const perEpoch = stepsPerEpoch(fitted.config, training);
+  const given = settings.training.epochs;
+  const measured = given === "auto" || given * perEpoch - done > unmeasuredSteps;
+  const secondsPerStep = measured ? await measureStep(gpu, fitted.config, onFirstStep) : 0;
+  const timed = { look, training, heldOut, stepsPerEpoch: perEpoch, done, secondsPerStep };
+  const { config, chosen } = fitEpochs(
+    settings,
+    fitted,
+    training,
+    () => perEpoch * secondsWithImages({ ...timed, config: fitted.config }),
+  );
+  checkConfig(config);
+  const run: TimedRun = { ...timed, config };
+  const seconds = measured ? runSeconds(run) : undefined;
+  const plan = {
+    steps: config.training.epochs * perEpoch,
+    epochs: config.training.epochs,
+    images: { training, heldOut },
+    memory,
+    free: free ?? null,
+    automatic: chosen,
+    secondsPerStep: measured ? Number(secondsWithImages(run).toPrecision(4)) : null,
+    seconds: seconds === undefined ? null : Number(seconds.toFixed(1)),
+    ends: seconds === undefined ? null : new Date(Date.now() + 1000 * seconds).toISOString(),
+    shorter: measured ? shorterWays(run, smaller) : [],
+  };
+  return { config, plan };
 }

@@ -9,6 +9,7 @@ import { drawParameters, evaluationParameters, viewRandom } from "../data/augmen
 import { defaultResidentBytes } from "../data/gpu_images.ts";
 import { parseDataSpec } from "../data/spec.ts";
 import { ConfigurationError, DeviceLimitError } from "../errors.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import { featureChannels } from "../elastic/network.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { Gpu } from "../gpu/device.ts";
@@ -86,7 +87,10 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
   try {
     const sizes = config.knn.every > 0 ? evaluationSizes(config, images) : undefined;
     if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, true);
-    for (let step = 0; step < rehearsedSteps; step++) await rehearseStep(rehearsal, state, resident);
+    for (let step = 0; step < rehearsedSteps; step++) {
+      await rehearseStep(rehearsal, state, resident);
+      rehearsal.stream.discard();
+    }
     if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, false);
   } catch (error) {
     if (!(error instanceof DeviceLimitError)) throw error;
@@ -152,9 +156,21 @@ function rehearseViews(
   return tensors;
 }
 
-async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | undefined): Promise<void> {
+/**
+ * Records a step on images that nobody has: views of one place, and a learning rate of 0.
+ *
+ * @param resident pixels of images, one at least; without, memory is taken for them
+ * @param batch images of the step
+ * @returns the architectures that were drawn
+ */
+export async function rehearseStep(
+  gpu: Gpu,
+  state: PretrainState,
+  resident: Tensor | undefined,
+  batch = state.config.training.batch,
+): Promise<Architecture[]> {
   const { config, space } = state;
-  const { training: { batch, seed }, data: { imageSize }, augmentation, sandwich } = config;
+  const { training: { seed }, data: { imageSize }, augmentation, sandwich } = config;
   const place = { offset: 0, width: imageSize, height: imageSize };
   const orders = state.objective.viewOrders(Uint32Array.from({ length: batch }, (_, at) => at), state.step);
   const samples = orders.map((_, view) =>
@@ -170,16 +186,12 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, resident: Tensor | u
     ...(orders[view].positions && { positions: Tensor.create(gpu, [batch]) }),
   }));
   const passes = space.sandwich(new Random(seed, purpose.architecture, state.step), sandwich);
+  const architectures = passes.map(({ architecture }) => architecture);
   const losses = Tensor.create(gpu, [passes.length]);
-  await recordStep(state, {
-    views,
-    architectures: passes.map(({ architecture }) => architecture),
-    learningRate: 0,
-    losses,
-  });
+  await recordStep(state, { views, architectures, learningRate: 0, losses });
   for (const { images, positions } of views) [images, positions].forEach((tensor) => tensor?.release());
   losses.release();
-  gpu.stream.discard();
+  return architectures;
 }
 
 /**

@@ -73,6 +73,7 @@ export async function openRunData(
       seed,
       strict: data.strict,
       cacheBytes: data.cacheMegabytes * 2 ** 20,
+      workers: data.workers,
       ...hooks,
     });
     close.push(() => source.release());

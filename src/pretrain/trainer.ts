@@ -36,6 +36,10 @@ export interface ViewSource {
 export interface TrainingObserver {
   /** After each wait for the device. */
   onSteps(done: { step: number; totalSteps: number; loss: number; imagesPerSecond: number }): void;
+  /** Steps done, as a fraction: after each step, and within a long one. */
+  onPart?(done: number): void;
+  /** Before each evaluation. */
+  onEvaluation?(): void;
   /** After each evaluation. */
   onKnn(line: KnnMetrics): void;
 }
@@ -195,8 +199,9 @@ export class Trainer {
 
   /** @throws the signal's reason, when it is aborted before the optimiser's step; the state is then as before */
   async #step(): Promise<void> {
-    const { gpu, config, state, views, signal } = this.#task;
+    const { gpu, config, state, views, signal, observer } = this.#task;
     const { seed, epochs } = config.training;
+    const before = state.step;
     const seconds = stopwatch();
     await unlessAborted(signal, views.ready());
     this.#times.images += seconds();
@@ -209,6 +214,7 @@ export class Trainer {
     // What was recorded before is no part of the step, which may be dropped.
     gpu.stream.submit();
     state.beginStep();
+    gpu.stream.submission.onPart = (share) => observer.onPart?.(before + share);
     try {
       await this.#record(batch, passes.map((pass) => pass.architecture), rate);
       if (state.step < this.totalSteps) views.prefetch(this.#batch(state.step));
@@ -216,7 +222,10 @@ export class Trainer {
     } catch (error) {
       if (signal.aborted && error === signal.reason) state.undoStep();
       throw error;
+    } finally {
+      gpu.stream.submission.onPart = undefined;
     }
+    observer.onPart?.(state.step);
     this.#log.add({
       step: state.step,
       epoch,
@@ -286,6 +295,7 @@ export class Trainer {
   async #evaluate(): Promise<void> {
     const { gpu, state, evaluate, folder, observer } = this.#task;
     if (!evaluate) return;
+    observer.onEvaluation?.();
     const line = await gpu.stream.unprofiled(() => evaluate(state.step, this.#epoch));
     await folder.appendMetrics(line);
     this.#evaluatedStep = state.step;

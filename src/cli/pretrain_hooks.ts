@@ -1,0 +1,62 @@
+/** What `deno task pretrain` shows while a run goes on. */
+import type { PretrainHooks, PretrainOutcome } from "../pretrain/pretrain.ts";
+import { formatCount, formatRate } from "./format.ts";
+import type { Logger } from "./logger.ts";
+import { Progress } from "./progress.ts";
+
+/** What the hooks of a run work with. */
+export interface HookOptions {
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Whether steps were run before, so that their kernels are compiled. */
+  readonly compiled: boolean;
+  /** Called when training begins. */
+  start(): void;
+  /** Called with a run that has ended, while its folder is locked. */
+  finish(outcome: PretrainOutcome): Promise<void>;
+}
+
+/** Progress of decoding and of training, the lines of evaluations, warnings. */
+export function hooksFor({ logger, signal, compiled, start, finish }: HookOptions): PretrainHooks {
+  let decoding: Progress | undefined;
+  let training: Progress | undefined;
+  let first = 0;
+  return {
+    signal,
+    onWarning: (text) => logger.warn(text),
+    onProgress(done, total) {
+      decoding ??= new Progress({ logger, label: "decode", total, unit: "images" });
+      decoding.update(done);
+      if (done === total) decoding.finish();
+    },
+    onStart({ images, labelled, step, totalSteps }) {
+      start();
+      const watched = labelled ? "" : "; no kNN: the images have no labels";
+      const place = step > 0 ? `, from step ${formatCount(step)}` : "";
+      logger.info(`${formatCount(images)} images, ${formatCount(totalSteps)} steps${place}${watched}`);
+      if (totalSteps === step) return;
+      first = step;
+      training = new Progress({ logger, label: "pretrain", total: totalSteps, unit: "steps", done: step });
+      if (!compiled) training.note("first step: compiling");
+    },
+    onPart(done) {
+      if (done >= first + 1) training?.note("");
+      training?.update(done);
+    },
+    onSteps({ step, loss, imagesPerSecond }) {
+      training?.update(step, {
+        ...(Number.isNaN(loss) ? {} : { loss: loss.toFixed(3) }),
+        "images/s": formatRate(imagesPerSecond),
+      });
+    },
+    onEvaluation: () => logger.status("evaluating by kNN"),
+    onKnn({ epoch, knn, knnPixels }) {
+      const pixels = knnPixels === undefined ? "" : ` (raw pixels ${(100 * knnPixels).toFixed(1)} %)`;
+      logger.info(`epoch ${epoch}: kNN ${(100 * knn).toFixed(1)} %${pixels}`);
+    },
+    async onEnd(outcome) {
+      training?.finish();
+      await finish(outcome);
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/** What `deno task pretrain` says before a run: what was decided, its steps, time and memory. */
+import { loadConfig } from "../config/load.ts";
+import type { Config, Settings } from "../config/schema.ts";
+import { formatDuration } from "../duration.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { planRun, type RunPlan } from "../pretrain/dry_run.ts";
+import { formatCount, formatTable } from "./format.ts";
+import type { Logger } from "./logger.ts";
+
+/** What a plan is made for. */
+export interface PlanRequest {
+  readonly gpu: Gpu;
+  readonly settings: Settings;
+  /** The configuration's file; undefined for a run that goes on. */
+  readonly path: string | undefined;
+  readonly logger: Logger;
+  /** Steps that are done already. */
+  readonly done: number;
+  /** A dry run measures steps however few there are, and says what is wrong with the images. */
+  readonly dry: boolean;
+}
+
+/** A run of so few steps is over before its steps are measured. */
+const fewSteps = 8;
+
+/** Plans a run, with a status line while steps are measured, and says what was decided. */
+export async function planWithProgress(
+  { gpu, settings, path, logger, done, dry }: PlanRequest,
+): Promise<{ config: Config; plan: RunPlan }> {
+  const smaller = await smallerConfig(path, settings);
+  const { submission } = gpu.stream;
+  try {
+    const planned = await planRun(gpu, settings, {
+      done,
+      unmeasuredSteps: dry ? 0 : fewSteps,
+      ...(smaller && { smaller }),
+      ...(dry && { onWarning: (text) => logger.warn(text) }),
+      onFirstStep() {
+        logger.info("first step: compiling");
+        const start = performance.now();
+        submission.onPart = () =>
+          logger.status(`measuring steps, ${formatDuration((performance.now() - start) / 1000)}`);
+      },
+    });
+    for (const { field, value, reason } of planned.plan.automatic) {
+      logger.info(`${field} = ${value} (auto: ${reason})`);
+    }
+    return planned;
+  } finally {
+    submission.onPart = undefined;
+    logger.status("");
+  }
+}
+
+/** `configs/photos-small.json` for `configs/photos.json`: the same of smaller networks, where there is one. */
+async function smallerConfig(
+  path: string | undefined,
+  { data, training, sandwich }: Settings,
+): Promise<{ flags: string; config: Config } | undefined> {
+  const other = path?.replace(/\.json$/, "-small.json");
+  if (other === undefined || other === path) return undefined;
+  if (!await Deno.stat(other).then(({ isFile }) => isFile, () => false)) return undefined;
+  const config = await loadConfig(other);
+  // As large as the images that were asked for.
+  return {
+    flags: `--config ${other}`,
+    config: {
+      ...config,
+      sandwich,
+      data: { ...config.data, imageSize: data.imageSize },
+      training: { ...config.training, seed: training.seed },
+    },
+  };
+}
+
+/** Time and memory of a run in few lines, for its start. */
+export function planLines(plan: RunPlan, software: boolean): string[] {
+  const { memory: { device, host }, free, secondsPerStep } = plan;
+  const needed = host.total + (software ? device.total : 0);
+  const of = free === null ? "" : ` of ${mebibytes(free)} free`;
+  const memory = software
+    ? `memory: about ${mebibytes(needed)}${of}`
+    : `memory: about ${mebibytes(device.total)} of the device, ${mebibytes(host.total)}${of} of the machine`;
+  return secondsPerStep === null ? [memory] : [...timeLines(plan), memory];
+}
+
+function timeLines({ secondsPerStep, seconds, ends, shorter }: RunPlan): string[] {
+  if (secondsPerStep === null || seconds === null || ends === null) return [];
+  const lines = [
+    `about ${formatSeconds(secondsPerStep)} a step, as measured; ${
+      formatDuration(seconds)
+    } in all: ends about ${formatClock(new Date(ends))}`,
+  ];
+  if (shorter.length > 0) {
+    const ways = shorter.map((way) => `${way.flags} (about ${formatDuration(way.seconds)})`);
+    lines.push(`That is more than an hour. Shorter: ${ways.join(", ")}`);
+  }
+  return lines;
+}
+
+function mebibytes(bytes: number): string {
+  return `${formatCount(Math.ceil(bytes / 2 ** 20))} MiB`;
+}
+
+function formatSeconds(seconds: number): string {
+  return seconds < 1 ? `${(1000 * seconds).toPrecision(3)} ms` : `${seconds.toPrecision(3)} s`;
+}
+
+/** The time of day, with the date unless it is today's. */
+export function formatClock(time: Date, now = new Date()): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const clock = `${two(time.getHours())}:${two(time.getMinutes())}`;
+  if (time.toDateString() === now.toDateString()) return clock;
+  return `${clock} on ${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+}
+
+/** The whole plan, for a dry run. */
+export function formatPlan(plan: RunPlan): string {
+  const { steps, epochs, images, memory: { device, host }, free } = plan;
+  const row = (name: string, bytes: number | null) => [name, bytes === null ? "not known" : mebibytes(bytes)];
+  return [
+    `${formatCount(steps)} steps in ${formatCount(epochs)} epochs on ${
+      formatCount(images.training)
+    } images, ` +
+    `${formatCount(images.heldOut)} held back`,
+    ...timeLines(plan),
+    formatTable([
+      ["memory", ""],
+      row("device: weights, gradients, momentum, statistics", device.weights),
+      row("device: queue", device.queue),
+      row("device: images", device.images),
+      row("device: batches, feature maps and their gradients", device.activations),
+      row("device: all", device.total),
+      row("host: decoded images, at most", host.images),
+      row("host: a checkpoint on its way to the disk", host.checkpoint),
+      row("host: runtime and driver", host.runtime),
+      row("host: all", host.total),
+      row("host: free", free),
+    ], "lr"),
+  ].join("\n");
+}

@@ -1,0 +1,97 @@
+/** How long a run takes, by the time of its steps, and how it would be over sooner. */
+import type { Config } from "../../config/schema.ts";
+import type { Look } from "./look.ts";
+import { roundDown } from "./rules.ts";
+import { averageStepMacs, evaluationMacs } from "./step_macs.ts";
+
+/** A run whose time is asked for. */
+export interface TimedRun {
+  readonly config: Config;
+  readonly look: Look;
+  /** Images to train on. */
+  readonly training: number;
+  /** Images held out that kNN classifies; 0 where there is no kNN. */
+  readonly heldOut: number;
+  readonly stepsPerEpoch: number;
+  /** Steps that are done already. */
+  readonly done: number;
+  /** Measured, of steps whose images are there. */
+  readonly secondsPerStep: number;
+}
+
+/** A way to a shorter run, as flags. */
+export interface ShorterWay {
+  readonly flags: string;
+  /** Estimated time of the whole run. */
+  readonly seconds: number;
+}
+
+/** Whether all decoded images stay in memory, so that each is decoded once. */
+function areKept({ config, look }: TimedRun): boolean {
+  return look.images * look.bytesPerImage <= config.data.cacheMegabytes * 2 ** 20;
+}
+
+/** Seconds of a step with its images, which are decoded while the device works. */
+export function secondsWithImages(run: TimedRun): number {
+  const { config, look, secondsPerStep } = run;
+  if (areKept(run)) return secondsPerStep;
+  return Math.max(secondsPerStep, look.secondsPerImage * config.training.batch);
+}
+
+/** Estimated seconds of what is left of a run: decoding, steps and evaluations. */
+export function runSeconds(run: TimedRun): number {
+  const { config, look, training, heldOut, stepsPerEpoch, done, secondsPerStep } = run;
+  const { training: { epochs, batch }, knn } = config;
+  const left = Math.max(0, epochs * stepsPerEpoch - done);
+  const decoding = look.secondsPerImage * Math.min(
+    look.images,
+    config.data.cacheMegabytes * 2 ** 20 / look.bytesPerImage,
+  );
+  if (left === 0 || heldOut === 0) return decoding + left * secondsWithImages(run);
+  const bank = Math.min(knn.bank, training);
+  const secondsPerMac = secondsPerStep / (batch * averageStepMacs(config));
+  const evaluation = (bank + Math.min(knn.calibrate, bank) + heldOut) * evaluationMacs(config) *
+    secondsPerMac;
+  const evaluations = Math.ceil(left / stepsPerEpoch / knn.every) + (done === 0 ? 1 : 0);
+  return decoding + left * secondsWithImages(run) + evaluations * evaluation;
+}
+
+/** Seconds after which a run is called long, and what a shorter one should take. */
+const long = 3600, wanted = 3300;
+
+/**
+ * Ways to a run of less than an hour, or nearer to it; none for one that is not longer.
+ *
+ * @param smaller a configuration of smaller networks, and the flag that asks for it
+ */
+export function shorterWays(
+  run: TimedRun,
+  smaller?: { readonly flags: string; readonly config: Parameters<typeof averageStepMacs>[0] },
+): ShorterWay[] {
+  const { config, done, stepsPerEpoch } = run;
+  const { training: { epochs }, data: { imageSize }, space } = config;
+  const seconds = runSeconds(run);
+  if (seconds <= long) return [];
+  const ways: ShorterWay[] = [];
+  const doneEpochs = Math.ceil(done / stepsPerEpoch);
+  const fewer = doneEpochs + roundDown(Math.max(1, (epochs - doneEpochs) * wanted / seconds));
+  if (fewer < epochs) {
+    const shorter = { ...run, config: { ...config, training: { ...config.training, epochs: fewer } } };
+    ways.push({ flags: `--epochs ${fewer}`, seconds: runSeconds(shorter) });
+  }
+  const own = averageStepMacs(config);
+  const least = space.stem.kind === "7x7" ? 64 : 32;
+  const side = Math.max(least, Math.floor(imageSize * 0.7 / 16) * 16);
+  // A run that goes on keeps its network and its images' size.
+  if (done === 0 && side < imageSize) {
+    const data = { ...config.data, imageSize: side };
+    ways.push({
+      flags: `--set data.imageSize=${side}`,
+      seconds: seconds * averageStepMacs({ ...config, data }) / own,
+    });
+  }
+  if (done === 0 && smaller) {
+    ways.push({ flags: smaller.flags, seconds: seconds * averageStepMacs(smaller.config) / own });
+  }
+  return ways.map(({ flags, seconds }) => ({ flags, seconds: Math.round(seconds) }));
+}

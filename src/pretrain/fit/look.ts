@@ -1,0 +1,64 @@
+/** A first look at a run's images: how many there are, of which classes, and what one of them takes to decode. */
+import type { Settings } from "../../config/schema.ts";
+import type { SourceOptions } from "../../data/image_set.ts";
+import { openSource } from "../../data/source.ts";
+import { stopwatch } from "../step_times.ts";
+
+/** What a look tells. */
+export interface Look {
+  readonly images: number;
+  /** Undefined where the images have no labels. */
+  readonly classes: number | undefined;
+  /** Seconds that one image takes to decode, all workers together; 0 where nothing is decoded. */
+  readonly secondsPerImage: number;
+  /** Bytes of one decoded image. */
+  readonly bytesPerImage: number;
+}
+
+/** Images that are decoded, from all over the set, and how many of them come before the clock runs. */
+const sampled = 24, unmeasured = 4;
+
+/**
+ * Lists the images and decodes a few.
+ *
+ * @param workers threads that decode
+ * @throws {ConfigurationError} for a specification that cannot be used
+ * @throws {DataError} for images that cannot be read
+ */
+export async function lookAtImages(
+  { data, training }: Settings,
+  workers: number,
+  hooks: Pick<SourceOptions, "onWarning">,
+): Promise<Look> {
+  const source = await openSource(data.source, {
+    imageSize: data.imageSize,
+    seed: training.seed,
+    strict: data.strict,
+    preload: false,
+    cacheBytes: 0,
+    workers,
+    ...hooks,
+  });
+  try {
+    const { length: images, labels } = source;
+    const classes = labels && (source.classes?.length ?? new Set(labels).size);
+    const nothing = { images, classes, secondsPerImage: 0, bytesPerImage: 4 * data.imageSize ** 2 };
+    if (source.kind !== "images" || source.origin?.kind !== "images") return nothing;
+    const step = Math.max(1, Math.floor(images / sampled));
+    const some = Array.from({ length: Math.min(sampled, images) }, (_, at) => at * step);
+    await source.load(some.slice(0, unmeasured));
+    const seconds = stopwatch();
+    const timed = some.slice(unmeasured);
+    const decoded = (await source.load(timed)).filter((image) => image !== undefined);
+    if (decoded.length === 0) return nothing;
+    const bytes = decoded.reduce((sum, { pixels }) => sum + pixels.byteLength, 0);
+    return {
+      images,
+      classes,
+      secondsPerImage: seconds() / timed.length,
+      bytesPerImage: bytes / decoded.length,
+    };
+  } finally {
+    source.release();
+  }
+}
