@@ -203,7 +203,9 @@ function describeSettings({ training, optimizer, moco }: Config): [string, strin
 
 function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }: PretrainSummary): string {
   const parts = [
-    `${formatCount(steps)} steps (${formatCount(epochs)} epochs) in ${formatDuration(seconds)}`,
+    `${formatCount(steps)} steps (${formatCount(epochs)} ${epochs === 1 ? "epoch" : "epochs"}) in ${
+      formatDuration(seconds)
+    }`,
   ];
   if (steps > 0) parts.push(`${formatQuantity(imagesPerSecond, 0).trim()} images/s`);
   if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);

@@ -18,6 +18,7 @@ export interface HookOptions {
 
 /** Progress of decoding and of training, the lines of evaluations, warnings. */
 export function hooksFor({ logger, signal, compiled, start, finish }: HookOptions): PretrainHooks {
+  const began = performance.now();
   let decoding: Progress | undefined;
   let training: Progress | undefined;
   let first = 0;
@@ -25,9 +26,11 @@ export function hooksFor({ logger, signal, compiled, start, finish }: HookOption
     signal,
     onWarning: (text) => logger.warn(text),
     onProgress(done, total) {
-      decoding ??= new Progress({ logger, label: "decode", total, unit: "images" });
+      decoding ??= new Progress({ logger, label: "decode", total, unit: "images", began });
       decoding.update(done);
-      if (done === total) decoding.finish();
+      if (done < total) return;
+      decoding.finish();
+      logger.status("preparing the network");
     },
     onStart({ images, labelled, step, totalSteps }) {
       start();

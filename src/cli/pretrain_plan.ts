@@ -22,6 +22,7 @@ export interface PlanRequest {
 
 /** A run of so few steps is over before its steps are measured. */
 const fewSteps = 8;
+const secondsPerRedraw = 0.2;
 
 /** Plans a run, with a status line while steps are measured, and says what was decided. */
 export async function planWithProgress(
@@ -29,6 +30,7 @@ export async function planWithProgress(
 ): Promise<{ config: Config; plan: RunPlan }> {
   const smaller = await smallerConfig(path, settings);
   const { submission } = gpu.stream;
+  logger.status("looking at the images");
   try {
     const planned = await planRun(gpu, settings, {
       done,
@@ -38,10 +40,16 @@ export async function planWithProgress(
       onFirstStep() {
         logger.info("first step: compiling");
         const start = performance.now();
-        submission.onPart = () =>
-          logger.status(`measuring steps, ${formatDuration((performance.now() - start) / 1000)}`);
+        let shown = -Infinity;
+        submission.onPart = () => {
+          const seconds = (performance.now() - start) / 1000;
+          if (seconds - shown < secondsPerRedraw) return;
+          shown = seconds;
+          logger.status(`measuring steps, ${formatDuration(seconds)}`);
+        };
       },
     });
+    logger.status("");
     for (const { field, value, reason } of planned.plan.automatic) {
       logger.info(`${field} = ${value} (auto: ${reason})`);
     }

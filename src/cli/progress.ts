@@ -15,6 +15,8 @@ export interface ProgressOptions {
   readonly unit: string;
   /** Steps done before this run, e.g. by the run that is resumed. */
   readonly done?: number;
+  /** When the work began, by the clock; now, unless it was before there was anything to show. */
+  readonly began?: number;
   /** Clock in milliseconds; for tests. */
   readonly now?: () => number;
 }
@@ -39,7 +41,7 @@ export class Progress {
   constructor(options: ProgressOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#samples = [{ time: this.#now(), done: options.done ?? 0 }];
+    this.#samples = [{ time: options.began ?? this.#now(), done: options.done ?? 0 }];
   }
 
   /**

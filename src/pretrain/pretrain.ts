@@ -61,7 +61,8 @@ export async function startRun(
   cleanup.defer(() => data.release());
   const state = new PretrainState(gpu, config);
   cleanup.defer(() => state.release());
-  for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
+  const labelled = data.source.labels !== undefined;
+  for (const warning of configWarnings(config, data.train.length, labelled)) hooks.onWarning(warning);
   // Only now: a mistake in the specification of the images leaves no folder behind.
   const madeHere = !await RunFolder.exists(path);
   let begun = false;
@@ -137,7 +138,8 @@ export async function resumeRun(
   const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
   const data = await openRunData(gpu, config, hooks, earlier);
   cleanup.defer(() => data.release());
-  for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
+  const labelled = data.source.labels !== undefined;
+  for (const warning of configWarnings(config, data.train.length, labelled)) hooks.onWarning(warning);
   return await train({ gpu, config, folder, data, state, hooks, metrics, resumedFrom: point });
 }
 

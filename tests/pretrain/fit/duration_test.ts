@@ -1,0 +1,49 @@
+import { assert, assertEquals } from "@std/assert";
+import { runSeconds, shorterWays, type TimedRun } from "../../../src/pretrain/fit/duration.ts";
+import { smallRun } from "../small_run.ts";
+
+const look = { images: 1000, classes: 10, secondsPerImage: 0.01, bytesPerImage: 1000 };
+
+function timed(changes: Partial<TimedRun> = {}, epochs = 10): TimedRun {
+  const config = smallRun({ data: { imageSize: 64 }, training: { epochs }, knn: { every: 0 } });
+  return {
+    config,
+    look,
+    training: 800,
+    heldOut: 0,
+    stepsPerEpoch: 50,
+    done: 0,
+    secondsPerStep: 1,
+    ...changes,
+  };
+}
+
+Deno.test("a run takes its decoding, its steps, its evaluations", () => {
+  assertEquals(runSeconds(timed()), 10 + 500);
+  assertEquals(runSeconds(timed({ done: 400 })), 10 + 100);
+  assertEquals(runSeconds(timed({ done: 500 })), 10);
+  const watched = smallRun({ training: { epochs: 10 }, knn: { every: 5 } });
+  const seconds = runSeconds(timed({ config: watched, heldOut: 200 }));
+  assert(seconds > 510 && seconds < 700, String(seconds));
+});
+
+Deno.test("images that do not stay in memory are decoded in each epoch, beside the steps", () => {
+  const config = smallRun({ data: { cacheMegabytes: 0 }, training: { epochs: 10 }, knn: { every: 0 } });
+  const slow = { ...look, secondsPerImage: 0.5 };
+  assertEquals(runSeconds(timed({ config, look: slow })), 10 * 50 * 16 * 0.5);
+  assertEquals(runSeconds(timed({ config })), 500);
+});
+
+Deno.test("a run of more than an hour has shorter ways; a shorter one has none", () => {
+  assertEquals(shorterWays(timed({}, 70)), []);
+  const small = smallRun({ space: { stem: { kind: "3x3", widths: [2] }, widths: [[2], [2], [4], [4]] } });
+  const ways = shorterWays(timed({}, 200), { flags: "--config small.json", config: small });
+  assertEquals(ways.map(({ flags }) => flags), [
+    "--epochs 65",
+    "--set data.imageSize=32",
+    "--config small.json",
+  ]);
+  assertEquals(ways[0].seconds, 10 + 65 * 50);
+  assert(ways[1].seconds < 10_010 / 3 && ways[2].seconds < 10_010);
+  assertEquals(shorterWays(timed({ done: 2500 }, 200)).map(({ flags }) => flags), ["--epochs 115"]);
+});
