@@ -8,7 +8,7 @@ export type { Override } from "../config/overrides.ts";
 export type { Config, Settings } from "../config/schema.ts";
 export { loadCheckpoint, openCheckpoint, saveCheckpoint } from "../pretrain/checkpoint.ts";
 export { openEncoder } from "../pretrain/encoder_file.ts";
-export { planRun, type PlanOptions, type RunPlan } from "../pretrain/dry_run.ts";
+export { type PlanOptions, planRun, type RunPlan } from "../pretrain/dry_run.ts";
 export {
   type PretrainHooks,
   type PretrainOutcome,

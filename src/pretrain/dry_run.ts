@@ -78,7 +78,8 @@ export async function planRun(
     settings,
     fitted,
     training,
-    () => perEpoch * secondsWithImages({ ...timed, config: fitted.config }),
+    perEpoch,
+    (config) => secondsWithImages({ ...timed, config }),
   );
   checkConfig(config);
   const run: TimedRun = { ...timed, config };

@@ -58,6 +58,8 @@ export function runSeconds(run: TimedRun): number {
 
 /** Seconds after which a run is called long, and what a shorter one should take. */
 const long = 3600, wanted = 3300;
+/** Fewer epochs are no way: they would teach nothing. */
+const leastEpochs = 3;
 
 /**
  * Ways to a run of less than an hour, or nearer to it; none for one that is not longer.
@@ -68,30 +70,34 @@ export function shorterWays(
   run: TimedRun,
   smaller?: { readonly flags: string; readonly config: Parameters<typeof averageStepMacs>[0] },
 ): ShorterWay[] {
-  const { config, done, stepsPerEpoch } = run;
-  const { training: { epochs }, data: { imageSize }, space } = config;
   const seconds = runSeconds(run);
   if (seconds <= long) return [];
-  const ways: ShorterWay[] = [];
+  const { config, done, stepsPerEpoch } = run;
+  const { training: { epochs }, data: { imageSize }, space } = config;
   const doneEpochs = Math.ceil(done / stepsPerEpoch);
-  const fewer = doneEpochs + roundDown(Math.max(1, (epochs - doneEpochs) * wanted / seconds));
-  if (fewer < epochs) {
-    const shorter = { ...run, config: { ...config, training: { ...config.training, epochs: fewer } } };
-    ways.push({ flags: `--epochs ${fewer}`, seconds: runSeconds(shorter) });
-  }
-  const own = averageStepMacs(config);
-  const least = space.stem.kind === "7x7" ? 64 : 32;
-  const side = Math.max(least, Math.floor(imageSize * 0.7 / 16) * 16);
+  /** With fewer epochs, where that is enough. */
+  const shortened = (flags: string, seconds: number): ShorterWay | undefined => {
+    const left = (epochs - doneEpochs) * wanted / seconds;
+    if (left < leastEpochs) return undefined;
+    const fewer = doneEpochs + roundDown(left);
+    const share = (fewer - doneEpochs) / (epochs - doneEpochs);
+    return { flags: `${flags}--epochs ${fewer}`, seconds: seconds * share };
+  };
+  const ways = [shortened("", seconds)];
   // A run that goes on keeps its network and its images' size.
-  if (done === 0 && side < imageSize) {
+  if (done === 0) {
+    const own = averageStepMacs(config);
+    const add = (flags: string, macs: number) => {
+      const way = { flags, seconds: seconds * macs / own };
+      ways.push(way, way.seconds > long ? shortened(`${flags} `, way.seconds) : undefined);
+    };
+    const least = space.stem.kind === "7x7" ? 64 : 32;
+    const side = Math.max(least, Math.floor(imageSize * 0.7 / 16) * 16);
     const data = { ...config.data, imageSize: side };
-    ways.push({
-      flags: `--set data.imageSize=${side}`,
-      seconds: seconds * averageStepMacs({ ...config, data }) / own,
-    });
+    if (side < imageSize) add(`--set data.imageSize=${side}`, averageStepMacs({ ...config, data }));
+    if (smaller) add(smaller.flags, averageStepMacs(smaller.config));
   }
-  if (done === 0 && smaller) {
-    ways.push({ flags: smaller.flags, seconds: seconds * averageStepMacs(smaller.config) / own });
-  }
-  return ways.map(({ flags, seconds }) => ({ flags, seconds: Math.round(seconds) }));
+  const found = ways.filter((way) => way !== undefined);
+  const fitting = found.filter((way) => way.seconds <= long);
+  return (fitting.length > 0 ? fitting : found).map((way) => ({ ...way, seconds: Math.round(way.seconds) }));
 }

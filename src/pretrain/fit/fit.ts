@@ -113,10 +113,11 @@ export function fitEpochs(
   settings: Settings,
   { config, chosen }: Fitted,
   training: number,
-  secondsPerEpoch: () => number,
+  stepsPerEpoch: number,
+  secondsPerStep: (config: Config) => number,
 ): Fitted {
   if (settings.training.epochs !== "auto") return { config, chosen };
-  const choice = chooseEpochs(training, secondsPerEpoch());
+  const choice = chooseEpochs(training, stepsPerEpoch, stepsPerEpoch * secondsPerStep(config));
   const epochs = Math.max(choice.value, Math.ceil(config.optimizer.warmupEpochs));
   return {
     config: { ...config, training: { ...config.training, epochs } },

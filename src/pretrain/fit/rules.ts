@@ -27,8 +27,10 @@ const fewestSteps = 8;
 /** The smallest batch that is chosen for few images: batchnorm needs some to take statistics from. */
 const leastBatch = 16;
 const secondsWanted = 3600;
-/** Fewest and most epochs, whatever they take. */
-const fewestEpochs = 20, mostEpochs = 200, mostEpochsOfFew = 800;
+/** Fewest epochs, whatever they take: those of many images have more steps. */
+const fewestEpochs = 20, fewestEpochsOfMany = 5, stepsOfFewest = 1000;
+/** Most epochs, however quick they are. */
+const mostEpochs = 200, mostEpochsOfFew = 800;
 /** Few images are seen so often altogether, within {@linkcode mostEpochsOfFew}. */
 const viewsOfFew = 400_000;
 
@@ -131,13 +133,15 @@ export function chooseNeighbours(bank: number, classes: number | undefined): Cho
  * @param training images to train on
  * @param secondsPerEpoch measured
  */
-export function chooseEpochs(training: number, secondsPerEpoch: number): Choice {
+export function chooseEpochs(training: number, stepsPerEpoch: number, secondsPerEpoch: number): Choice {
+  const enough = Math.ceil(stepsOfFewest / stepsPerEpoch);
+  const fewest = Math.max(fewestEpochsOfMany, Math.min(fewestEpochs, enough));
   const most = Math.max(mostEpochs, Math.min(mostEpochsOfFew, roundDown(viewsOfFew / training)));
   const fitting = Math.floor(secondsWanted / secondsPerEpoch);
   const epoch = `an epoch takes about ${
     secondsPerEpoch < 10 ? secondsPerEpoch.toFixed(1) + " s" : formatDuration(secondsPerEpoch)
   }`;
-  if (fitting < fewestEpochs) return { value: fewestEpochs, reason: `the fewest that teach much; ${epoch}` };
+  if (fitting < fewest) return { value: fewest, reason: `fewer would teach little; ${epoch}` };
   if (fitting >= most) {
     const few = most > mostEpochs ? `, as ${count(training)} images are few` : "";
     return { value: most, reason: `no more are needed${few}; ${epoch}` };

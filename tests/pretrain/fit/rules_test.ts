@@ -57,12 +57,14 @@ Deno.test("learning rate, workers, bank, neighbours", () => {
   assertEquals(chooseNeighbours(3, 3).value, 3);
 });
 
-Deno.test("epochs: what fits an hour, at least 20, at most 200 but for few images", () => {
-  assertEquals(chooseEpochs(16_000, 60).value, 60);
-  assertEquals(chooseEpochs(16_000, 600).value, 20);
-  assertEquals(chooseEpochs(16_000, 1).value, 200);
-  assertEquals(chooseEpochs(300, 1).value, 800);
-  assertEquals(chooseEpochs(1000, 1).value, 400);
-  assertEquals(chooseEpochs(300, 9.1).value, 390);
-  assertEquals(chooseEpochs(20_000, 25.2).value, 140);
+Deno.test("epochs: what fits an hour, not too few, at most 200 but for few images", () => {
+  assertEquals(chooseEpochs(16_000, 250, 60).value, 60);
+  assertEquals(chooseEpochs(1600, 25, 600).value, 20);
+  assertEquals(chooseEpochs(5000, 78, 6000).value, 13);
+  assertEquals(chooseEpochs(20_000, 312, 6000).value, 5);
+  assertEquals(chooseEpochs(16_000, 250, 1).value, 200);
+  assertEquals(chooseEpochs(300, 9, 1).value, 800);
+  assertEquals(chooseEpochs(1000, 15, 1).value, 400);
+  assertEquals(chooseEpochs(300, 9, 9.1).value, 390);
+  assertEquals(chooseEpochs(20_000, 312, 25.2).value, 140);
 });
