@@ -222,7 +222,8 @@ export const pretrainCommand = defineCommand({
   flags,
   examples: [
     "deno task pretrain",
-    "deno task pretrain --config configs/cifar10-elastic.json --data folder:photos/train --out runs/photos",
+    "deno task pretrain --config configs/photos.json --data photos --out runs/photos --dry-run",
+    "deno task pretrain --config configs/photos.json --data photos/2023 --data chosen.txt --out runs/photos",
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",

@@ -26,8 +26,11 @@ const barWidth = 20;
 const redrawInterval = 100;
 /** Milliseconds between two lines when there is no terminal. */
 const lineInterval = 10_000;
-/** The rate is that of the last so many milliseconds: what a cold start costs is soon forgotten. */
-const rateWindow = 15_000;
+/**
+ * The rate is that of the last so many milliseconds, and of so many steps at least: what a cold start costs is soon
+ * forgotten, and parts of a long step, which are not equally long, say little.
+ */
+const rateWindow = 15_000, rateSteps = 2;
 
 /** Shows fraction, rate, time left and the caller's own fields (loss, images/s). */
 export class Progress {
@@ -54,7 +57,9 @@ export class Progress {
     const time = this.#now();
     this.#fields = { ...this.#fields, ...fields };
     this.#samples.push({ time, done });
-    while (this.#samples.length > 2 && this.#samples[1].time <= time - rateWindow) this.#samples.shift();
+    const isOld = (sample: { time: number; done: number }) =>
+      sample.time <= time - rateWindow && sample.done <= done - rateSteps;
+    while (this.#samples.length > 2 && isOld(this.#samples[1])) this.#samples.shift();
     const interval = this.#options.logger.target.isTerminal ? redrawInterval : lineInterval;
     if (time - this.#shown >= interval) this.#show(time);
   }

@@ -80,6 +80,15 @@ Deno.test("a long step shows its part, and what goes on", () => {
   ]);
 });
 
+Deno.test("the rate of steps that take longer than its window is that of two steps", () => {
+  const { written, clock, progress } = progressAt(false);
+  for (let part = 1; part <= 16; part++) {
+    clock.time += part % 4 === 0 ? 37_000 : 1000; // each step's last quarter takes most of its 40 seconds
+    progress.update(part / 4);
+  }
+  assertEquals(written.at(-1), "pretrain 0 % (4/640 steps), 0.03 steps/s, 7:04 h left\n");
+});
+
 Deno.test("work that began before there was anything to show has its rate from then on", () => {
   const { written, logger } = recorder(false);
   const now = () => 2000;
