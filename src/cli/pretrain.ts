@@ -15,6 +15,7 @@ import { formatArchitecture } from "../elastic/architecture.ts";
 import { macs, parameters } from "../elastic/costs.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
+import { isKnn, type StepMetrics } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
@@ -126,14 +127,14 @@ async function defaultFolders(config: string): Promise<{ next: string; newest: s
   }
 }
 
-/** The configuration of a run that goes on, and the steps that it has done. */
-async function storedRun(
-  path: string,
-  overrides: readonly Override[],
-): Promise<{ config: Config; steps: number }> {
+/** A run that goes on: its configuration, the steps that it has done, and what one took; undefined before the first. */
+async function storedRun(path: string, overrides: readonly Override[]) {
   const folder = await RunFolder.open(path);
   const { config } = await resumedConfig(folder, overrides);
-  return { config, steps: (await folder.readMetrics()).at(-1)?.step ?? 0 };
+  const metrics = await folder.readMetrics();
+  const last = metrics.findLast((line): line is StepMetrics => !isKnn(line) && line.imagesPerSecond > 0);
+  const secondsPerStep = last && config.training.batch / last.imagesPerSecond;
+  return { config, steps: metrics.at(-1)?.step ?? 0, secondsPerStep };
 }
 
 /**
@@ -274,8 +275,8 @@ export const pretrainCommand = defineCommand({
         done,
         dry: flags.dryRun,
       });
+    const stored = settings ? undefined : await storedRun(path, overrides);
     if (flags.dryRun) {
-      const stored = settings ? undefined : await storedRun(path, overrides);
       return (await plan(settings ?? stored!.config, stored?.steps ?? 0)).plan;
     }
     logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
@@ -290,6 +291,7 @@ export const pretrainCommand = defineCommand({
       logger,
       signal,
       compiled: planned !== undefined && planned.plan.secondsPerStep !== null,
+      secondsPerStep: stored?.secondsPerStep,
       start: () => onInterrupt("Stopping; the last complete step is saved."),
       finish: (outcome) => writeReport(gpu, outcome),
     });

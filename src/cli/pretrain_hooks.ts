@@ -2,6 +2,7 @@
 import type { PretrainHooks, PretrainOutcome } from "../pretrain/pretrain.ts";
 import { formatCount, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
+import { describeTime } from "./pretrain_plan.ts";
 import { Progress } from "./progress.ts";
 
 /** What the hooks of a run work with. */
@@ -10,6 +11,8 @@ export interface HookOptions {
   readonly signal: AbortSignal;
   /** Whether steps were run before, so that their kernels are compiled. */
   readonly compiled: boolean;
+  /** What a step took until now, for a run that goes on. */
+  readonly secondsPerStep: number | undefined;
   /** Called when training begins. */
   start(): void;
   /** Called with a run that has ended, while its folder is locked. */
@@ -17,7 +20,9 @@ export interface HookOptions {
 }
 
 /** Progress of decoding and of training, the lines of evaluations, warnings. */
-export function hooksFor({ logger, signal, compiled, start, finish }: HookOptions): PretrainHooks {
+export function hooksFor(
+  { logger, signal, compiled, secondsPerStep, start, finish }: HookOptions,
+): PretrainHooks {
   const began = performance.now();
   let decoding: Progress | undefined;
   let training: Progress | undefined;
@@ -38,6 +43,12 @@ export function hooksFor({ logger, signal, compiled, start, finish }: HookOption
       const place = step > 0 ? `, from step ${formatCount(step)}` : "";
       logger.info(`${formatCount(images)} images, ${formatCount(totalSteps)} steps${place}${watched}`);
       if (totalSteps === step) return;
+      if (secondsPerStep !== undefined) {
+        const seconds = (totalSteps - step) * secondsPerStep;
+        logger.info(
+          describeTime(secondsPerStep, "as until now", seconds, new Date(Date.now() + 1000 * seconds)),
+        );
+      }
       first = step;
       training = new Progress({ logger, label: "pretrain", total: totalSteps, unit: "steps", done: step });
       if (!compiled) training.note("first step: compiling");

@@ -106,6 +106,12 @@ function timeLines({ secondsPerStep, seconds, ends, shorter }: RunPlan): string[
   return lines;
 }
 
+/** `about 575 ms a step, as measured; 6:27 min in all: ends about 14:09`. */
+export function describeTime(secondsPerStep: number, how: string, seconds: number, ends: Date): string {
+  const step = formatSeconds(secondsPerStep);
+  return `about ${step} a step, ${how}; ${formatDuration(seconds)} in all: ends about ${formatClock(ends)}`;
+}
+
 function mebibytes(bytes: number): string {
   return `${formatCount(Math.ceil(bytes / 2 ** 20))} MiB`;
 }

@@ -71,6 +71,7 @@ photosTest("a flat folder: from pretraining to features, nothing given", async (
   const resumed = await run(pretrainCommand, ...config, ...data, "--out", out, "--epochs", "3", "--resume");
   assertEquals(resumed.status, 0, resumed.err);
   assert(!resumed.err.includes("differs"), resumed.err);
+  assertMatch(resumed.err, /^about [\d.]+ m?s a step, as until now; /m);
 
   const searched = await run(searchCommand, "--run", out, "--all");
   assertEquals(searched.status, 0, searched.err);

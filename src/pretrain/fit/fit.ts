@@ -108,6 +108,15 @@ export async function fitSettings(gpu: Gpu, settings: Settings, look: Look): Pro
   }
 }
 
+/** A configuration for a device whose images are not known: with the batch that many images would have. */
+export function withUsualBatch(settings: Settings, software: boolean): Config {
+  const { training, moco } = settings;
+  if (training.batch !== "auto") return withPublished(settings);
+  const queue = moco.queue === "auto" ? undefined : moco.queue;
+  const { value: batch } = chooseBatch(Infinity, software, moco.batchnormGroups, queue);
+  return withPublished({ ...settings, training: { ...training, batch } });
+}
+
 /** The configuration with its epochs, which are decided by what one takes. */
 export function fitEpochs(
   settings: Settings,

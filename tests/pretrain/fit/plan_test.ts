@@ -4,6 +4,7 @@ import { parseSettings } from "../../../src/config/load.ts";
 import { parseSet } from "../../../src/config/overrides.ts";
 import { ConfigurationError } from "../../../src/errors.ts";
 import { planRun } from "../../../src/pretrain/dry_run.ts";
+import { withUsualBatch } from "../../../src/pretrain/fit/fit.ts";
 import { startRun } from "../../../src/pretrain/pretrain.ts";
 import { gpuTest } from "../../helpers.ts";
 import { withFolder } from "../../store/with_folder.ts";
@@ -14,6 +15,13 @@ function openSettings(...sets: string[]) {
   const { space, head } = smallConfig;
   return parseSettings({ space, head, data: { imageSize: 16 } }, "test", sets.map(parseSet));
 }
+
+Deno.test("where the images are not known, the batch is the device's", () => {
+  assertEquals(withUsualBatch(openSettings(), true).training.batch, 64);
+  assertEquals(withUsualBatch(openSettings(), false).training.batch, 256);
+  assertEquals(withUsualBatch(openSettings("moco.queue=24"), true).training.batch, 24);
+  assertEquals(withUsualBatch(openSettings("training.batch=8"), true).training.batch, 8);
+});
 
 gpuTest("everything that is open is decided, and said with its reason", async (gpu) => {
   const { config, plan } = await planRun(gpu, openSettings("data.source=synthetic:1000"));
