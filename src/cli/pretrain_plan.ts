@@ -37,6 +37,12 @@ export async function planWithProgress(
       unmeasuredSteps: dry ? 0 : fewSteps,
       ...(smaller && { smaller }),
       ...(dry && { onWarning: (text) => logger.warn(text) }),
+      onSmallImages: (side) =>
+        logger.warn(
+          `the images are about ${side} pixels wide or high, and are enlarged to data.imageSize, ` +
+            `${settings.data.imageSize}, which costs time and shows nothing more. For images below 64 pixels ` +
+            "configs/cifar10-elastic.json is a start.",
+        ),
       onFirstStep() {
         logger.info("first step: compiling");
         const start = performance.now();

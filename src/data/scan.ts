@@ -184,7 +184,7 @@ async function realPathOr(path: string): Promise<string> {
  * @throws DataError when it cannot be read or holds no image
  */
 export async function scanFolder(root: string): Promise<FolderListing> {
-  const status = await statPath(root, "give the folder that holds the images");
+  const status = await statPath(root, "give the folder that holds the images, with --data or in data.source");
   if (!status.isDirectory) {
     throw new ConfigurationError(
       `"${root}" is a file, not a folder; give the folder that holds the images, a list of paths as LIST.txt or ` +

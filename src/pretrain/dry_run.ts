@@ -47,6 +47,8 @@ export interface PlanOptions extends Pick<SourceOptions, "onWarning"> {
   readonly unmeasuredSteps?: number;
   /** A configuration of smaller networks, and the flag that asks for it. */
   readonly smaller?: { readonly flags: string; readonly config: Config };
+  /** Told of images that are smaller than the network's input, with their shorter side. */
+  onSmallImages?(side: number): void;
   /** Told before the first measured step, which compiles. */
   onFirstStep?(): void;
 }
@@ -58,9 +60,12 @@ export interface PlanOptions extends Pick<SourceOptions, "onWarning"> {
 export async function planRun(
   gpu: Gpu,
   settings: Settings,
-  { done = 0, unmeasuredSteps = 0, smaller, onFirstStep, ...hooks }: PlanOptions = {},
+  { done = 0, unmeasuredSteps = 0, smaller, onFirstStep, onSmallImages, ...hooks }: PlanOptions = {},
 ): Promise<{ config: Config; plan: RunPlan }> {
   const look = await lookAtImages(settings, decodingWorkers(settings, gpu).value, hooks);
+  if (look.shorterSide !== undefined && look.shorterSide < settings.data.imageSize) {
+    onSmallImages?.(look.shorterSide);
+  }
   const fitted = await fitSettings(gpu, settings, look);
   const heldOut = heldOutCount(fitted.config, look.classes !== undefined);
   const training = splitHeldOut(look.images, heldOut, 0).train.length;

@@ -2,6 +2,7 @@
 import type { Settings } from "../../config/schema.ts";
 import type { SourceOptions } from "../../data/image_set.ts";
 import { openSource } from "../../data/source.ts";
+import { median } from "../../median.ts";
 import { stopwatch } from "../step_times.ts";
 
 /** What a look tells. */
@@ -13,6 +14,8 @@ export interface Look {
   readonly secondsPerImage: number;
   /** Bytes of one decoded image. */
   readonly bytesPerImage: number;
+  /** Median of the images' shorter sides, at most what is decoded of them; undefined where nothing is decoded. */
+  readonly shorterSide: number | undefined;
 }
 
 /** Images that are decoded, from all over the set, and how many of them come before the clock runs. */
@@ -42,7 +45,13 @@ export async function lookAtImages(
   try {
     const { length: images, labels } = source;
     const classes = labels && (source.classes?.length ?? new Set(labels).size);
-    const nothing = { images, classes, secondsPerImage: 0, bytesPerImage: 4 * data.imageSize ** 2 };
+    const nothing = {
+      images,
+      classes,
+      secondsPerImage: 0,
+      bytesPerImage: 4 * data.imageSize ** 2,
+      shorterSide: undefined,
+    };
     if (source.kind !== "images" || source.origin?.kind !== "images") return nothing;
     const step = Math.max(1, Math.floor(images / sampled));
     const some = Array.from({ length: Math.min(sampled, images) }, (_, at) => at * step);
@@ -57,6 +66,7 @@ export async function lookAtImages(
       classes,
       secondsPerImage: seconds() / timed.length,
       bytesPerImage: bytes / decoded.length,
+      shorterSide: median(decoded.map(({ width, height }) => Math.min(width, height))),
     };
   } finally {
     source.release();

@@ -22,8 +22,8 @@ const mostHeldOut = 1000;
 const mostKeys = 65_536;
 /** Images of a step on a GPU, and on a driver that computes on the processor. */
 const deviceBatch = 256, softwareBatch = 64;
-/** Fewest steps of an epoch, before batches become smaller for it. */
-const fewestSteps = 8;
+/** Fewest steps of an epoch, before batches become smaller for it: what little there is to see takes many steps. */
+const fewestSteps = 32;
 /** The smallest batch that is chosen for few images: batchnorm needs some to take statistics from. */
 const leastBatch = 16;
 const secondsWanted = 3600;

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { runSeconds, shorterWays, type TimedRun } from "../../../src/pretrain/fit/duration.ts";
 import { smallRun } from "../small_run.ts";
 
-const look = { images: 1000, classes: 10, secondsPerImage: 0.01, bytesPerImage: 1000 };
+const look = { images: 1000, classes: 10, secondsPerImage: 0.01, bytesPerImage: 1000, shorterSide: 64 };
 
 function timed(changes: Partial<TimedRun> = {}, epochs = 10): TimedRun {
   const config = smallRun({ data: { imageSize: 64 }, training: { epochs }, knn: { every: 0 } });

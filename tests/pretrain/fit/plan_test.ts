@@ -27,7 +27,7 @@ gpuTest("everything that is open is decided, and said with its reason", async (g
   const { config, plan } = await planRun(gpu, openSettings("data.source=synthetic:1000"));
   assert(!JSON.stringify(config).includes("auto"));
   assertEquals([config.data.heldOut, config.knn.bank, config.knn.neighbours], [200, 800, 40]);
-  assertEquals([config.training.batch, config.moco.queue, config.optimizer.learningRate], [64, 192, 0.06]);
+  assertEquals([config.training.batch, config.moco.queue, config.optimizer.learningRate], [16, 192, 0.03]);
   assertEquals(plan.automatic.map(({ field }) => field).sort(), [
     "data.heldOut",
     "data.workers",
@@ -40,7 +40,7 @@ gpuTest("everything that is open is decided, and said with its reason", async (g
   ]);
   assert(plan.automatic.every(({ reason }) => reason.length > 8));
   assertEquals(plan.images, { training: 800, heldOut: 200 });
-  assertEquals(plan.steps, 12 * config.training.epochs);
+  assertEquals(plan.steps, 50 * config.training.epochs);
   assert(plan.secondsPerStep! > 0 && plan.seconds! >= plan.steps * plan.secondsPerStep! * 0.99);
   assert(Date.parse(plan.ends!) > Date.now());
 });
@@ -59,9 +59,9 @@ gpuTest("what is given stays, and the rest goes with it", async (gpu) => {
   assert(plan.automatic.every(({ field }) => !/batch|epochs|heldOut|learningRate/.test(field)));
   const queue = await planRun(
     gpu,
-    openSettings("data.source=synthetic:1000", "moco.queue=24", "training.epochs=1"),
+    openSettings("data.source=synthetic:1000", "moco.queue=12", "training.epochs=1"),
   );
-  assertEquals(queue.config.training.batch, 24);
+  assertEquals(queue.config.training.batch, 12);
   await assertRejects(
     () => planRun(gpu, openSettings("data.source=synthetic:100", "training.batch=200", "training.epochs=1")),
     ConfigurationError,

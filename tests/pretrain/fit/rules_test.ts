@@ -20,11 +20,11 @@ Deno.test("what is held out: a fifth, at most 1000, nothing where kNN would not 
 Deno.test("batches: for the device, smaller for few images, with whole groups, no larger than a given queue", () => {
   assertEquals(chooseBatch(16_000, true, 1, undefined).value, 64);
   assertEquals(chooseBatch(16_000, false, 1, undefined).value, 256);
-  assertEquals(chooseBatch(300, true, 1, undefined).value, 32);
-  assertEquals(chooseBatch(1600, false, 1, undefined).value, 128);
+  assertEquals(chooseBatch(2029, true, 1, undefined).value, 32);
+  assertEquals(chooseBatch(5000, false, 1, undefined).value, 128);
   assertEquals(chooseBatch(40, true, 1, undefined).value, 16);
   assertEquals(chooseBatch(10, true, 1, undefined).value, 10);
-  assertEquals(chooseBatch(300, true, 5, undefined).value, 30);
+  assertEquals(chooseBatch(300, true, 5, undefined).value, 15);
   assertEquals(chooseBatch(16_000, false, 8, 50).value, 48);
 });
 
