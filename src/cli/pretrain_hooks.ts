@@ -27,6 +27,7 @@ export function hooksFor(
   let decoding: Progress | undefined;
   let training: Progress | undefined;
   let first = 0;
+  let begun = false;
   return {
     signal,
     onWarning: (text) => logger.warn(text),
@@ -54,6 +55,8 @@ export function hooksFor(
       if (!compiled) training.note("first step: compiling");
     },
     onPart(done) {
+      if (!begun) training?.restart();
+      begun = true;
       if (done >= first + 1) training?.note("");
       training?.update(done);
     },
@@ -67,6 +70,7 @@ export function hooksFor(
     onKnn({ epoch, knn, knnPixels }) {
       const pixels = knnPixels === undefined ? "" : ` (raw pixels ${(100 * knnPixels).toFixed(1)} %)`;
       logger.info(`epoch ${epoch}: kNN ${(100 * knn).toFixed(1)} %${pixels}`);
+      training?.restart();
     },
     async onEnd(outcome) {
       training?.finish();

@@ -70,6 +70,11 @@ export class Progress {
     if (text !== "") this.#show(this.#now());
   }
 
+  /** Leaves what has passed out of the rate: it went by with other work than steps. */
+  restart(): void {
+    this.#samples = [{ time: this.#now(), done: this.#last }];
+  }
+
   /** Shows the last state once more, as a line that stays. */
   finish(): void {
     const { logger } = this.#options;
@@ -101,7 +106,8 @@ export class Progress {
     // Only long steps have parts that are seen.
     if (last.done > whole) parts[0] += `, ${Math.floor(100 * (last.done - whole))} % of the next`;
     if (this.#note !== "") parts.push(this.#note);
-    if (rate > 0 && Number.isFinite(rate)) {
+    // A part of the first step, which compiles, says nothing of the others.
+    if (last.done - first.done >= 1 && Number.isFinite(rate)) {
       parts.push(`${formatRate(rate)} ${unit}/s`);
       if (last.done < total) parts.push(`${formatDuration((total - last.done) / rate)} left`);
     }

@@ -75,9 +75,18 @@ Deno.test("a long step shows its part, and what goes on", () => {
   progress.update(1.5);
   assertEquals(written.map((line) => line.replace(/^.*░ /s, "")), [
     "pretrain 0 % (0/640 steps), first step: compiling",
-    "pretrain 0 % (0/640 steps), 25 % of the next, first step: compiling, 0.13 steps/s, 1:25 h left",
+    "pretrain 0 % (0/640 steps), 25 % of the next, first step: compiling",
     "pretrain 0 % (1/640 steps), 50 % of the next, 0.38 steps/s, 28:23 min left",
   ]);
+});
+
+Deno.test("what other work takes is no part of the rate", () => {
+  const { written, clock, progress } = progressAt(false);
+  clock.time = 60_000;
+  progress.restart();
+  clock.time = 62_000;
+  progress.update(4);
+  assertEquals(written, ["pretrain 0 % (4/640 steps), 2.00 steps/s, 5:18 min left\n"]);
 });
 
 Deno.test("the rate of steps that take longer than its window is that of two steps", () => {
