@@ -36,7 +36,7 @@ export interface ViewSource {
 export interface TrainingObserver {
   /** After each wait for the device. */
   onSteps(done: { step: number; totalSteps: number; loss: number; imagesPerSecond: number }): void;
-  /** Steps done, as a fraction: after each step, and within a long one. */
+  /** Steps done, as a fraction: before and after each step, and within a long one. */
   onPart?(done: number): void;
   /** Before each evaluation. */
   onEvaluation?(): void;
@@ -202,6 +202,7 @@ export class Trainer {
     const { gpu, config, state, views, signal, observer } = this.#task;
     const { seed, epochs } = config.training;
     const before = state.step;
+    observer.onPart?.(before);
     const seconds = stopwatch();
     await unlessAborted(signal, views.ready());
     this.#times.images += seconds();
