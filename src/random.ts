@@ -24,6 +24,8 @@ export const purpose = {
   test: 10,
   calibration: 11,
   tuning: 12,
+  bootstrap: 13,
+  validation: 14,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

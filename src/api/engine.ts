@@ -123,7 +123,13 @@ export {
 export { type Features, type Network, runNetwork } from "../nn/network.ts";
 export { type HostWeights, OnnxGraph } from "../nn/onnx_graph.ts";
 export { ElasticResNet, type ResidualBlock, type ResNetOptions } from "../nn/resnet.ts";
-export { Encoder, type HeadDefinition, type Initialisation, type PassOptions } from "../nn/encoder.ts";
+export {
+  Encoder,
+  type GivenValues,
+  type HeadDefinition,
+  type Initialisation,
+  type PassOptions,
+} from "../nn/encoder.ts";
 
 export { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
 export {

@@ -18,6 +18,7 @@ export { OtherSearchError, type SavedSearch, type SearchSettings } from "../sear
 export { recalibrate } from "../evaluate/calibrate.ts";
 export { extractFeatures, type FeatureKind, type FeatureMatrix } from "../evaluate/features.ts";
 export { knnAccuracy, type KnnSettings, type LabelledFeatures } from "../evaluate/knn.ts";
+export { linearDefaults, linearProbe, type LinearResult, type LinearSettings } from "../evaluate/linear.ts";
 export { type SimilarityMetric } from "../search/similarity/metric.ts";
 export { similarityMetric, type SimilarityOptions } from "../search/similarity/options.ts";
 export { type PreparedTeacher } from "../search/similarity/teacher.ts";
@@ -27,6 +28,7 @@ export { ScoreTable, type TableFormat } from "../search/similarity/score_table.t
 export type { ImageRequest } from "../data/chosen_images.ts";
 export type { PlainWeights } from "../extract/cut.ts";
 export { writeFeatures } from "../extract/embed.ts";
+export { type FeatureNetwork, pooledFeatures } from "../extract/feature_network.ts";
 export { type CalibrationImages, extractSubnet } from "../extract/extract.ts";
 export type { Calibration, ModelDescription, ModelInput, PlainModel } from "../extract/model.ts";
 export { openModel, readModel, type RunnableModel, uploadModel, writeModel } from "../extract/model_file.ts";

@@ -9,6 +9,7 @@ export type { Config, Settings } from "../config/schema.ts";
 export { loadCheckpoint, openCheckpoint, saveCheckpoint } from "../pretrain/checkpoint.ts";
 export { openEncoder } from "../pretrain/encoder_file.ts";
 export { type PlanOptions, planRun, type RunPlan } from "../pretrain/dry_run.ts";
+export { type InitialWeights, readInitialWeights } from "../pretrain/init/initial_weights.ts";
 export {
   type PretrainHooks,
   type PretrainOutcome,
@@ -17,6 +18,7 @@ export {
   startRun,
 } from "../pretrain/pretrain.ts";
 export { PretrainState } from "../pretrain/state.ts";
+export type { StreamOrders } from "../pretrain/stream_orders.ts";
 export { type MocoDefinition, type MocoOptions, MomentumContrast } from "../train/moco/moco.ts";
 export type { NamedSource, Objective, ObjectiveInput, ViewBatch, ViewOrder } from "../train/objective.ts";
 export { type Optimizer, type ParameterGroup, Sgd, type SgdOptions } from "../train/optimizer.ts";

@@ -9,7 +9,8 @@ import { whyItFailed } from "./failure.ts";
 import { isGone } from "./system_error.ts";
 import { exitStatus } from "./exit_status.ts";
 import { type Flags, type FlagValues, parseFlags } from "./flags.ts";
-import { type CommandDescription, helpText } from "./help.ts";
+import { type CommandDescription, helpText, helpWidth, wrap } from "./help.ts";
+import { asInvoked } from "./invocation.ts";
 import { Interrupts } from "./interrupts.ts";
 import { Logger, writeText } from "./logger.ts";
 
@@ -28,6 +29,8 @@ export interface Context<F extends Flags> {
    * @param nothingToSave the process may be ended when the command does not end by itself within two seconds
    */
   onInterrupt(message: string, nothingToSave?: "nothing to save"): AbortSignal;
+  /** Says what can be done next: printed below the result of a command that is done, for people only. */
+  next(what: string, ...commands: readonly string[]): void;
 }
 
 /** A command: its description, its work, and how its result is shown. */
@@ -48,6 +51,8 @@ export interface Output {
   readonly logger: Logger;
   /** Writes to stdout. */
   print(text: string): void;
+  /** Characters of a line of help; without, as the terminal is. */
+  readonly width?: number;
 }
 
 const commonFlags = {
@@ -64,7 +69,7 @@ export function defineCommand<const F extends Flags, R extends object>(
 
 /** A failure as `--json` prints it. */
 function failure(message: string, code: number) {
-  return { error: { message, code } };
+  return { error: { message: asInvoked(message), code } };
 }
 
 /**
@@ -75,7 +80,7 @@ function failure(message: string, code: number) {
 export async function executeCommand<F extends Flags, R extends object>(
   command: Command<F, R>,
   args: readonly string[],
-  { logger, print }: Output,
+  { logger, print, width }: Output,
 ): Promise<number> {
   const allFlags = { ...command.flags, ...commonFlags };
   const json = args.includes("--json");
@@ -87,6 +92,7 @@ export async function executeCommand<F extends Flags, R extends object>(
     if (json && !isGone(error)) printObject(failure(message, status));
     return status;
   };
+  const nextSteps: string[] = [];
   const interrupts = new Interrupts(logger, {
     onEnd: (message, status) => {
       if (json) printObject(failure(message, status));
@@ -102,7 +108,7 @@ export async function executeCommand<F extends Flags, R extends object>(
   addEventListener("error", uncaught);
   try {
     if (args.includes("--help") || args.includes("-h")) {
-      print(helpText({ ...command, flags: allFlags }));
+      print(helpText({ ...command, flags: allFlags }, width ?? helpWidth()));
       return exitStatus.done;
     }
     const flags = parseFlags<Flags>(allFlags, args);
@@ -111,19 +117,24 @@ export async function executeCommand<F extends Flags, R extends object>(
       logger,
       signal: interrupts.signal,
       onInterrupt: (message, nothingToSave) => interrupts.takeOver(message, nothingToSave !== undefined),
+      next: (what, ...commands) => {
+        nextSteps.push(
+          [...wrap(what, width ?? helpWidth()), ...commands.map((command) => `  ${command}`)].join("\n"),
+        );
+      },
     });
     logger.status("");
     const { happened } = interrupts;
     if (!happened) {
       if (json) printObject(result);
-      else print(command.format(result) + "\n");
+      else print(asInvoked([command.format(result), ...nextSteps].join("\n\n")) + "\n");
       return command.exitCode?.(result) ?? exitStatus.done;
     }
     const advice = command.afterInterrupt?.(result);
     if (advice !== undefined) logger.info(advice);
     const message = advice === undefined ? happened.message : `${happened.message} ${advice}`;
     if (json) printObject({ ...result, ...failure(message, happened.status) });
-    else print(command.format(result) + "\n");
+    else print(asInvoked(command.format(result)) + "\n");
     return happened.status;
   } catch (error) {
     const { happened } = interrupts;

@@ -1,5 +1,4 @@
 /** The flag that names images, in all commands. */
-import type { DataSource } from "../config/data_source.ts";
 import type { Flag } from "./flags.ts";
 
 /** What follows `--data`. */
@@ -22,6 +21,6 @@ export function dataFlag(what: string, otherwise?: string) {
 }
 
 /** What the values of the flag name together; undefined where it was not given. */
-export function givenData(values: readonly string[]): DataSource | undefined {
-  return values.length > 1 ? values : values.at(0);
+export function givenData(values: readonly string[]): string | string[] | undefined {
+  return values.length > 1 ? [...values] : values.at(0);
 }

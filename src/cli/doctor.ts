@@ -2,6 +2,7 @@
 
 import { type AdapterReport, describeAdapter } from "../doctor/adapter.ts";
 import { type CheckedKernel, tryKernels } from "../doctor/kernels.ts";
+import { adviseMesa, readSystemFiles } from "../doctor/mesa.ts";
 import type { Problem } from "../doctor/problem.ts";
 import { type DenoReport, type ImageReport, inspectDeno, inspectImages } from "../doctor/runtime.ts";
 import { explainSilence, inspectVulkan, type VulkanReport } from "../doctor/vulkan.ts";
@@ -30,6 +31,8 @@ interface DoctorReport {
   /** Variants that a tuning chose, by kind of launch; all others are the defaults. */
   readonly tuning: DeviceTuning;
   readonly problems: readonly Problem[];
+  /** What would be faster; nothing is wrong without it. */
+  readonly advice: readonly Problem[];
 }
 
 interface DeviceTuning {
@@ -95,7 +98,7 @@ function labelled(label: string, lines: readonly string[]): [string, string][] {
 }
 
 function formatReport(report: DoctorReport): string {
-  const { scion, system, deno, images, vulkan, adapter, kernels, tuning, problems } = report;
+  const { scion, system, deno, images, vulkan, adapter, kernels, tuning, problems, advice } = report;
   const rows: [string, string][] = [
     ["Scion", `${scion} on ${system}`],
     ["Deno", `${deno.version} (pinned: ${deno.pinned})`],
@@ -121,8 +124,15 @@ function formatReport(report: DoctorReport): string {
       ...labelled("tuning", describeTuning(tuning)),
     );
   }
-  const found = problems.map(({ what, mend }) => `Problem: ${what}.\n  ${mend}`);
-  return [formatTable(rows, "ll"), "", ...(found.length > 0 ? found : ["Nothing is missing."])].join("\n");
+  const told = (label: string, { what, mend }: Problem) =>
+    `${label}: ${what}.\n${mend.split("\n").map((line) => `  ${line}`).join("\n")}`;
+  const found = problems.map((problem) => told("Problem", problem));
+  return [
+    formatTable(rows, "ll"),
+    "",
+    ...advice.map((faster) => told("Faster", faster)),
+    ...(found.length > 0 ? found : ["Nothing is missing."]),
+  ].join("\n");
 }
 
 /** The command; exported for its tests. */
@@ -137,14 +147,16 @@ export const doctorCommand = defineCommand({
     const problems: Problem[] = [];
     const vulkan = await inspectVulkan();
     const gpu = await inspectGpu(vulkan, problems);
+    const faster = adviseMesa(await readSystemFiles(), gpu.adapter?.software ?? false);
     return {
       ...gpu,
       scion: version,
       system: `${Deno.build.os} ${Deno.build.arch}`,
-      deno: await inspectDeno(problems),
+      deno: inspectDeno(problems),
       images: await inspectImages(problems),
       ...(vulkan ? { vulkan } : {}),
       problems,
+      advice: faster ? [faster] : [],
     };
   },
   exitCode: ({ usable }) => usable ? 0 : 1,

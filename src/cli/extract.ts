@@ -6,26 +6,47 @@ import { openCalibration } from "../extract/calibration.ts";
 import { extractSubnet } from "../extract/extract.ts";
 import { type Calibration, modelCosts, type PlainModel } from "../extract/model.ts";
 import { writeModel } from "../extract/model_file.ts";
+import { loaderPath, writeLoader } from "../extract/pytorch_loader.ts";
+import { chooseRanked, type RankedChoice } from "../extract/ranked_choice.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
+import { commandLine } from "../shell.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
-import { dataFlag, givenData } from "./data_flag.ts";
+import { givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
-import type { FlagValues } from "./flags.ts";
+import {
+  budgetsOf,
+  checkExtractFlags,
+  type ExtractFlags,
+  extractFlags,
+  type formats,
+  rankedChoice,
+} from "./extract_flags.ts";
 import { formatQuantity, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
+import { nextAfterExtract } from "./next.ts";
 import { makeOutputFolder } from "./output_folder.ts";
-import { dataPaths, guardOutputFile, modelOutput, onnxOutput, runInputs } from "./output_guard.ts";
+import {
+  dataPaths,
+  guardOutputFile,
+  loaderOutput,
+  modelOutput,
+  onnxOutput,
+  runInputs,
+} from "./output_guard.ts";
 import { Progress } from "./progress.ts";
-import { checkpointFlag, openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
+import { openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
+import { rankingPath } from "./search_files.ts";
 
-type Format = "safetensors" | "onnx";
+type Format = typeof formats[number];
 
 interface ExtractedFile {
   readonly arch: string;
   readonly file: string;
+  /** The PyTorch module beside it; null unless `--loader` asks for one. */
+  readonly loader: string | null;
   readonly macs: number;
   readonly params: number;
   /** Null when the running statistics of pretraining were kept. */
@@ -44,108 +65,50 @@ interface Target {
   readonly format: Format;
 }
 
-const formats = ["safetensors", "onnx"] as const;
-
-const extractFlags = {
-  run: { type: "string", placeholder: "DIR", required: true, description: "Run folder of a pretraining" },
-  checkpoint: checkpointFlag,
-  arch: {
-    type: "strings",
-    placeholder: "ARCH",
-    description: "Architecture: max, min, a name from the configuration, or an id such as " +
-      "64-64.128.256.512-3.4.6.3; with several, --out is a folder",
-  },
-  from: {
-    type: "string",
-    placeholder: "FILE",
-    description: "A search's ranking.json to take architectures from; --out is a folder",
-  },
-  bestPerGroup: { type: "boolean", description: "With --from: the best architecture of each group of MACs" },
-  out: {
-    type: "string",
-    placeholder: "FILE",
-    required: true,
-    description: "File to write, ending in .safetensors or .onnx; or a folder",
-  },
-  format: {
-    type: "string",
-    choices: formats,
-    description: "What is written into a folder (default: safetensors)",
-  },
-  data: dataFlag("Unlabelled images to take batchnorm statistics from", "the run's training images"),
-  calibrate: {
-    type: "integer",
-    placeholder: "N",
-    minimum: 0,
-    default: 2048,
-    description:
-      "Number of these images; 0 keeps the running statistics of pretraining, a mixture over architectures",
-  },
-} as const;
-
-type ExtractFlags = FlagValues<typeof extractFlags>;
-
-/** Checks the flags against each other. Says whether one file or a folder of them is written. */
-function checkFlags(
-  { arch, from, bestPerGroup, out, format, data, calibrate }: ExtractFlags,
-): "file" | "folder" {
-  if (from === undefined && arch.length === 0) {
-    throw new UsageError("--arch ARCH is missing: give the architecture to cut out, or --from FILE.");
-  }
-  if (from !== undefined && arch.length > 0) {
-    throw new UsageError("--arch and --from are given. Give one of them.");
-  }
-  if (from !== undefined && !bestPerGroup) {
-    throw new UsageError("--from needs --best-per-group, which says what to take from the ranking.");
-  }
-  if (from === undefined && bestPerGroup) {
-    throw new UsageError("--best-per-group needs --from FILE, a search's ranking.json.");
-  }
-  if (calibrate === 1) {
+/** Architectures out of the ranking that flags name, or out of the run's own. */
+async function chooseFromRanking(
+  flags: ExtractFlags,
+  choice: RankedChoice,
+  { step }: RunCheckpoint,
+  logger: Logger,
+): Promise<string[]> {
+  const { readRanking } = await import("../extract/ranking_file.ts");
+  const path = flags.from ?? rankingPath(join(flags.run, "search"));
+  if (flags.from === undefined && !await Deno.stat(path).then(() => true, () => false)) {
     throw new UsageError(
-      "--calibrate cannot be 1: batchnorm statistics need at least 2 images; 0 takes none.",
+      `There is no ranking to choose from: ${path} does not exist. Make it (${
+        commandLine("search", { run: flags.run })
+      }), or give another one with --from.`,
     );
   }
-  if (calibrate === 0 && data.length > 0) {
-    throw new UsageError("--data is given, but --calibrate 0 uses no images. Leave one of them out.");
-  }
-  const ending = formats.find((name) => out.endsWith(`.${name}`));
-  if (from !== undefined || arch.length > 1) {
-    if (ending === undefined) return "folder";
-    throw new UsageError(
-      `--out ${out} is a file name, but several architectures are asked for. Give a folder.`,
+  const ranking = await readRanking(path);
+  if (ranking.step !== undefined && ranking.step !== step) {
+    logger.warn(
+      `${path} ranks the weights of step ${ranking.step}, the checkpoint has those of step ${step}: what was ` +
+        "best there need not be so here. Search again, or choose the checkpoint with --checkpoint.",
     );
   }
-  if (ending === undefined) {
-    throw new UsageError(`--out ${out} has an unknown ending. Allowed: .safetensors, .onnx.`);
-  }
-  if (format !== undefined && format !== ending) {
-    throw new UsageError(
-      `--format ${format} contradicts --out ${out}. Leave --format out for a single file.`,
+  const chosen = chooseRanked(ranking, choice, budgetsOf(flags));
+  if (choice.kind === "best") {
+    const [{ arch, macs, params, score }] = chosen;
+    logger.info(
+      `${arch} has the highest score of those ranked in ${path}${
+        flags.macs === undefined && flags.params === undefined ? "" : ", within the budget"
+      }: ${score.toFixed(4)}, ${formatQuantity(macs, 2)} MACs, ${formatQuantity(params, 2)} parameters`,
     );
   }
-  return "file";
+  return chosen.map(({ arch }) => arch);
 }
 
 async function chooseTargets(
   flags: ExtractFlags,
   kind: "file" | "folder",
-  space: SearchSpace,
-  { step }: RunCheckpoint,
+  checkpoint: RunCheckpoint,
   logger: Logger,
 ): Promise<Target[]> {
-  let texts: readonly string[] = flags.arch;
-  if (flags.from !== undefined) {
-    const { readBestPerGroup } = await import("../extract/ranking_file.ts");
-    const ranking = await readBestPerGroup(flags.from);
-    texts = ranking.architectures;
-    if (ranking.step !== undefined && ranking.step !== step) {
-      logger.warn(
-        `${flags.from} ranks the weights of step ${ranking.step}, the checkpoint has those of step ${step}: what was ` +
-          "best there need not be so here. Search again, or choose the checkpoint with --checkpoint.",
-      );
-    }
-  }
+  const space = new SearchSpace(checkpoint.config.space);
+  const choice = rankedChoice(flags);
+  const texts = choice ? await chooseFromRanking(flags, choice, checkpoint, logger) : flags.arch;
   const byId = new Map(texts.map((text) => {
     const architecture = space.resolve(text);
     return [formatArchitecture(architecture), architecture];
@@ -167,6 +130,7 @@ async function prepareOutput(flags: ExtractFlags, kind: "file" | "folder", targe
   const inputs = [...await runInputs(flags.run), flags.from, ...dataPaths(givenData(flags.data))];
   for (const { file, format } of targets) {
     await guardOutputFile(file, format === "onnx" ? onnxOutput : modelOutput, inputs);
+    if (flags.loader) await guardOutputFile(loaderPath(file), loaderOutput, inputs);
   }
   await makeOutputFolder(kind === "file" ? dirname(flags.out) : flags.out);
 }
@@ -175,6 +139,29 @@ async function write({ file, format }: Target, model: PlainModel): Promise<void>
   if (format === "safetensors") return await writeModel(file, model);
   const { writeOnnxModel } = await import("../extract/onnx_model.ts");
   await writeOnnxModel(file, model);
+}
+
+/** The same command line, with a loader. */
+function flagsOf(flags: ExtractFlags): Parameters<typeof commandLine>[1] {
+  const { run, checkpoint, arch, from, best, top, frontier, macs, params, out, data } = flags;
+  return {
+    ...{
+      run,
+      checkpoint,
+      arch,
+      from,
+      best,
+      top,
+      "best-per-group": flags.bestPerGroup,
+      frontier,
+      macs,
+      params,
+      out,
+    },
+    loader: true,
+    data,
+    calibrate: flags.calibrate === extractFlags.calibrate.default ? undefined : flags.calibrate,
+  };
 }
 
 /** The command; exported for its tests. */
@@ -187,21 +174,16 @@ export const extractCommand = defineCommand({
   examples: [
     "deno task extract --run runs/demo --arch min --out small.safetensors",
     "deno task extract --run runs/demo --arch max --out large.onnx --data folder:photos --calibrate 4096",
+    "deno task extract --run runs/demo --best --macs ..3M --out best.safetensors --loader",
     "deno task extract --run runs/demo --from runs/demo/search/ranking.json --best-per-group --out best --format onnx",
   ],
-  async run({ flags, logger }): Promise<ExtractResult> {
-    const kind = checkFlags(flags);
+  async run({ flags, logger, next }): Promise<ExtractResult> {
+    const kind = checkExtractFlags(flags);
     const checkpoint = await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
-    const targets = await chooseTargets(
-      flags,
-      kind,
-      new SearchSpace(checkpoint.config.space),
-      checkpoint,
-      logger,
-    );
+    const targets = await chooseTargets(flags, kind, checkpoint, logger);
     await prepareOutput(flags, kind, targets);
     using gpu = await openDevice(logger);
-    const { config, encoder } = await openEncoder(gpu, checkpoint.path, "encoder_q");
+    const { config, encoder, streamOrders } = await openEncoder(gpu, checkpoint.path, "encoder_q");
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
       source: givenData(flags.data),
       images: flags.calibrate,
@@ -220,11 +202,13 @@ export const extractCommand = defineCommand({
           target.architecture,
           { imageSize, mean, std },
           images && { ...images, batches: () => images.batches((read) => progress.update(done + read)) },
+          streamOrders,
         );
         await write(target, model);
         models.push({
           arch: formatArchitecture(target.architecture),
           file: target.file,
+          loader: flags.loader ? await writeLoader(target.file, model) : null,
           ...modelCosts(model),
           calibration: model.calibration ?? null,
         });
@@ -233,6 +217,8 @@ export const extractCommand = defineCommand({
       images?.release();
       encoder.release();
     }
+    const again = commandLine("extract", flagsOf(flags));
+    nextAfterExtract(next, models[0], imageSize, again, givenData(flags.data) ?? config.data.source);
     return { run: flags.run, models };
   },
   format: ({ models }) =>

@@ -1,6 +1,6 @@
-/** Numbers, durations and tables for people. */
+/** Numbers, durations and tables for people; numbers are set as in the reports. */
 
-const units: readonly [number, string][] = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " K"]];
+const units: readonly [number, string][] = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
 
 /** A count with its SI prefix: 4087136256 with 4 digits becomes `4.0871 G`. */
 export function formatQuantity(value: number, digits: number): string {
@@ -14,14 +14,14 @@ export function formatRoundQuantity(value: number): string {
   return Number((value / scale).toPrecision(6)) + unit;
 }
 
-/** A whole number in groups of three digits: 85,293. */
+/** A whole number in groups of three digits: 85 293. */
 export function formatCount(value: number): string {
-  return value.toLocaleString("en-US");
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
 }
 
 /** A number with about three significant digits and no exponent. */
 export function formatRate(value: number): string {
-  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
+  return value < 100 ? value.toFixed(value < 10 ? 2 : 1) : formatCount(value);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The text of `--help`. */
 
 import { exitStatusText } from "./exit_status.ts";
+import { asInvoked } from "./invocation.ts";
 import { type Flag, flagName, type Flags } from "./flags.ts";
 
 /** What a command tells about itself. */
@@ -14,7 +15,8 @@ export interface CommandDescription {
   readonly examples: readonly string[];
 }
 
-const lineWidth = 100;
+/** A description beside its flag has at least so much of the line; flags that leave less stand alone above it. */
+const descriptionShare = 0.6;
 const defaultPlaceholders = {
   string: "TEXT",
   strings: "TEXT",
@@ -35,42 +37,72 @@ function notes(flag: Flag): string {
   return "default" in flag && flag.default !== undefined ? ` (default: ${flag.default})` : "";
 }
 
-/** Breaks a text into lines between its words. */
-export function wrap(text: string, width: number): string[] {
-  const lines = [""];
-  for (const word of text.split(" ")) {
+/** Puts pieces that belong together onto lines, with a blank between two. */
+function fill(pieces: readonly string[], width: number): string[] {
+  const lines = [pieces[0] ?? ""];
+  for (const piece of pieces.slice(1)) {
     const current = lines[lines.length - 1];
-    if (current === "") lines[lines.length - 1] = word;
-    else if (current.length + 1 + word.length <= width) lines[lines.length - 1] = `${current} ${word}`;
-    else lines.push(word);
+    if (current.length + 1 + piece.length <= width) lines[lines.length - 1] = `${current} ${piece}`;
+    else lines.push(piece);
   }
   return lines;
 }
 
-/** Usage, flags with their defaults, and examples. */
-export function helpText({ name, summary, flags, examples }: CommandDescription): string {
-  const entries = Object.entries(flags);
-  const required = entries.filter(([, flag]) => "required" in flag && flag.required)
-    .map(([key, flag]) => ` ${signature(key, flag)}`);
-  const indent = Math.max(...entries.map(([key, flag]) => signature(key, flag).length)) + 4;
-  const flagLines = entries.flatMap(([key, flag]) =>
-    wrap(flag.description + notes(flag), lineWidth - indent).map((line, index) =>
-      (index === 0 ? `  ${signature(key, flag)}` : "").padEnd(indent) + line
-    )
-  );
+/** Breaks a text into lines between its words. */
+export function wrap(text: string, width: number): string[] {
+  return fill(text.split(" "), width);
+}
+
+/** A command line, broken before its flags so that a shell takes it as it stands. */
+function commandLines(line: string, width: number): string[] {
+  const lines = fill(line.split(/ (?=-)/), width - 6);
+  const last = lines.length - 1;
+  return lines.map((part, at) => `${at === 0 ? "  " : "    "}${part}${at < last ? " \\" : ""}`);
+}
+
+/** Flags in one column, their descriptions in another. */
+function flagLines(flags: Flags, width: number): string[] {
+  const entries = Object.entries(flags).map(([key, flag]) => ({
+    signature: `  ${signature(key, flag)}`,
+    text: asInvoked(flag.description + notes(flag)),
+  }));
+  const most = Math.floor(width * (1 - descriptionShare));
+  const fitting = entries.map(({ signature }) => signature.length + 2).filter((length) => length <= most);
+  const indent = Math.max(6, ...fitting);
+  return entries.flatMap(({ signature, text }) => {
+    const lines = wrap(text, width - indent).map((line) => " ".repeat(indent) + line);
+    if (signature.length + 2 > indent) return [signature, ...lines];
+    return [signature.padEnd(indent) + lines[0].trimStart(), ...lines.slice(1)];
+  });
+}
+
+/** Characters of a line for help and other long texts: the terminal's, within reason; 80 where there is none. */
+export function helpWidth(): number {
+  if (!Deno.stdout.isTerminal()) return 80;
+  return Math.min(120, Math.max(40, Deno.consoleSize().columns));
+}
+
+/**
+ * Usage, flags with their defaults, and examples.
+ *
+ * @param width characters of a line; a single word may be longer
+ */
+export function helpText({ name, summary, flags, examples }: CommandDescription, width: number): string {
+  const required = Object.entries(flags).filter(([, flag]) => "required" in flag && flag.required)
+    .map(([key, flag]) => signature(key, flag));
   return [
-    ...wrap(summary, lineWidth),
+    ...wrap(asInvoked(summary), width),
     "",
-    `Usage: deno task ${name}${required.join("")} [flags]`,
+    ...fill([asInvoked(`Usage: deno task ${name}`), ...required, "[flags]"], width),
     "",
     "Flags:",
-    ...flagLines,
+    ...flagLines(flags, width),
     "",
     "Examples:",
-    ...examples.map((example) => `  ${example}`),
+    ...examples.flatMap((example) => commandLines(asInvoked(example), width)),
     "",
     "Exit status:",
-    ...wrap(exitStatusText, lineWidth - 2).map((line) => `  ${line}`),
+    ...wrap(exitStatusText, width - 2).map((line) => `  ${line}`),
     "",
   ].join("\n");
 }

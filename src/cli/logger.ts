@@ -1,5 +1,6 @@
 /** Messages for people, on stderr; results go to stdout (see `command.ts`). */
 
+import { asInvoked } from "./invocation.ts";
 import { isGone } from "./system_error.ts";
 
 /** Where a logger writes. */
@@ -68,7 +69,8 @@ export class Logger {
     this.target.write(clearLine + this.#status);
   }
 
-  #print(text: string): void {
+  #print(said: string): void {
+    const text = asInvoked(said);
     this.target.write(this.#status === "" ? `${text}\n` : `${clearLine}${text}\n${this.#status}`);
   }
 }

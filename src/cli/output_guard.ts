@@ -6,6 +6,10 @@ import { basename, dirname, join } from "@std/path";
 import { type DataSource, specsOf } from "../config/data_source.ts";
 import { parseDataSpec } from "../data/spec.ts";
 import { UsageError } from "../errors.ts";
+import { csvLeading, type FeatureFormat } from "../extract/embed.ts";
+import { loaderMark } from "../extract/pytorch_loader.ts";
+import { csvHead } from "../store/csv_rows.ts";
+import { npzComment } from "../store/npz.ts";
 import { readFull } from "../store/read_full.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
@@ -134,30 +138,73 @@ export const modelOutput: OutputKind = {
   isOurs: (path) => metadataSay(path, ({ format }) => format?.startsWith("scion-model-") ?? false),
 };
 
+/** The first bytes of a file, each as a character. */
+async function firstBytes(path: string): Promise<string> {
+  using file = await Deno.open(path);
+  const start = new Uint8Array(64);
+  const count = await readFull(file, start);
+  return new TextDecoder("latin1").decode(start.subarray(0, count));
+}
+
 /** `deno task extract`, as .onnx: its first fields are the format's version and who wrote it. */
 export const onnxOutput: OutputKind = {
   name: "an extracted model",
-  async isOurs(path) {
-    using file = await Deno.open(path);
-    const start = new Uint8Array(64);
-    const count = await readFull(file, start);
-    return new TextDecoder("latin1").decode(start.subarray(0, count)).startsWith("\b\x08\x12\x05scion");
+  isOurs: async (path) => (await firstBytes(path)).startsWith("\b\x08\x12\x05scion"),
+};
+
+/** `deno task extract --loader`. */
+export const loaderOutput: OutputKind = {
+  name: "a loader",
+  isOurs: async (path) => (await firstBytes(path)).startsWith(loaderMark),
+};
+
+/** `deno task embed`, by the ending of its file. */
+export const featuresOutputs: Readonly<Record<FeatureFormat, OutputKind>> = {
+  safetensors: {
+    name: "a file of features",
+    isOurs: (path) =>
+      metadataSay(path, ({ scion, arch, source, format }) => Boolean(scion && arch && source && !format)),
+  },
+  npz: {
+    name: "a file of features",
+    async isOurs(path) {
+      const start = await firstBytes(path);
+      using file = await Deno.open(path);
+      const { size } = await file.stat();
+      if (!start.startsWith("PK") || size < npzComment.length) return false;
+      const end = new Uint8Array(npzComment.length);
+      await file.seek(size - end.length, Deno.SeekMode.Start);
+      await readFull(file, end);
+      return new TextDecoder("latin1").decode(end) === npzComment;
+    },
+  },
+  csv: {
+    name: "a file of features",
+    isOurs: async (path) => (await firstBytes(path)).startsWith(csvHead({ leading: csvLeading, columns: 1 })),
   },
 };
 
-/** `deno task embed`. */
-export const featuresOutput: OutputKind = {
-  name: "a file of features",
-  isOurs: (path) =>
-    metadataSay(path, ({ scion, arch, source, format }) => Boolean(scion && arch && source && !format)),
-};
+/** Whether a JSON file is of ours and has these lists. */
+async function hasLists(path: string, ...names: string[]): Promise<boolean> {
+  const value: unknown = await Deno.readTextFile(path).then(JSON.parse).catch(() => undefined);
+  const fields = (value ?? {}) as Record<string, unknown>;
+  return typeof fields.version === "string" && names.every((name) => Array.isArray(fields[name]));
+}
 
 /** `deno task search`, by its ranking.json. */
 export const searchOutput: OutputKind = {
   name: "a search",
-  async isOurs(path) {
-    const value: unknown = await Deno.readTextFile(path).then(JSON.parse).catch(() => undefined);
-    const { version, ranking, groups } = (value ?? {}) as Record<string, unknown>;
-    return typeof version === "string" && Array.isArray(ranking) && Array.isArray(groups);
-  },
+  isOurs: (path) => hasLists(path, "ranking", "groups"),
+};
+
+/** `deno task compare`, by its comparison.json. */
+export const compareOutput: OutputKind = {
+  name: "a comparison",
+  isOurs: (path) => hasLists(path, "rows"),
+};
+
+/** `deno task correlate`, by its correlation.json. */
+export const correlateOutput: OutputKind = {
+  name: "a correlation",
+  isOurs: (path) => hasLists(path, "subnets", "correlations"),
 };

@@ -24,8 +24,10 @@ import { dataFlag, givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import { formatCount, formatQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
+import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPaths, guardRunFolder } from "./output_guard.ts";
+import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
 import { hooksFor } from "./pretrain_hooks.ts";
 import { formatPlan, planLines, planWithProgress } from "./pretrain_plan.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
@@ -49,6 +51,7 @@ const flags = {
     description: `Configuration (default: ${defaultConfig})`,
   },
   data: dataFlag("Images to train on", "the configuration's"),
+  init: initFlag,
   out: {
     type: "string",
     placeholder: "DIR",
@@ -101,8 +104,9 @@ const flags = {
 
 type Flags = Context<typeof flags>["flags"];
 
-function overridesOf({ data, epochs, seed, strict, set }: Flags): Override[] {
+function overridesOf({ init, data, epochs, seed, strict, set }: Flags): Override[] {
   const overrides: Override[] = [];
+  if (init !== undefined) overrides.push(...initOverrides(init));
   const source = givenData(data);
   if (source !== undefined) overrides.push({ path: "data.source", value: source, flag: "--data" });
   if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
@@ -189,8 +193,9 @@ async function writeReport(
   await writeFileAtomically(folder.reportPath, page);
 }
 
-function describeSettings({ training, optimizer, moco }: Config): [string, string][] {
+function describeSettings({ initialisation, training, optimizer, moco }: Config): [string, string][] {
   return [
+    ["initial weights", initialisation.weights ?? "new"],
     ["batch", String(training.batch)],
     ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
     ["weight decay", String(optimizer.weightDecay)],
@@ -225,11 +230,12 @@ export const pretrainCommand = defineCommand({
     "deno task pretrain",
     "deno task pretrain --config configs/photos.json --data photos --out runs/photos --dry-run",
     "deno task pretrain --config configs/photos.json --data photos/2023 --data chosen.txt --out runs/photos",
+    "deno task pretrain --init resnet50.pth --data photos --out runs/photos",
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
   ],
-  async run({ flags, logger, signal, onInterrupt }): Promise<PretrainSummary | RunPlan> {
+  async run({ flags, logger, signal, onInterrupt, next }): Promise<PretrainSummary | RunPlan> {
     if (flags.checkpoint !== undefined && !flags.resume) {
       throw new UsageError(`--checkpoint ${flags.checkpoint} needs --resume.`);
     }
@@ -242,7 +248,14 @@ export const pretrainCommand = defineCommand({
     if (flags.acceptChangedData && !flags.resume) {
       throw new UsageError("--accept-changed-data goes with --resume only. Leave it out.");
     }
-    const configPath = flags.config ?? defaultConfig;
+    if (flags.resume && flags.init !== undefined) {
+      throw new UsageError(
+        `--init ${flags.init} is given with --resume, but a run that goes on has its weights. Leave --init out, or start ` +
+          `a new run with another --out.`,
+      );
+    }
+    const configPath = flags.config ??
+      (flags.init === undefined ? defaultConfig : await configurationFor(flags.init));
     const settings = flags.resume ? undefined : await loadSettings(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
@@ -256,6 +269,7 @@ export const pretrainCommand = defineCommand({
         ...dataPaths(settings.data.source),
         ...dataPaths(settings.data.test),
         flags.config,
+        flags.init,
       ]);
     }
     const occupant = settings && await RunFolder.occupant(path);
@@ -301,6 +315,7 @@ export const pretrainCommand = defineCommand({
       acceptChangedData: flags.acceptChangedData,
     }, hooks);
     if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
+    nextAfterPretrain(next, path, configuredNetwork(outcome.config).space.size);
     return {
       run: path,
       steps: outcome.steps,

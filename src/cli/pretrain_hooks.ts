@@ -31,6 +31,7 @@ export function hooksFor(
   return {
     signal,
     onWarning: (text) => logger.warn(text),
+    onNote: (text) => logger.info(text),
     onProgress(done, total) {
       decoding ??= new Progress({ logger, label: "decode", total, unit: "images", began });
       decoding.update(done);

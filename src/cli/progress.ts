@@ -1,7 +1,7 @@
 /** Progress of a long loop: a bar on a terminal, a line now and then elsewhere. */
 
 import { formatDuration } from "../duration.ts";
-import { formatRate } from "./format.ts";
+import { formatCount, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
 /** What a {@linkcode Progress} shows. */
@@ -101,7 +101,9 @@ export class Progress {
     const rate = 1000 * (last.done - first.done) / (last.time - first.time);
     const whole = Math.floor(last.done);
     const parts = [
-      `${label} ${Math.floor(100 * last.done / Math.max(1, total))} % (${whole}/${total} ${unit})`,
+      `${label} ${Math.floor(100 * last.done / Math.max(1, total))} % (${formatCount(whole)}/${
+        formatCount(total)
+      } ${unit})`,
     ];
     // Only long steps have parts that are seen.
     if (last.done > whole) parts[0] += `, ${Math.floor(100 * (last.done - whole))} % of the next`;

@@ -10,6 +10,7 @@ import { formatCount, formatQuantity, formatRoundQuantity, formatTable } from ".
 import { openRunCheckpoint } from "./run_checkpoint.ts";
 import { selectCandidates } from "./search_candidates.ts";
 import { rankingPath } from "./search_files.ts";
+import { nextAfterSearch } from "./next.ts";
 import { checkSearchFlags, metricOf, searchFlags } from "./search_flags.ts";
 import { formatPlan, planSearch, type SearchPlan } from "./search_plan.ts";
 import { SearchRun } from "./search_run.ts";
@@ -31,7 +32,13 @@ interface SearchSummary {
   readonly seconds: number;
   /** For all batches: forward passes through one block, made and saved. */
   readonly blockEvaluations: { readonly done: number; readonly saved: number } | null;
-  readonly groups: readonly { readonly from: number; readonly to: number; readonly best: BestCandidate }[];
+  readonly groups: readonly {
+    readonly from: number;
+    readonly to: number;
+    readonly best: BestCandidate;
+    /** Another group's best that is cheaper and scores at least as high. */
+    readonly dominatedBy: string | null;
+  }[];
   /** Null when the search was interrupted. */
   readonly ranking: string | null;
 }
@@ -43,8 +50,8 @@ function formatSummary(summary: SearchSummary): string {
   const timed = groups.some(({ best }) => best.msPerImage !== undefined);
   return [
     formatTable([
-      ["group", "", "best", "MACs", "parameters", "score", timed ? "ms/image" : ""],
-      ...groups.map(({ from, to, best }) => [
+      ["group", "", "best", "MACs", "parameters", "score", timed ? "ms/image" : "", ""],
+      ...groups.map(({ from, to, best, dominatedBy }) => [
         formatRoundQuantity(from),
         `to ${formatRoundQuantity(to)}`,
         best.arch,
@@ -52,8 +59,9 @@ function formatSummary(summary: SearchSummary): string {
         formatQuantity(best.params, 2),
         best.score.toFixed(4),
         best.msPerImage?.toPrecision(3) ?? "",
+        dominatedBy === null ? "" : `outdone by the cheaper ${dominatedBy}`,
       ]),
-    ], "rllrrrr"),
+    ], "rllrrrrl"),
     "",
     `${formatCount(evaluated)} architectures on ${formatCount(images)} images in ${
       formatDuration(seconds)
@@ -93,7 +101,7 @@ export const searchCommand = defineCommand({
 });
 
 async function search(
-  { flags, logger, onInterrupt }: Context<typeof searchFlags>,
+  { flags, logger, onInterrupt, next }: Context<typeof searchFlags>,
 ): Promise<SearchSummary | SearchPlan> {
   checkSearchFlags(flags);
   const checkpoint = flags.run === undefined
@@ -118,13 +126,19 @@ async function search(
     return { ...common, images, evaluated: 0, seconds, blockEvaluations: null, groups: [], ranking: null };
   }
   const { images, seconds, blockEvaluations, ranking } = outcome.search;
+  nextAfterSearch(next, flags.run!, rankingPath(out), ranking.candidates);
   return {
     ...common,
     images,
     evaluated: ranking.candidates.length,
     seconds,
     blockEvaluations,
-    groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best } }) => ({ from, to, best })),
+    groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best }, dominatedBy }) => ({
+      from,
+      to,
+      best,
+      dominatedBy,
+    })),
     ranking: rankingPath(out),
   };
 }

@@ -8,7 +8,8 @@ import { type ElasticNetwork, tapShapes } from "../elastic/network.ts";
 import type { SearchSpace } from "../elastic/search_space.ts";
 import { configFlags } from "./config_flags.ts";
 import { dataFlag } from "./data_flag.ts";
-import { type Flags, type FlagValues, parseQuantity } from "./flags.ts";
+import type { Flags, FlagValues } from "./flags.ts";
+import { parseRange } from "./range.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
 
 const ckaSamples = ["images", "positions", "all-positions"] as const;
@@ -211,18 +212,6 @@ export function similarityOf(
 /** Random architectures of each group, or undefined where all or only named ones are ranked. */
 export function perGroupOf({ all, perGroup, arch }: SearchFlags): number | undefined {
   return all || (arch.length > 0 && perGroup === undefined) ? undefined : perGroup ?? defaultPerGroup;
-}
-
-function parseRange(flag: string, text: string): Range {
-  const bounds = text.split("..");
-  const values = bounds.map((bound) => bound === "" ? undefined : parseQuantity(bound));
-  const valid = bounds.length <= 2 && values.some((value) => value !== undefined) &&
-    values.every((value, index) => bounds[index] === "" || value !== undefined);
-  const [from, to = bounds.length === 1 ? from : undefined] = values;
-  if (valid && (from ?? 0) <= (to ?? Infinity)) return { from, to };
-  throw new UsageError(
-    `${flag} cannot be "${text}". Allowed: FROM..TO, FROM.., ..TO or one number, e.g. 500M..2G.`,
-  );
 }
 
 /** Ranges by the names of the space's dimensions, e.g. `stage 2 width`. */

@@ -19,8 +19,17 @@ function checkRange(field: string, [low, high]: readonly [number, number]): void
  * @throws {ConfigurationError} naming the field, what it holds and what is allowed
  */
 export function checkConfig(config: Config): void {
-  const { augmentation, head, moco, sandwich, optimizer, training } = config;
+  const { data, augmentation, head, moco, sandwich, optimizer, training } = config;
   new SearchSpace(config.space);
+
+  const { storedSide, imageSize } = data;
+  if (typeof storedSide === "number" && (storedSide <= imageSize || storedSide > 8 * imageSize)) {
+    refuse(
+      "data.storedSide",
+      `is ${storedSide}. Give "auto", or more than data.imageSize, ${imageSize}, and at most 8 times that, ` +
+        `${8 * imageSize}.`,
+    );
+  }
 
   if (augmentation !== "none") {
     if (augmentation.crop) {
@@ -100,6 +109,13 @@ export function checkAgainstData(config: Config, images: number): void {
   }
 }
 
+/** How images are normalised for torchvision's weights. */
+const imageNet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+function usesImageNet({ mean, std }: Config["data"]): boolean {
+  return mean.join() === imageNet.mean.join() && std.join() === imageNet.std.join();
+}
+
 /**
  * What is allowed but probably not meant, as sentences for the user.
  *
@@ -107,8 +123,19 @@ export function checkAgainstData(config: Config, images: number): void {
  * @param labelled whether they have labels, without which there is no kNN anyway
  */
 export function configWarnings(config: Config, images: number, labelled = true): string[] {
-  const { data, knn, moco } = config;
+  const { data, initialisation, knn, moco } = config;
   const warnings: string[] = [];
+  if (initialisation.weights !== null && !usesImageNet(data)) {
+    warnings.push(
+      `data.mean is ${JSON.stringify(data.mean)} and data.std ${
+        JSON.stringify(data.std)
+      }, but torchvision's weights were ` +
+        `trained with ImageNet's, ${JSON.stringify(imageNet.mean)} and ${
+          JSON.stringify(imageNet.std)
+        }. Set those, ` +
+        `unless ${initialisation.weights} was trained otherwise.`,
+    );
+  }
   if (moco.queue > images) {
     warnings.push(
       `moco.queue holds ${moco.queue} keys of ${images} training images: each image meets its own earlier keys as ` +

@@ -1,5 +1,6 @@
 /** Where two configurations differ. */
 import { formatPath, formatValue } from "./explain.ts";
+import { automaticFields } from "./json_schema.ts";
 import type { Config, Settings } from "./schema.ts";
 
 /** A field that two configurations have with different values. */
@@ -27,7 +28,8 @@ function* compare(path: readonly string[], given: unknown, kept: unknown): Gener
 
 /** Each field that differs; what was given as "auto" agrees with any number. */
 export function configDifferences(given: Config | Settings, kept: Config): FieldDifference[] {
-  return [...compare([], given, kept)].filter(({ given, kept }) =>
-    given !== "auto" || typeof kept !== "number"
+  const automatic = automaticFields();
+  return [...compare([], given, kept)].filter(({ field, given }) =>
+    given !== "auto" || !automatic.includes(field)
   );
 }

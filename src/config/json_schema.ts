@@ -8,9 +8,11 @@ export interface SchemaNode {
   readonly description?: string;
   readonly type?: "object" | "array" | "string" | "number" | "integer" | "boolean" | "null";
   readonly const?: unknown;
+  readonly default?: unknown;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
   readonly additionalProperties?: false | SchemaNode;
   readonly items?: false | SchemaNode;
   readonly prefixItems?: readonly SchemaNode[];
@@ -29,11 +31,14 @@ export function jsonSchema(): SchemaNode {
   return generated ??= z.toJSONSchema(configSchema, { io: "input", target: "draft-2020-12" }) as SchemaNode;
 }
 
+/** Fields that the images and the device decide about where they are not given, e.g. `moco.queue`. */
+export function automaticFields({ properties = {} }: SchemaNode = jsonSchema(), path = ""): string[] {
+  return Object.entries(properties).flatMap(([name, node]) =>
+    node.default === "auto" ? [path + name] : automaticFields(node, `${path}${name}.`)
+  );
+}
+
 /** The text of `configs/schema.json`. */
 export function jsonSchemaText(): string {
   return JSON.stringify(jsonSchema(), null, 2) + "\n";
-}
-
-if (import.meta.main) {
-  await Deno.writeTextFile(new URL("../../configs/schema.json", import.meta.url), jsonSchemaText());
 }

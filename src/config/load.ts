@@ -54,18 +54,44 @@ function origin(path: Path, overrides: readonly Override[]): string | undefined 
   return overrides.findLast((override) => field.startsWith(override.path + "."))?.flag;
 }
 
+/** The configurations that come with Scion; known by `configs/NAME.json` in any folder. */
+const shippedFolder = new URL("../../configs/", import.meta.url);
+
+/** A configuration file's text: the user's own file, else one of Scion's by that name. */
+async function readConfigFile(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    const name = /^(?:\.[/\\])?configs[/\\]([\w-]+\.json)$/.exec(path)?.[1];
+    const isThere = name !== undefined && shippedFolder.protocol === "file:";
+    if (!isThere || !(error instanceof Deno.errors.NotFound)) throw error;
+    return await Deno.readTextFile(new URL(name, shippedFolder));
+  }
+}
+
+/** A sentence that names them. */
+async function shippedConfigs(): Promise<string> {
+  if (shippedFolder.protocol !== "file:") return "";
+  const entries = await Array.fromAsync(Deno.readDir(shippedFolder));
+  const names = entries.map(({ name }) => name).filter((name) => name !== "schema.json").sort();
+  return ` With Scion come ${names.map((name) => `configs/${name}`).join(", ")}.`;
+}
+
 /**
- * Reads a configuration file; what is left to the images and the device stays "auto".
+ * Reads a configuration file; `configs/NAME.json` is one of Scion's own where the working directory has none. What is left
+ * to the images and the device stays "auto".
  *
  * @throws {ConfigurationError} when there is no such file, or it is not JSON, or a field is wrong
  */
 export async function loadSettings(path: string, overrides: readonly Override[] = []): Promise<Settings> {
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = await readConfigFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new ConfigurationError(`There is no configuration file ${path}. Those in configs/ are a start.`);
+      throw new ConfigurationError(
+        `There is no configuration file ${path}.${await shippedConfigs()}`,
+      );
     }
     if (error instanceof Deno.errors.IsADirectory || error instanceof Deno.errors.PermissionDenied) {
       throw new ConfigurationError(`${path} cannot be read as a configuration file: ${error.message}.`);

@@ -12,6 +12,7 @@ const countOrZero = z.int().min(0).max(1e8);
 const epochs = z.int().min(0).max(1e6);
 /** A number that the images and the device decide about where it is not given; see `pretrain/fit`. */
 const automatic = <T extends z.ZodNumber>(number: T) => z.union([number, z.literal("auto")]).default("auto");
+const seed = z.int().min(0).max(0xffff_ffff);
 const probability = z.number().min(0).max(1);
 const widths = z.array(z.int().min(1).max(16_384)).min(1).max(64);
 const depths = z.array(z.int().min(1).max(256)).min(1).max(64);
@@ -62,6 +63,11 @@ const data = z.strictObject({
     "Images of the source held back for kNN when there is no test source; auto: a fifth of labelled images, at most 1000.",
   ),
   imageSize: z.int().min(8).max(1024).default(32).describe("Side of the square network input, in pixels."),
+  storedSide: z.union([z.literal("auto"), z.int().min(8).max(8192)]).nullable().default(null).describe(
+    'Longest shorter side, in pixels, that photos are kept at for training\'s crops; "auto" keeps the detail of the ' +
+      "smallest crops (the image size over the root of augmentation.crop.scale[0], at most 4 image sizes), null only " +
+      "256/224 of the image size. None is enlarged.",
+  ),
   mean: channels.default([0.5, 0.5, 0.5]).describe("Subtracted from red, green and blue in 0..1."),
   std: z.tuple([deviation, deviation, deviation]).default([0.25, 0.25, 0.25]).describe(
     "Divides red, green and blue after the mean is subtracted.",
@@ -71,6 +77,9 @@ const data = z.strictObject({
   ),
   workers: automatic(z.int().min(1).max(256)).describe(
     "Threads that decode images; auto: one a core, at most 16, or 4 beside a driver that computes on the same cores.",
+  ),
+  seed: seed.nullable().default(null).describe(
+    "Seed of synthetic images and of which images are held out; null for training.seed.",
   ),
   strict: z.boolean().default(false).describe(
     "Stop at an image that cannot be read, instead of skipping it.",
@@ -128,6 +137,13 @@ const initialisation = z.strictObject({
   ),
   lastBatchnorm: z.number().min(0).max(1).default(0).describe(
     "Weight that the last batchnorm of each residual branch starts with: 0 makes every block start as its shortcut.",
+  ),
+  weights: z.string().min(1).max(4096).nullable().default(null).describe(
+    "A ResNet's weights for the backbone to start from: a .safetensors, .pth or .pt file with torchvision's names, as " +
+      "--init names it; null draws new ones.",
+  ),
+  weightsSha256: z.string().regex(/^[0-9a-f]{64}$/).nullable().default(null).describe(
+    "That file's SHA-256, which a run's config.json has; another file is refused. null takes any.",
   ),
 }).prefault({}).describe(
   "Weights before the first step. Convolutions are always normal with variance 2 / (outputs kernel²).",
@@ -209,7 +225,7 @@ const training = z.strictObject({
   checkpointEvery: epochs.default(10).describe(
     "Epochs between two checkpoints that are kept (the last one always is); 0 keeps none.",
   ),
-  seed: z.int().min(0).max(0xffff_ffff).default(1).describe("Seed of all randomness."),
+  seed: seed.default(1).describe("Seed of all randomness."),
 }).prefault({}).describe("The run.");
 
 const knn = z.strictObject({
@@ -243,10 +259,4 @@ export const configSchema = z.strictObject({
   knn,
 });
 
-/** A checked configuration in which what is not given may be left to the images and the device. */
-export type Settings = Omit<z.output<typeof configSchema>, "$schema" | "version">;
-
-type Resolved<T> = T extends "auto" ? never : T extends object ? { [K in keyof T]: Resolved<T[K]> } : T;
-
-/** A complete, checked configuration. */
-export type Config = Resolved<Settings>;
+export type { Config, Settings } from "./config.ts";

@@ -140,13 +140,8 @@ export function viewRandom(seed: number, step: number, image: number, view: numb
   return new Random(seed, purpose.augmentation, step, 2 * image + view);
 }
 
-/**
- * The transform without randomness, for evaluation and search. An image whose shorter side is at most `imageSize` gives
- * its whole central square, a larger one the central square of 224/256 of its shorter side (the usual resize to 256
- * and crop of 224, in one resampling); the square is resized to `imageSize`.
- */
-export function evaluationParameters(image: ImageSize, imageSize: number): SampleParameters {
-  const shorter = Math.min(image.width, image.height);
-  const side = shorter <= imageSize ? shorter : Math.max(1, Math.round(shorter * 224 / 256));
-  return { crop: centred(image, side, side), flip: false, jitter: [], grayscale: false, sigma: 0 };
+/** What leaves an image as it is, but for the resizing of the whole to the network's input. */
+export function plainParameters(image: ImageSize): SampleParameters {
+  const crop = centred(image, image.height, image.width);
+  return { crop, flip: false, jitter: [], grayscale: false, sigma: 0 };
 }

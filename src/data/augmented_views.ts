@@ -1,7 +1,7 @@
 /** Views of 8-bit images: drawn on the host, made on the device. */
 import type { Tensor } from "../tensor/tensor.ts";
 import { augment, type AugmentTarget, type PlacedSample } from "./augment.ts";
-import { drawParameters, evaluationParameters, type SampleParameters, viewRandom } from "./augmentation.ts";
+import { drawParameters, plainParameters, type SampleParameters, viewRandom } from "./augmentation.ts";
 import type { FetchedImages, GpuImages, ImagePlace } from "./gpu_images.ts";
 import type { EvaluationBatch, ViewMaker, ViewSettings } from "./view_maker.ts";
 
@@ -41,7 +41,7 @@ export class AugmentedViews implements ViewMaker {
 
   prefetch(indices: Uint32Array): void {
     const wanted = union([indices]);
-    const fetched = this.#images.fetch(wanted, this.#pool);
+    const fetched = this.#fetch(wanted);
     fetched.catch(() => {}); // raised where it is awaited, in views
     this.#ahead = { wanted, fetched };
   }
@@ -55,27 +55,28 @@ export class AugmentedViews implements ViewMaker {
     const wanted = union(lists);
     const ahead = this.#ahead;
     this.#ahead = undefined;
-    const fetched =
-      await (ahead && sameIndices(ahead.wanted, wanted)
-        ? ahead.fetched
-        : this.#images.fetch(wanted, this.#pool));
+    const fetched = await (ahead && sameIndices(ahead.wanted, wanted) ? ahead.fetched : this.#fetch(wanted));
     return this.#make(wanted, fetched, lists, (place, index, view) => {
-      if (augmentation === "none") return evaluationParameters(place, this.#settings.imageSize);
+      if (augmentation === "none") return plainParameters(place);
       return drawParameters(augmentation, viewRandom(seed, step, index, view), place);
     });
   }
 
   async evaluationBatch(indices: Uint32Array): Promise<EvaluationBatch> {
     const wanted = union([indices]);
-    const fetched = await this.#images.fetch(wanted, wanted);
-    const draw = (place: ImagePlace) => evaluationParameters(place, this.#settings.imageSize);
-    const [images] = this.#make(wanted, fetched, [indices], draw);
+    const fetched = await this.#images.fetchForEvaluation(wanted, wanted, this.#settings);
+    const [images] = this.#make(wanted, fetched, [indices], plainParameters);
     const used = new Map(Array.from(wanted, (index, slot) => [index, fetched.indices[slot]]));
     return { images, indices: indices.map((index) => used.get(index)!) };
   }
 
   release(): void {
     this.#images.release();
+  }
+
+  #fetch(wanted: Uint32Array): Promise<FetchedImages> {
+    if (this.#settings.augmentation !== "none") return this.#images.fetch(wanted, this.#pool);
+    return this.#images.fetchForEvaluation(wanted, this.#pool, this.#settings);
   }
 
   #make(

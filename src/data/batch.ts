@@ -1,5 +1,5 @@
 import { DataError } from "../errors.ts";
-import type { DecodedImage, ImageSource } from "./image_set.ts";
+import type { DecodedImage, ImageSource, ImageUse } from "./image_set.ts";
 
 /** The images of a batch and the indices that they really come from. */
 export interface LoadedBatch {
@@ -44,8 +44,9 @@ export async function loadBatch(
   source: ImageSource,
   indices: Uint32Array,
   pool: Uint32Array,
+  use: ImageUse = "training",
 ): Promise<LoadedBatch> {
-  const loaded = await source.load(Array.from(indices));
+  const loaded = await source.load(Array.from(indices), use);
   const used = indices.slice();
   const images: DecodedImage[] = [];
   for (let slot = 0; slot < loaded.length; slot++) {
@@ -53,7 +54,7 @@ export async function loadBatch(
     const start = image ? 0 : positionIn(pool, indices[slot]);
     for (let step = 1; !image && step < pool.length; step++) {
       used[slot] = pool[(start + step) % pool.length];
-      [image] = await source.load([used[slot]]);
+      [image] = await source.load([used[slot]], use);
     }
     if (!image) {
       throw new DataError(

@@ -1,5 +1,6 @@
 /** A random choice of a source's images as they are: what an extraction calibrates with and a search compares on. */
 import { type DataSource, sourceName } from "../config/data_source.ts";
+import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Random } from "../random.ts";
@@ -62,7 +63,7 @@ export async function openChosenImages(
   const spec = sourceName(wanted);
   const source = await openSource(wanted, {
     imageSize: data.imageSize,
-    seed: training.seed,
+    seed: dataSeed(config),
     strict: data.strict,
     cacheBytes: data.cacheMegabytes * 2 ** 20,
     workers: data.workers,

@@ -1,6 +1,8 @@
-import sharp from "sharp";
+import sharp, { type Metadata, type Sharp } from "sharp";
+import { type EvaluationSize, planEvaluation } from "./evaluation_image.ts";
 import { describeDamage, sniffFormat } from "./formats.ts";
-import type { DecodedImage } from "./image_set.ts";
+import type { DecodedImage, ImageUse } from "./image_set.ts";
+import { resample } from "./resample.ts";
 
 /** Why a file cannot be used as an image, in words that do not depend on what else is decoded at the time. */
 export class ImageFault extends Error {}
@@ -9,28 +11,46 @@ export class ImageFault extends Error {}
 const mostPixels = 2 ** 28;
 /** Longest side of a file, JPEG's own limit. */
 const longestSide = 65535;
-/** Most pixels of a decoded image over those of a square one: a strip of 64 such squares. */
+/** Most pixels of a stored image over those of a square one of evaluation's resize: a strip of 64 such squares. */
 const mostStoredSquares = 64;
 /**
- * Longest side of a decoded image over the shorter side that images are shrunk to. Resizing reads all pixels of a crop
- * that one output pixel covers, in one loop of the kernel, whose length is bounded.
+ * Longest side of a stored image over evaluation's resize. Resizing reads all pixels of a crop that one output pixel
+ * covers, in one loop of the kernel, whose length is bounded.
  */
 const longestStored = 224;
+/**
+ * Longest shorter side from which evaluation's image is made in one exact step; all pixels of larger ones would take much
+ * memory.
+ */
+const longestExact = 6144;
 /** Kinds of sample that have a defined way to 8 bits. */
 const sampleKinds: readonly string[] = ["uchar", "ushort"];
 
 type Pixels = DecodedImage & { pixels: Uint8Array<ArrayBuffer> };
 
+/** Sides that images are decoded to, in pixels. */
+export interface DecodeSizes extends Required<EvaluationSize> {
+  /** Longest shorter side of training's images. */
+  readonly storedSide: number;
+}
+
+interface ImageSize {
+  readonly width: number;
+  readonly height: number;
+}
+
 /**
  * Decodes a JPEG, PNG, WebP, GIF, TIFF or AVIF file of 8 or 16 bits a sample, any colour space and EXIF orientation; by
- * its contents, whatever it is named. An image whose shorter side is longer than `shorterSide` is shrunk to it, aspect
- * kept; none is enlarged. Transparency is composited on white; of an animation or of several pages the first is taken.
+ * its contents, whatever it is named. Transparency is composited on white; colour profiles are ignored but for CMYK; of an
+ * animation or of several pages the first is taken. See docs/images.md.
+ *
+ * For training an image whose shorter side is longer than `storedSide` is shrunk to it, aspect kept; none is enlarged. For
+ * evaluation the result is `imageSize` squared, see {@linkcode planEvaluation}.
  *
  * @param bytes the file's bytes
- * @param shorterSide longest allowed shorter side, in pixels
  * @throws {ImageFault} saying what is wrong: no image, another format, damaged or truncated, too large
  */
-export async function decodeImage(bytes: Uint8Array, shorterSide: number): Promise<Pixels> {
+export async function decodeImage(bytes: Uint8Array, use: ImageUse, sizes: DecodeSizes): Promise<Pixels> {
   if (bytes.length === 0) throw new ImageFault("it is empty");
   const sniffed = sniffFormat(bytes);
   if ("other" in sniffed) {
@@ -38,28 +58,57 @@ export async function decodeImage(bytes: Uint8Array, shorterSide: number): Promi
   }
   const { format } = sniffed;
   try {
-    await checkHeader(bytes, shorterSide);
+    const header = await sharp(bytes, { limitInputPixels: false }).metadata();
+    checkHeader(header, sizes.resize);
     // "error" refuses truncated and corrupt pixel data, but not the harmless oddities that many cameras write.
-    const { data, info } = await sharp(bytes, {
+    const file = sharp(bytes, {
       failOn: "error",
       autoOrient: true,
       limitInputPixels: mostPixels,
-    })
-      .resize({ width: shorterSide, height: shorterSide, fit: "outside", withoutEnlargement: true })
-      .flatten({ background: "#ffffff" })
-      .toColourspace("srgb")
-      .raw({ depth: "uchar" })
-      .toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, pixels: toRgba(data, info.channels) };
+      ignoreIcc: header.space !== "cmyk",
+    });
+    const decode = use === "training" ? decodeForTraining : decodeForEvaluation;
+    return await decode(file, header.autoOrient, sizes);
   } catch (error) {
     if (error instanceof ImageFault) throw error;
     throw new ImageFault(describeDamage(format, bytes), { cause: error });
   }
 }
 
+async function decodeForTraining(file: Sharp, image: ImageSize, sizes: DecodeSizes): Promise<Pixels> {
+  const side = storableSide(image, sizes);
+  const { pixels, channels, width, height } = await readPixels(
+    file.resize({ width: side, height: side, fit: "outside", withoutEnlargement: true }),
+  );
+  return { width, height, pixels: toRgba(pixels, channels) };
+}
+
+async function decodeForEvaluation(file: Sharp, image: ImageSize, sizes: DecodeSizes): Promise<Pixels> {
+  const shrink = Math.ceil(Math.min(image.width, image.height) / longestExact);
+  const [width, height] = [image.width, image.height].map((side) => Math.ceil(side / shrink));
+  const { rows, columns, part } = planEvaluation(width, height, sizes);
+  const source = shrink > 1 ? file.resize({ width, height, fit: "fill" }) : file;
+  const read = await readPixels(source.extract(part));
+  const { imageSize } = sizes;
+  return { width: imageSize, height: imageSize, pixels: resample({ ...part, ...read }, rows, columns) };
+}
+
+/** 8-bit pixels without transparency. */
+async function readPixels(file: Sharp) {
+  const { data, info } = await file.flatten({ background: "#ffffff" }).toColourspace("srgb")
+    .raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  return { pixels: data, channels: info.channels, width: info.width, height: info.height };
+}
+
+/** The stored side of an image, less than wanted where a long strip would have more pixels than crops can read. */
+function storableSide({ width, height }: ImageSize, { resize, storedSide }: DecodeSizes): number {
+  const shape = Math.min(width, height) / Math.max(width, height);
+  const most = Math.floor(resize * Math.min(Math.sqrt(mostStoredSquares * shape), longestStored * shape));
+  return Math.min(storedSide, Math.max(resize, most));
+}
+
 /** Refuses what could be decoded but not used, before its pixels are. */
-async function checkHeader(bytes: Uint8Array, shorterSide: number): Promise<void> {
-  const { width, height, depth, channels } = await sharp(bytes, { limitInputPixels: false }).metadata();
+function checkHeader({ width, height, depth, channels }: Metadata, resize: number): void {
   const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
   if (longer > longestSide) {
     throw new ImageFault(`it has ${width} x ${height} pixels; a side has at most ${longestSide}`);
@@ -67,9 +116,9 @@ async function checkHeader(bytes: Uint8Array, shorterSide: number): Promise<void
   if (width * height > mostPixels) {
     throw new ImageFault(`it has ${width} x ${height} pixels, more than the ${mostPixels} that are read`);
   }
-  const scale = Math.min(1, shorterSide / shorter);
-  const mostStored = mostStoredSquares * shorterSide ** 2;
-  if (scale * longer > longestStored * shorterSide || scale * scale * width * height > mostStored) {
+  const scale = Math.min(1, resize / shorter);
+  const mostStored = mostStoredSquares * resize ** 2;
+  if (scale * longer > longestStored * resize || scale * scale * width * height > mostStored) {
     throw new ImageFault(
       `it has ${width} x ${height} pixels, a strip too long to be resized to the network's input; cut it into pieces`,
     );

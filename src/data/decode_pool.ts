@@ -1,6 +1,7 @@
 import { DataError } from "../errors.ts";
+import type { DecodeSizes } from "./decode.ts";
 import type { DecodeReply, DecodeRequest } from "./decode_worker.ts";
-import type { DecodedImage } from "./image_set.ts";
+import type { DecodedImage, ImageUse } from "./image_set.ts";
 
 /** A decoded image, or the reason why the file cannot be used. */
 export type DecodeResult = { image: DecodedImage } | { reason: string };
@@ -19,7 +20,7 @@ interface Job {
  */
 export class DecodePool {
   readonly #size: number;
-  readonly #shorterSide: number;
+  readonly #sizes: DecodeSizes;
   readonly #workers: Worker[] = [];
   readonly #jobs = new Map<number, Job>();
   #nextId = 0;
@@ -27,11 +28,11 @@ export class DecodePool {
 
   /**
    * @param size number of Workers, at least 1
-   * @param shorterSide what images are shrunk to, see {@linkcode decodeImage}
+   * @param sizes what images are decoded to, see {@linkcode decodeImage}
    */
-  constructor(size: number, shorterSide: number) {
+  constructor(size: number, sizes: DecodeSizes) {
     this.#size = size;
-    this.#shorterSide = shorterSide;
+    this.#sizes = sizes;
   }
 
   /**
@@ -39,13 +40,13 @@ export class DecodePool {
    *
    * @throws DataError when a Worker itself fails or the pool is closed; a broken file is a result with a reason
    */
-  decode(paths: readonly string[]): Promise<DecodeResult[]> {
+  decode(paths: readonly string[], use: ImageUse): Promise<DecodeResult[]> {
     if (this.#failure) return Promise.reject(this.#failure);
     if (paths.length === 0) return Promise.resolve([]);
     while (this.#workers.length < Math.min(this.#size, paths.length)) this.#start();
     const id = this.#nextId++;
     const next = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-    const request: DecodeRequest = { id, paths, shorterSide: this.#shorterSide, next };
+    const request: DecodeRequest = { id, paths, use, sizes: this.#sizes, next };
     return new Promise((resolve, reject) => {
       this.#jobs.set(id, { results: new Array(paths.length), missing: paths.length, resolve, reject });
       for (const worker of this.#workers) worker.postMessage(request);

@@ -4,13 +4,16 @@
  * they would not bind anyway.
  */
 
+import type { DecodeSizes } from "./decode.ts";
 import { readImageFile } from "./image_file.ts";
+import type { ImageUse } from "./image_set.ts";
 
 /** Files to decode, shared by all Workers. */
 export interface DecodeRequest {
   id: number;
   paths: readonly string[];
-  shorterSide: number;
+  use: ImageUse;
+  sizes: DecodeSizes;
   /** One Int32: number of the next file that nobody has claimed. */
   next: SharedArrayBuffer;
 }
@@ -41,7 +44,7 @@ decoder.catch((error) => scope.postMessage({ failure: messageOf(error) }, []));
 scope.onmessage = async (event) => {
   const loaded = await decoder.catch(() => undefined);
   if (!loaded) return; // reported above
-  const { id, paths, shorterSide } = event.data;
+  const { id, paths, use, sizes } = event.data;
   const next = new Int32Array(event.data.next);
   const claimAll = async () => {
     for (
@@ -51,7 +54,7 @@ scope.onmessage = async (event) => {
     ) {
       try {
         const file = await readImageFile(paths[position]);
-        const { width, height, pixels } = await loaded.decodeImage(file, shorterSide);
+        const { width, height, pixels } = await loaded.decodeImage(file, use, sizes);
         scope.postMessage({ id, position, width, height, pixels }, [pixels.buffer]);
       } catch (error) {
         scope.postMessage({ id, position, reason: messageOf(error).split("\n")[0] }, []);

@@ -1,6 +1,7 @@
 import { DataError } from "../errors.ts";
 import { ImageCache } from "./cache.ts";
 import { DecodePool } from "./decode_pool.ts";
+import { evaluationResize } from "./evaluation_image.ts";
 import { trimSlashes } from "./path.ts";
 import { compareCodepoints, countEnding, type FolderListing, scanFolder } from "./scan.ts";
 import {
@@ -8,20 +9,13 @@ import {
   defaultCacheBytes,
   type ImageOrigin,
   type ImageSource,
+  type ImageUse,
   type SkippedFile,
   type SourceOptions,
 } from "./image_set.ts";
 
 /** Files that are decoded between two looks at the cache's limit and two calls of `onProgress`. */
 const filesPerRound = 64;
-
-/**
- * Length of the shorter side that a decoded image is shrunk to: the usual evaluation resize (256 for a crop of 224),
- * so that training, evaluation and search can all work from the same cached pixels.
- */
-function storedSide(imageSize: number): number {
-  return Math.round(imageSize * 256 / 224);
-}
 
 class FolderSource implements ImageSource {
   readonly kind = "images";
@@ -50,7 +44,10 @@ class FolderSource implements ImageSource {
     this.labels = listing.labels;
     this.leftOut = listing.leftOut.map(({ path, reason }) => ({ path: `${root}/${path}`, reason }));
     const cores = navigator.hardwareConcurrency || 1;
-    this.#pool = new DecodePool(options.workers ?? Math.min(4, cores), storedSide(options.imageSize));
+    const { imageSize, resize = evaluationResize(imageSize) } = options;
+    // Larger than the input, so that an image of the input's size is known not to have been shrunk.
+    const { storedSide = Math.max(resize, imageSize + 1) } = options;
+    this.#pool = new DecodePool(options.workers ?? Math.min(4, cores), { imageSize, resize, storedSide });
     this.#cache = new ImageCache(options.cacheBytes ?? defaultCacheBytes);
   }
 
@@ -68,9 +65,17 @@ class FolderSource implements ImageSource {
     for (let start = 0; start < total; start += filesPerRound) {
       const length = Math.min(filesPerRound, total - start);
       const round = Array.from({ length }, (_, position) => start + position);
-      await this.load(round);
+      await this.load(round, this.#options.use);
       this.#options.onProgress?.(start + length, total);
-      if (round.some((file) => !this.broken.has(file) && !this.#cache.get(file))) break;
+      if (round.every((file) => this.broken.has(file) || this.#cached(file, this.#options.use))) continue;
+      this.#options.onWarning?.(
+        `the cache is full after about ${start + length} of the ${total} images of "${this.#root}" (` +
+          `${
+            Math.ceil(this.#cache.bytes / 2 ** 20)
+          } MiB): the others are decoded anew whenever they are needed. More ` +
+          "data.cacheMegabytes or a smaller data.storedSide avoids that.",
+      );
+      break;
     }
     if (this.broken.size < total) return;
     const { path, reason } = this.skipped[0];
@@ -79,20 +84,34 @@ class FolderSource implements ImageSource {
     );
   }
 
-  async load(files: readonly number[]): Promise<(DecodedImage | undefined)[]> {
-    const wanted = files.filter((file) => !this.#cache.get(file) && !this.broken.has(file));
+  async load(
+    files: readonly number[],
+    use: ImageUse = "training",
+  ): Promise<(DecodedImage | undefined)[]> {
+    const wanted = files.filter((file) => !this.#cached(file, use) && !this.broken.has(file));
     const missing = [...new Set(wanted)];
     const decoded = new Map<number, DecodedImage>();
     if (missing.length > 0) {
-      const results = await this.#pool.decode(missing.map((file) => `${this.#root}/${this.#paths[file]}`));
+      const paths = missing.map((file) => `${this.#root}/${this.#paths[file]}`);
+      const results = await this.#pool.decode(paths, use);
       results.forEach((result, position) => {
         const file = missing[position];
         if ("reason" in result) return this.#reportBroken(file, result.reason);
         decoded.set(file, result.image);
-        this.#cache.add(file, result.image);
+        this.#cache.add(file, result.image, use);
       });
     }
-    return files.map((file) => decoded.get(file) ?? this.#cache.get(file));
+    return files.map((file) => decoded.get(file) ?? this.#cached(file, use));
+  }
+
+  /** An image of the network's size was not shrunk, so it is evaluation's too: nothing is decoded twice for it. */
+  #cached(file: number, use: ImageUse = "training"): DecodedImage | undefined {
+    const training = this.#cache.get(file, "training");
+    const { imageSize } = this.#options;
+    if (use === "training" || (training?.width === imageSize && training.height === imageSize)) {
+      return training;
+    }
+    return this.#cache.get(file, use);
   }
 
   #reportBroken(file: number, reason: string): void {

@@ -5,6 +5,7 @@ import { GpuError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { loadBatch, standIn } from "./batch.ts";
+import { evaluationImage, type EvaluationSize } from "./evaluation_image.ts";
 import { packImages } from "./residency.ts";
 import type { DecodedImage, ImageSource } from "./image_set.ts";
 
@@ -56,6 +57,7 @@ function placesOf(table: Uint32Array, start: number): ImagePlace[] {
 async function packSet(
   source: ImageSource,
   limitBytes: number,
+  evaluated: EvaluationSize | undefined,
 ): Promise<{ chunks: Uint32Array<ArrayBuffer>[]; places: (ImagePlace | undefined)[] } | undefined> {
   const chunks: Uint32Array<ArrayBuffer>[] = [];
   const places = new Array<ImagePlace | undefined>(source.length);
@@ -64,7 +66,9 @@ async function packSet(
   let pixels = 0;
   for (let first = 0; first < whole.length; first += imagesPerRound) {
     const indices = whole.slice(first, first + imagesPerRound);
-    const images = (await source.load(indices)).filter((image) => image !== undefined);
+    const images = (await source.load(indices, evaluated ? "evaluation" : "training"))
+      .filter((image) => image !== undefined)
+      .map((image) => evaluated ? evaluationImage(image, evaluated) : image);
     const start = pixels;
     for (const { width, height } of images) pixels += width * height;
     if (images.length < indices.length || 4 * pixels > limitBytes) return undefined;
@@ -89,13 +93,17 @@ export class GpuImages {
    * Uploads the source if it fits into one buffer and no more of its images break; else its batches will be streamed.
    *
    * @param limitBytes most bytes of device memory for a whole set; 0 always streams
+   * @param evaluated given for a set that is only evaluated: it is kept as evaluation sees it
    */
   static async open(
     gpu: Gpu,
     source: ImageSource,
     limitBytes = defaultResidentBytes(gpu),
+    evaluated?: EvaluationSize,
   ): Promise<GpuImages> {
-    const packed = await packSet(source, Math.min(limitBytes, gpu.pool.limit));
+    const packed = limitBytes === 0
+      ? undefined
+      : await packSet(source, Math.min(limitBytes, gpu.pool.limit), evaluated);
     if (!packed) return new GpuImages(gpu, source, undefined);
     const { chunks, places } = packed;
     const pixels = Tensor.create(gpu, [chunks.reduce((sum, chunk) => sum + chunk.length, 0)]);
@@ -132,16 +140,36 @@ export class GpuImages {
   }
 
   /**
+   * As {@linkcode fetch}, but what evaluation sees of the images. A set on the device is used where its images are that.
+   *
+   * @param size of evaluation's images
+   */
+  async fetchForEvaluation(
+    indices: Uint32Array,
+    pool: Uint32Array,
+    size: EvaluationSize,
+  ): Promise<FetchedImages> {
+    const { imageSize } = size;
+    const places = this.whole?.places;
+    const exact = (place: ImagePlace | undefined) => place?.width === imageSize && place.height === imageSize;
+    if (places && indices.every((index) => exact(places[index]))) return { indices };
+    const loaded = await loadBatch(this.source, indices, pool, "evaluation");
+    return { ...loaded, images: loaded.images.map((image) => evaluationImage(image, size)) };
+  }
+
+  /**
    * Brings a batch onto the device, where it is not there already. Uploads: call it at the start of a step.
    *
    * @throws GpuError when the batch's images do not fit into one buffer
    */
   place({ indices, images }: FetchedImages): PlacedImages {
-    if (this.whole) {
+    if (!images) {
+      if (!this.whole) {
+        throw new GpuError("a batch of a set that is on the device was given to one that is not");
+      }
       const { pixels, places } = this.whole;
       return { pixels, places: Array.from(indices, (index) => places[index]!), release: () => {} };
     }
-    if (!images) throw new GpuError("a batch of a set that is on the device was given to one that is not");
     const { table, chunks } = packImages(images, this.gpu.pool.limit);
     if (chunks.length > 1) {
       throw new GpuError(

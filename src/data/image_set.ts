@@ -8,6 +8,9 @@ export interface DecodedImage {
   pixels: Uint8Array;
 }
 
+/** What an image is asked for: training cuts parts out of it, evaluation sees one square of the network's size. */
+export type ImageUse = "training" | "evaluation";
+
 /** A file that was left out, and why. */
 export interface SkippedFile {
   path: string;
@@ -51,9 +54,10 @@ export interface ImageSource extends Source {
    * The images at `indices`, in that order. An element is undefined when its file is broken (it is then listed in
    * `skipped`); see `loadBatch` for filling such gaps.
    *
+   * @param use default "training"; for evaluation the whole image at full size, or what `evaluationImage` makes of it
    * @throws DataError when a file is broken and the source was opened with `strict`
    */
-  load(indices: readonly number[]): Promise<(DecodedImage | undefined)[]>;
+  load(indices: readonly number[], use?: ImageUse): Promise<(DecodedImage | undefined)[]>;
 }
 
 /** A set of ready-made network inputs, used as they are: no augmentation, no normalisation. */
@@ -70,6 +74,10 @@ export interface TensorSource extends Source {
 export interface SourceOptions {
   /** Side of the network's input in pixels: generated images have it, larger files are shrunk towards it. */
   imageSize: number;
+  /** Shorter side that evaluation resizes to, as the views' own setting. Default: 256/224 of the image size. */
+  resize?: number;
+  /** Longest shorter side of what training cuts its crops from, more than `imageSize`; of files only. Default: `resize`. */
+  storedSide?: number;
   /** Seed of the synthetic images; no other source uses it. */
   seed: number;
   /** Refuse a broken or left-out file with a DataError instead of skipping it. Default false. */
@@ -83,6 +91,8 @@ export interface SourceOptions {
    * Default true. With false a broken file is only found when it is loaded.
    */
   preload?: boolean;
+  /** What files are decoded for at opening: "evaluation" where nothing is trained on them. Default "training". */
+  use?: ImageUse;
   /** Called while files are decoded at opening. */
   onProgress?(done: number, total: number): void;
   /** Called once per broken file, and for what is said about a folder as a whole. */

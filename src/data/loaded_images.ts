@@ -6,6 +6,7 @@ import { Tensor } from "../tensor/tensor.ts";
 import { batchBounds } from "./chosen_images.ts";
 import { listImages } from "./manifest.ts";
 import { batchesOf, epochOrder } from "./order.ts";
+import { storedSide } from "./stored_side.ts";
 import { openSource } from "./source.ts";
 import type { ImageSource, TensorSource } from "./image_set.ts";
 import { openViews } from "./views.ts";
@@ -21,6 +22,8 @@ export interface LoadSettings {
   readonly std?: readonly [number, number, number];
   /** How training views are drawn; default as MoCo v2 does. */
   readonly augmentation?: Config["augmentation"];
+  /** As the configuration's `data.storedSide`; default null. */
+  readonly storedSide?: Config["data"]["storedSide"];
   /** Of order and views; default 1. */
   readonly seed?: number;
 }
@@ -65,7 +68,8 @@ export class LoadedImages implements Disposable {
   static async open(gpu: Gpu, source: DataSource, settings: LoadSettings): Promise<LoadedImages> {
     const { imageSize, seed = 1, augmentation = defaultAugmentation } = settings;
     const { mean = [0.5, 0.5, 0.5], std = [0.25, 0.25, 0.25] } = settings;
-    const set = await openSource(source, { imageSize, seed });
+    const data = { imageSize, storedSide: settings.storedSide ?? null };
+    const set = await openSource(source, { imageSize, storedSide: storedSide({ data, augmentation }), seed });
     const maker = await openViews(gpu, set, { imageSize, mean, std, augmentation, seed });
     return new LoadedImages(gpu, set.name, { imageSize, mean, std }, seed, set, maker);
   }

@@ -4,6 +4,9 @@ import { ConfigurationError } from "../errors.ts";
 import type { ImageSource, SourceOptions, TensorSource } from "./image_set.ts";
 import { parseDataSpec } from "./spec.ts";
 
+/** Most that a shorter side is kept at or resized to, in sides of the network's input. */
+const mostSides = 8;
+
 /**
  * Opens the images of a data specification: a folder (`DIR` or `folder:DIR`), a list file (`LIST.txt` or `list:FILE`),
  * `synthetic[:N]`, `cifar10:DIR` or `tensor:FILE.safetensors`; or of several, whose images follow each other as one set.
@@ -20,6 +23,17 @@ export async function openSource(
   const parsed = specs.map(parseDataSpec);
   if (!Number.isInteger(options.imageSize) || options.imageSize < 8 || options.imageSize > 4096) {
     throw new ConfigurationError(`image size ${options.imageSize}: give a whole number from 8 to 4096`);
+  }
+  const { imageSize, resize = imageSize, storedSide = imageSize + 1 } = options;
+  const sides: [string, number, number][] = [
+    ["resize", resize, imageSize],
+    ["stored side", storedSide, imageSize + 1],
+  ];
+  for (const [name, side, least] of sides) {
+    if (Number.isInteger(side) && side >= least && side <= mostSides * imageSize) continue;
+    throw new ConfigurationError(
+      `${name} ${side}: give a whole number from ${least} to ${mostSides} times the image size, ${imageSize}`,
+    );
   }
   if (specs.length > 1) return await (await import("./joined.ts")).openJoined(specs, options);
   const [spec] = specs;

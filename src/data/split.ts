@@ -1,4 +1,5 @@
 /** Which images of a set are trained on and which are held out: decided here for all commands. */
+import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import { ConfigurationError, DataError } from "../errors.ts";
 import { purpose, Random } from "../random.ts";
@@ -53,7 +54,7 @@ export function heldOutCount({ data, knn }: Config, labelled: boolean): number {
  */
 export function splitImages(config: Config, source: ImageSource | TensorSource): UsableSplit {
   const { length, labels, broken } = source;
-  const split = splitHeldOut(length, heldOutCount(config, labels !== undefined), config.training.seed);
+  const split = splitHeldOut(length, heldOutCount(config, labels !== undefined), dataSeed(config));
   return without(split, (index) => broken?.has(index) ?? false);
 }
 

@@ -11,7 +11,7 @@ import { openViews } from "./views.ts";
 import type { EvaluationBatch, ViewSettings } from "./view_maker.ts";
 
 /** How images become network inputs, and how many at once. */
-export interface StreamSettings extends Pick<ViewSettings, "imageSize" | "mean" | "std"> {
+export interface StreamSettings extends Pick<ViewSettings, "imageSize" | "resize" | "mean" | "std"> {
   /** Most images of a batch. */
   readonly batch: number;
 }
@@ -90,7 +90,7 @@ class Upcoming {
 
   async #load(indices: number[]): Promise<Batch> {
     if (this.source.kind === "tensor") return { indices: Uint32Array.from(indices) };
-    const loaded = await this.source.load(indices);
+    const loaded = await this.source.load(indices, "evaluation");
     const images = new Map<number, DecodedImage>();
     indices.forEach((index, at) => loaded[at] && images.set(index, loaded[at]));
     return { indices: Uint32Array.from(images.keys()), images };

@@ -45,6 +45,8 @@ export interface ViewMaker {
 export interface ViewSettings {
   /** Side of the network input in pixels; ready-made inputs keep their own size. */
   imageSize: number;
+  /** Shorter side that evaluation resizes images to; default: 256/224 of the image size. */
+  resize?: number;
   /** Subtracted from red, green, blue in [0, 1]. */
   mean: readonly [number, number, number];
   /** Divides red, green, blue after that. */

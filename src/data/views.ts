@@ -23,5 +23,9 @@ export async function openViews(
   settings: ViewSettings,
 ): Promise<ViewMaker> {
   if (source.kind === "tensor") return new TensorViews(gpu, source, settings.residentBytes);
-  return new AugmentedViews(await GpuImages.open(gpu, source, settings.residentBytes), settings);
+  const evaluated = settings.augmentation === "none" ? settings : undefined;
+  return new AugmentedViews(
+    await GpuImages.open(gpu, source, settings.residentBytes, evaluated),
+    settings,
+  );
 }

@@ -1,4 +1,5 @@
 /** What a command needs beside the adapter: Deno itself, and the library that decodes images. */
+import { pinnedDeno } from "../version.ts";
 import type { Problem } from "./problem.ts";
 
 /** Deno's version and the one that the project is pinned to. */
@@ -23,18 +24,16 @@ export function isOlder(one: string, other: string): boolean {
   return at >= 0 && a[at] < b[at];
 }
 
-/** Compares Deno's version with the one in `setup`. */
-export async function inspectDeno(problems: Problem[]): Promise<DenoReport> {
-  const setup = await Deno.readTextFile(new URL("../../setup", import.meta.url));
-  const pinned = /^deno_version=(.+)$/m.exec(setup)![1];
+/** Compares Deno's version with the one that Scion is pinned to. */
+export function inspectDeno(problems: Problem[]): DenoReport {
   const version = Deno.version.deno;
-  if (isOlder(version, pinned)) {
+  if (isOlder(version, pinnedDeno)) {
     problems.push({
-      what: `Deno ${version} is older than ${pinned}, which Scion is made and tested with`,
-      mend: "Run ./setup, or upgrade Deno.",
+      what: `Deno ${version} is older than ${pinnedDeno}, which Scion is made and tested with`,
+      mend: 'Run ./setup in a clone, or "npm install --global deno".',
     });
   }
-  return { version, pinned };
+  return { version, pinned: pinnedDeno };
 }
 
 /** Encodes a small picture as JPEG and as PNG and decodes it as the commands do. */
@@ -45,7 +44,12 @@ export async function inspectImages(problems: Problem[]): Promise<ImageReport> {
     const { decodeImage } = await import("../data/decode.ts");
     for (const format of ["jpeg", "png"] as const) {
       const picture = sharp({ create: { width: 8, height: 8, channels: 3, background: "#336699" } });
-      const { width, pixels } = await decodeImage(await picture.toFormat(format).toBuffer(), 8);
+      const sizes = { imageSize: 8, resize: 8, storedSide: 8 };
+      const { width, pixels } = await decodeImage(
+        await picture.toFormat(format).toBuffer(),
+        "evaluation",
+        sizes,
+      );
       const near = [0x33, 0x66, 0x99].every((value, at) => Math.abs(pixels[at] - value) <= 4);
       if (width !== 8 || !near) throw new Error(`a ${format} picture came out wrong`);
       formats.push(format);
@@ -55,8 +59,8 @@ export async function inspectImages(problems: Problem[]): Promise<ImageReport> {
     problems.push({
       what: `images cannot be decoded: ${String(error).split("\n")[0]}`,
       mend:
-        "Run ./setup, which installs the package sharp with its native part. Data of tensor:, cifar10: and " +
-        "synthetic work without it.",
+        "Run ./setup in a clone, which installs the package sharp with its native part; elsewhere install Scion " +
+        "anew. Data of tensor:, cifar10: and synthetic work without it.",
     });
     return { formats };
   }

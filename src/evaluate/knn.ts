@@ -25,16 +25,27 @@ const mostQueries = 256;
 /** Most rows of the bank in one tensor: their similarities to the queries take 64 MiB, and a launch has as many channels. */
 const mostBankRows = 65536;
 
-/** Part of the queries, 0 to 1, whose class the bank's vote gets right. A bank smaller than k votes as a whole. */
+/** Part of the queries, 0 to 1, whose class the bank's vote gets right; see {@linkcode knnClasses}. */
 export async function knnAccuracy(
   gpu: Gpu,
   bank: LabelledFeatures,
   queries: LabelledFeatures,
   settings: KnnSettings,
 ): Promise<number> {
+  const classes = await knnClasses(gpu, bank, queries, settings);
+  return classes.reduce((right, one, row) => right + Number(one === queries.labels[row]), 0) / queries.rows;
+}
+
+/** The class that the bank's vote gives each query. A bank smaller than k votes as a whole. */
+export async function knnClasses(
+  gpu: Gpu,
+  bank: LabelledFeatures,
+  queries: FeatureMatrix,
+  settings: KnnSettings,
+): Promise<Int32Array> {
   const { dimension } = bank;
   using tape = new Tape(gpu, false);
-  const unitRows = ({ values }: LabelledFeatures, first: number, rows: number): Tensor => {
+  const unitRows = ({ values }: FeatureMatrix, first: number, rows: number): Tensor => {
     using tensor = Tensor.from(gpu, values.slice(first * dimension, (first + rows) * dimension), [
       rows,
       dimension,
@@ -53,7 +64,7 @@ export async function knnAccuracy(
     () => new Neighbours(Math.min(settings.neighbours, bank.rows)),
   );
   const classes = bank.labels.reduce((most, label) => Math.max(most, label + 1), 0);
-  let right = 0;
+  const winners = new Int32Array(queries.rows);
   for (let first = 0; first < queries.rows; first += queryRows) {
     const rows = Math.min(queryRows, queries.rows - first);
     const unit = unitRows(queries, first, rows);
@@ -67,12 +78,11 @@ export async function knnAccuracy(
     }
     tape.discard(unit);
     for (let row = 0; row < rows; row++) {
-      const winner = neighbours[row].vote(bank.labels, classes, settings.temperature);
-      if (winner === queries.labels[first + row]) right++;
+      winners[first + row] = neighbours[row].vote(bank.labels, classes, settings.temperature);
       neighbours[row].clear();
     }
   }
-  return right / queries.rows;
+  return winners;
 }
 
 /** The k most similar rows that were offered, in a heap whose root is the least of them. */

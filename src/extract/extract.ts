@@ -5,7 +5,9 @@ import type { Encoder } from "../nn/encoder.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import { FinitenessCheck, tensorsAre } from "../nn/finiteness.ts";
 import type { Statistics } from "../nn/weights.ts";
+import type { StreamOrders } from "../pretrain/stream_orders.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { restoreOrder } from "./channel_order.ts";
 import { cutSubnet } from "./cut.ts";
 import type { Calibration, ModelInput, PlainModel } from "./model.ts";
 
@@ -19,6 +21,7 @@ export interface CalibrationImages extends Calibration {
  * Cuts a subnet out, with batchnorm statistics of its own.
  *
  * @param images undefined keeps the encoder's running statistics, a mixture over all architectures of training
+ * @param streamOrders of the run, where it began with given weights: the outputs come in the order of their file
  * @throws {DataError} when the images give statistics that are not finite
  * @throws {ConfigurationError} when the architecture cannot be cut out of the encoder's network
  */
@@ -27,16 +30,18 @@ export async function extractSubnet(
   architecture: Architecture,
   input: ModelInput,
   images: CalibrationImages | undefined,
+  streamOrders: StreamOrders = [],
 ): Promise<PlainModel> {
   const network = encoder.network.cut(architecture);
+  const cut = async (statistics: Statistics) =>
+    await restoreOrder(network, await cutSubnet(encoder, architecture, statistics), streamOrders);
   if (!images) {
-    const weights = await cutSubnet(encoder, architecture, encoder.statistics);
-    return { network, input, calibration: undefined, weights };
+    return { network, input, calibration: undefined, weights: await cut(encoder.statistics) };
   }
   const statistics = await recalibrate(encoder, architecture, images.batches());
   try {
     await expectFiniteStatistics(statistics, images.source);
-    const weights = await cutSubnet(encoder, architecture, statistics);
+    const weights = await cut(statistics);
     return { network, input, calibration: { images: images.images, source: images.source }, weights };
   } finally {
     statistics.release();

@@ -7,12 +7,12 @@ import { parseArchitecture } from "../elastic/resnet_architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
 import type { Network } from "../nn/network.ts";
 import { ElasticResNet } from "../nn/resnet.ts";
+import { describePreprocessing, evaluationResize, type EvaluationSize } from "../data/evaluation_image.ts";
 import { version } from "../version.ts";
 import type { PlainWeights } from "./cut.ts";
 
-/** The images that a model was made for: side in pixels, and the normalisation (value / 255 - mean) / std. */
-export interface ModelInput {
-  readonly imageSize: number;
+/** The images that a model was made for: sides in pixels, and the normalisation (value / 255 - mean) / std. */
+export interface ModelInput extends EvaluationSize {
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
 }
@@ -62,6 +62,7 @@ export function formatMetadata(model: ModelDescription): Record<string, string> 
     imageSize: String(input.imageSize),
     mean: JSON.stringify(input.mean),
     std: JSON.stringify(input.std),
+    preprocessing: JSON.stringify(describePreprocessing(input)),
     calibration: calibration ? JSON.stringify(calibration) : "none",
     macs: String(costs.macs),
     params: String(costs.params),
@@ -71,6 +72,8 @@ export function formatMetadata(model: ModelDescription): Record<string, string> 
 const count = z.int().min(1);
 const channels = z.tuple([z.number(), z.number(), z.number()]);
 const calibration = z.object({ images: count, source: z.string() });
+/** Absent in files of older versions, whose models see what those of this version do. */
+const preprocessing = z.object({ resize: count });
 
 /** A metadata value that holds JSON. */
 function json<T extends z.ZodType>(schema: T) {
@@ -89,6 +92,7 @@ const metadataSchema = z.object({
   imageSize: json(count),
   mean: json(channels),
   std: json(channels),
+  preprocessing: json(preprocessing).optional(),
   calibration: z.union([z.literal("none").transform(() => undefined), json(calibration)]),
 });
 
@@ -109,7 +113,10 @@ interface ModelHeader {
   readonly checksum?: string | undefined;
 }
 
-function parseWith<T extends z.ZodType>(schema: T, { path, metadata }: ModelHeader): z.output<T> {
+function parseWith<T extends z.ZodType>(
+  schema: T,
+  { path, metadata }: Pick<ModelHeader, "path" | "metadata">,
+): z.output<T> {
   const result = schema.safeParse(metadata);
   if (result.success) return result.data;
   const { path: [field], message } = result.error.issues[0];
@@ -148,14 +155,53 @@ export function parseMetadata(file: ModelHeader, supernet?: Network): ModelDescr
   if (metadata.format === modelFormat && file.checksum === undefined) {
     throw new DataError(`${path} is damaged: its checksum is missing. Extract the model again.`);
   }
-  const { arch, imageSize, mean, std, calibration } = parseWith(metadataSchema, file);
+  const { arch, calibration, ...metadataInput } = parseWith(metadataSchema, file);
+  const input = inputOf(path, metadataInput);
   try {
     const network = supernet ? supernet.cut(supernet.space.resolve(arch)) : parseResNet(file);
-    return { network, input: { imageSize, mean, std }, calibration };
+    return { network, input, calibration };
   } catch (error) {
     if (!(error instanceof Error) || error instanceof DataError) throw error;
     throw new DataError(`${path} is damaged: ${error.message} Extract the model again.`, { cause: error });
   }
+}
+
+/** The images that metadata describe. */
+function inputOf(
+  path: string,
+  { imageSize, mean, std, preprocessing }: Pick<
+    z.output<typeof metadataSchema>,
+    "imageSize" | "mean" | "std" | "preprocessing"
+  >,
+): ModelInput {
+  const { resize = evaluationResize(imageSize) } = preprocessing ?? {};
+  if (resize < imageSize) {
+    throw new DataError(
+      `${path} is damaged: its metadata resize images to ${resize} and cut ${imageSize} out. Extract the model again.`,
+    );
+  }
+  return { imageSize, mean, std, ...(resize !== evaluationResize(imageSize) && { resize }) };
+}
+
+/** What Scion says in an ONNX file about the model in it. */
+export interface OnnxDescription {
+  readonly arch: string;
+  readonly input: ModelInput;
+  readonly calibration: Calibration | undefined;
+}
+
+/**
+ * Reads the metadata of an ONNX file; undefined where another program wrote it.
+ *
+ * @throws {DataError} when Scion wrote them and they cannot be right
+ */
+export function parseOnnxMetadata(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+): OnnxDescription | undefined {
+  if (!metadata.format?.startsWith("scion-model-")) return undefined;
+  const { arch, calibration, ...input } = parseWith(metadataSchema, { path, metadata });
+  return { arch, input: inputOf(path, input), calibration };
 }
 
 function expectModel(path: string, { format, step, config }: Readonly<Record<string, string>>): void {

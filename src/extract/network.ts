@@ -6,8 +6,10 @@ import type { Encoder } from "../nn/encoder.ts";
 import type { Statistics } from "../nn/weights.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import type { Architecture } from "../elastic/architecture.ts";
+import { featureChannels } from "../elastic/network.ts";
 import type { ImageRequest } from "../data/chosen_images.ts";
 import { openCalibration } from "./calibration.ts";
+import { orderOfFile } from "./channel_order.ts";
 import { expectFiniteStatistics } from "./extract.ts";
 import type { Calibration, ModelInput } from "./model.ts";
 import { openModel } from "./model_file.ts";
@@ -20,6 +22,8 @@ export interface FrozenNetwork {
   readonly input: ModelInput;
   /** Undefined for the running statistics of pretraining, which are a mixture over architectures. */
   readonly calibration: Calibration | undefined;
+  /** Which channel comes at each place of the pooled features; undefined for the network's own order. */
+  readonly featureOrder?: ArrayLike<number>;
 }
 
 /**
@@ -55,8 +59,10 @@ export async function openRunNetwork(
   onProgress: (done: number, total: number) => void,
 ): Promise<FrozenNetwork> {
   const { imageSize, mean, std } = config.data;
-  const { encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
-  const network = { encoder, architecture, input: { imageSize, mean, std } };
+  const { encoder, streamOrders } = await openEncoder(gpu, checkpoint, "encoder_q");
+  const order = streamOrders.at(-1);
+  const featureOrder = order && orderOfFile(order, featureChannels(encoder.network, architecture));
+  const network = { encoder, architecture, input: { imageSize, mean, std }, featureOrder };
   if (!request) return { ...network, statistics: encoder.statistics, calibration: undefined };
   const opened = await openCalibration(gpu, config, request);
   try {

@@ -1,27 +1,34 @@
-/** Reading the winners out of a ranking that `deno task search` wrote. */
+/** Reading a ranking that `deno task search` wrote. */
 import { z } from "zod";
 import { DataError } from "../errors.ts";
+import type { Scored } from "../search/frontier.ts";
+
+const whole = z.int().min(0);
 
 const rankingSchema = z.object({
-  step: z.int().min(0).optional(),
-  groups: z.array(z.object({ best: z.object({ arch: z.string() }) })).min(1),
+  step: whole.optional(),
+  groups: z.array(z.object({ from: z.number(), to: z.number() })).min(1),
+  ranking: z.array(z.object({ arch: z.string(), macs: whole, params: whole, score: z.number() })).min(1),
 });
 
-/** What a ranking found best. */
-export interface BestPerGroup {
-  /** Ids of the best architecture of each group of MACs, in the order of the groups. */
-  readonly architectures: readonly string[];
+/** What a search found. */
+export interface RankingFile {
+  readonly path: string;
+  /** Half-open ranges of MACs, ascending. */
+  readonly groups: readonly { readonly from: number; readonly to: number }[];
+  /** All that were ranked. */
+  readonly candidates: readonly Scored[];
   /** Steps of pretraining that the ranked weights had; undefined where the file does not say. */
   readonly step: number | undefined;
 }
 
 /**
- * Reads what a ranking found best.
+ * Reads a ranking.
  *
  * @param path `ranking.json`
  * @throws {DataError} when it cannot be read or is no ranking
  */
-export async function readBestPerGroup(path: string): Promise<BestPerGroup> {
+export async function readRanking(path: string): Promise<RankingFile> {
   let value: unknown;
   try {
     value = JSON.parse(await Deno.readTextFile(path));
@@ -34,8 +41,8 @@ export async function readBestPerGroup(path: string): Promise<BestPerGroup> {
   }
   const result = rankingSchema.safeParse(value);
   if (result.success) {
-    const { groups, step } = result.data;
-    return { architectures: groups.map(({ best }) => best.arch), step };
+    const { groups, ranking, step } = result.data;
+    return { path, groups, candidates: ranking, step };
   }
   const [{ path: field, message }] = result.error.issues;
   throw new DataError(

@@ -73,7 +73,7 @@ export class Gpu {
   readonly pipelines: PipelineCache;
   readonly stream: CommandStream;
   /** Choices between kernel variants. */
-  readonly tuning = new Tuning();
+  readonly tuning: Tuning = new Tuning();
   #failure: GpuError | undefined;
   #closed = false;
 

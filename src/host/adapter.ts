@@ -9,8 +9,8 @@ export const graphicsSystem = { linux: "Vulkan", darwin: "Metal", windows: "Dire
 
 /** How to get an adapter where there is none. */
 export const adapterRemedy = Deno.build.os === "linux"
-  ? "Run ./setup, which installs a software driver on Debian and Ubuntu (package mesa-vulkan-drivers); elsewhere install " +
-    "your GPU's Vulkan driver, or Mesa's, and the Vulkan loader."
+  ? 'Debian and Ubuntu: "sudo apt install libvulkan1 mesa-vulkan-drivers" installs a software driver, as ./setup of a ' +
+    "clone does; elsewhere install your GPU's Vulkan driver, or Mesa's, and the Vulkan loader."
   : "Update the system or its GPU driver.";
 
 const noAdapter = `no WebGPU adapter was found: no ${graphicsSystem} driver answers on this machine` +

@@ -20,7 +20,7 @@ const alignment = 64;
 
 /** Places named tensors one after the other in chunks that a kernel can bind whole. */
 export class ArenaLayout {
-  readonly placements = new Map<string, Placement>();
+  readonly placements: Map<string, Placement> = new Map();
   /** Elements of each chunk, a multiple of 64. */
   readonly chunkLengths: number[] = [0];
 

@@ -43,6 +43,9 @@ export interface Initialisation {
   readonly lastBatchnorm: number;
 }
 
+/** Values that weights start with, by their names and in full width. */
+export type GivenValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+
 /** How an encoder is run; see {@linkcode Pass}. */
 export type PassOptions = Omit<Pass, "weights" | "statistics"> & { statistics?: Statistics };
 
@@ -79,11 +82,19 @@ export class Encoder {
    * normal with variance 2 / in and bias 0, or uniform within 1 / sqrt(in); batchnorm 1 and 0, but for the last of each
    * residual branch, which 0 makes start as its shortcut (Goyal et al. 2017). Takes a second for each two million values,
    * and lets the event loop have its turns.
+   *
+   * @param given values of parameters and running statistics that are taken as they are; the others are what they would be
+   *   without
    */
-  async initialise(seed: number, initialisation: Initialisation): Promise<void> {
+  async initialise(seed: number, initialisation: Initialisation, given?: GivenValues): Promise<void> {
     let index = 0;
     for (const [name, tensor] of this.weights.values.entries()) {
       const random = new Random(seed, purpose.initialisation, index++);
+      const known = given?.get(name);
+      if (known) {
+        tensor.write(known);
+        continue;
+      }
       const values = new Float32Array(elements(tensor.shape));
       const start = this.#starts.get(name);
       if (start === undefined) await this.#fillHead(name, values, initialisation, random);
@@ -94,6 +105,10 @@ export class Encoder {
       tensor.write(values);
     }
     this.statistics.reset();
+    for (const [name, tensor] of this.statistics.arena.entries()) {
+      const known = given?.get(name);
+      if (known) tensor.write(known);
+    }
   }
 
   async #fillHead(

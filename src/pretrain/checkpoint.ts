@@ -11,6 +11,7 @@ import { expectTensor, type TensorData, writeSafetensors } from "../store/safete
 import { Tensor } from "../tensor/tensor.ts";
 import { type CheckpointContents, checkpointFormat, openCheckpointFile } from "./checkpoint_file.ts";
 import { PretrainState } from "./state.ts";
+import { streamOrderTensors } from "./stream_orders.ts";
 
 /** Everything on the device that a checkpoint holds, under its name there. */
 export function* stateTensors(state: PretrainState): Generator<[name: string, tensor: Tensor]> {
@@ -50,6 +51,7 @@ export async function saveCheckpoint(state: PretrainState, epoch: number, ...pat
   for (const [name, value] of Object.entries(state.objective.counters)) {
     tensors.push([name, { dtype: "I32", shape: [1], data: Int32Array.of(value) }]);
   }
+  tensors.push(...streamOrderTensors(state.streamOrders));
   const metadata = {
     format: checkpointFormat,
     config: formatConfig(state.config),
@@ -97,6 +99,7 @@ export async function fillState(contents: CheckpointContents, state: PretrainSta
   }
   await expectFinite(file.path, stateFiniteness(state));
   Object.assign(state.objective.counters, contents.counters);
+  state.streamOrders = contents.streamOrders;
   state.step = contents.step;
   state.losses.clear();
   // Older checkpoints have none: the next metrics line is of the steps since the checkpoint.

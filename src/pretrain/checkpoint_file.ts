@@ -7,6 +7,7 @@ import type { Config } from "../config/schema.ts";
 import { ConfigurationError, DataError } from "../errors.ts";
 import { expectTensor, openSafetensors, type SafetensorsFile } from "../store/safetensors.ts";
 import type { StoredLossSums } from "./loss_sums.ts";
+import { readStreamOrders, type StreamOrders } from "./stream_orders.ts";
 
 /** Raised with every change of the tensors or of their meaning. From 2 on, files carry a checksum. */
 export const checkpointFormat = "2";
@@ -24,6 +25,8 @@ export interface CheckpointContents {
   readonly epoch: number;
   /** Whole numbers of the objective, by name. */
   readonly counters: Readonly<Record<string, number>>;
+  /** How the channels of the weights that the run began with were sorted; empty for new ones. */
+  readonly streamOrders: StreamOrders;
   /** Sums since the last metrics line; undefined in older checkpoints. */
   readonly losses: StoredLossSums | undefined;
 }
@@ -62,6 +65,7 @@ export async function openCheckpointFile(
       step: wholeNumber(file, "step"),
       epoch: wholeNumber(file, "epoch"),
       counters: { queue_pointer: data[0] },
+      streamOrders: await readStreamOrders(file, config),
       losses: lossesOf(file),
     };
   } catch (error) {

@@ -1,4 +1,5 @@
 /** What a run will be: counted, planned and measured before it starts. Nothing is written. */
+import { withPublished } from "../config/automatic.ts";
 import { checkAgainstData, checkConfig } from "../config/checks.ts";
 import type { Config, Settings } from "../config/schema.ts";
 import type { SourceOptions } from "../data/image_set.ts";
@@ -14,6 +15,7 @@ import {
 import { type ChosenField, decodingWorkers, fitEpochs, fitSettings } from "./fit/fit.ts";
 import { lookAtImages } from "./fit/look.ts";
 import { measureStep } from "./fit/pace.ts";
+import { readInitialWeights } from "./init/initial_weights.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
 import { stepsPerEpoch } from "./trainer.ts";
 
@@ -62,6 +64,8 @@ export async function planRun(
   settings: Settings,
   { done = 0, unmeasuredSteps = 0, smaller, onFirstStep, onSmallImages, ...hooks }: PlanOptions = {},
 ): Promise<{ config: Config; plan: RunPlan }> {
+  // A run that goes on has its weights.
+  if (done === 0) await readInitialWeights(withPublished(settings));
   const look = await lookAtImages(settings, decodingWorkers(settings, gpu).value, hooks);
   if (look.shorterSide !== undefined && look.shorterSide < settings.data.imageSize) {
     onSmallImages?.(look.shorterSide);
@@ -71,7 +75,7 @@ export async function planRun(
   const training = splitHeldOut(look.images, heldOut, 0).train.length;
   checkConfig(fitted.config);
   checkAgainstData(fitted.config, training);
-  const memory = await planMemory(gpu, fitted.config, look.images);
+  const memory = await planMemory(gpu, fitted.config, look.images, look.bytesPerImage);
   const free = freeMemory();
   checkMemory(memory, fitted.config, gpu.facts.software, free);
   const perEpoch = stepsPerEpoch(fitted.config, training);

@@ -6,6 +6,7 @@ import { Encoder } from "../nn/encoder.ts";
 import { FinitenessCheck } from "../nn/finiteness.ts";
 import { expectFinite } from "./checkpoint.ts";
 import { openCheckpointFile } from "./checkpoint_file.ts";
+import type { StreamOrders } from "./stream_orders.ts";
 
 /**
  * Opens the trained encoder of a checkpoint (`encoder_q`) or its moving average (`encoder_k`). The caller releases it.
@@ -17,8 +18,8 @@ export async function openEncoder(
   gpu: Gpu,
   path: string,
   name: "encoder_q" | "encoder_k",
-): Promise<{ config: Config; encoder: Encoder }> {
-  const { file, config } = await openCheckpointFile(path);
+): Promise<{ config: Config; encoder: Encoder; streamOrders: StreamOrders }> {
+  const { file, config, streamOrders } = await openCheckpointFile(path);
   using _ = file;
   const encoder = new Encoder(gpu, configuredNetwork(config), config.head, false);
   const arenas = [encoder.weights.values, encoder.statistics.arena];
@@ -34,5 +35,5 @@ export async function openEncoder(
     encoder.release();
     throw error;
   }
-  return { config, encoder };
+  return { config, encoder, streamOrders };
 }

@@ -5,7 +5,7 @@
 import { specsOf } from "../config/data_source.ts";
 import type { Config } from "../config/schema.ts";
 import { augment, type PlacedSample } from "../data/augment.ts";
-import { drawParameters, evaluationParameters, viewRandom } from "../data/augmentation.ts";
+import { drawParameters, plainParameters, viewRandom } from "../data/augmentation.ts";
 import { defaultResidentBytes } from "../data/gpu_images.ts";
 import { parseDataSpec } from "../data/spec.ts";
 import { ConfigurationError, DeviceLimitError } from "../errors.ts";
@@ -51,7 +51,7 @@ const runtimeBytes = 400 * 2 ** 20;
 /** Tensors come back in pieces of so many bytes at most; see `Gpu.read`. */
 const stagingBytes = 2 ** 28;
 /** Steps after which new random architectures hardly ask for buffers of new sizes. */
-const rehearsedSteps = 4;
+const rehearsedSteps = 8;
 /** Most rows that kNN compares at once, and the queries against them. */
 const bankRows = 65536, queryRows = 256;
 
@@ -60,9 +60,15 @@ const bankRows = 65536, queryRows = 256;
  *
  * @param gpu asked for its facts and limits; nothing is allocated on it
  * @param images number of images of the source; 0 while it is not known
+ * @param imageBytes of one image as it is kept for training, on average
  * @throws {ConfigurationError} when a single buffer would be larger than the device can bind, naming the field
  */
-export async function planMemory(gpu: Gpu, config: Config, images: number): Promise<MemoryPlan> {
+export async function planMemory(
+  gpu: Gpu,
+  config: Config,
+  images: number,
+  imageBytes = 4 * config.data.imageSize ** 2,
+): Promise<MemoryPlan> {
   const { imageSize, cacheMegabytes } = config.data;
   const rehearsal = Gpu.rehearse(gpu.facts, gpu.device.limits);
   rehearsal.tuning.use(gpu.tuning.choices);
@@ -76,22 +82,26 @@ export async function planMemory(gpu: Gpu, config: Config, images: number): Prom
   }
   const state = bound("space or head", () => new PretrainState(rehearsal, config));
   const weights = pool.use.used - queueCapacity(state);
-  const cache = Math.min(
-    cacheMegabytes * 2 ** 20,
-    images === undefined ? Infinity : images * 4 * imageSize ** 2,
-  );
-  const resident = images === undefined || images * 4 * imageSize ** 2 > defaultResidentBytes(gpu)
+  const sizes = config.knn.every > 0 ? evaluationSizes(config, images) : undefined;
+  // Of images of another size than the network's evaluation keeps its own.
+  const ownImages = imageBytes === 4 * imageSize ** 2 || images === 0
+    ? 0
+    : sizes
+    ? sizes.bank + sizes.queries
+    : 0;
+  const cache = Math.min(cacheMegabytes * 2 ** 20, images * imageBytes + ownImages * 4 * imageSize ** 2);
+  const resident = images * imageBytes > defaultResidentBytes(gpu)
     ? undefined
-    : Tensor.create(rehearsal, [Math.max(1, images * imageSize ** 2)]);
+    : Tensor.create(rehearsal, [Math.max(1, Math.ceil(images * imageBytes / 4))]);
+  const kept = { resident, bytes: imageBytes };
   const fixed = pool.use.used;
   try {
-    const sizes = config.knn.every > 0 ? evaluationSizes(config, images) : undefined;
-    if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, true);
+    if (sizes) await rehearseEvaluation(rehearsal, state, kept, sizes, true);
     for (let step = 0; step < rehearsedSteps; step++) {
-      await rehearseStep(rehearsal, state, resident);
+      await rehearseStep(rehearsal, state, kept);
       rehearsal.stream.discard();
     }
-    if (sizes) await rehearseEvaluation(rehearsal, state, resident, sizes, false);
+    if (sizes) await rehearseEvaluation(rehearsal, state, kept, sizes, false);
   } catch (error) {
     if (!(error instanceof DeviceLimitError)) throw error;
     throw new ConfigurationError(
@@ -143,14 +153,27 @@ function bound<T>(field: string, make: () => T): T {
   }
 }
 
-/** Views of images that are as large as the network's input. */
+/** Images as they are kept for training. */
+export interface KeptImages {
+  /** All of them, where they stay on the device. */
+  readonly resident: Tensor | undefined;
+  /** Bytes of one. */
+  readonly bytes: number;
+}
+
+/**
+ * Views of images that are as large as the network's input.
+ *
+ * @param uploaded bytes of each image that is brought to the device for this
+ */
 function rehearseViews(
   gpu: Gpu,
   { data: { imageSize, mean, std } }: Config,
   resident: Tensor | undefined,
+  uploaded: number,
   views: readonly (readonly PlacedSample[])[],
 ): Tensor[] {
-  const pixels = resident ?? Tensor.create(gpu, [views[0].length * imageSize ** 2]);
+  const pixels = resident ?? Tensor.create(gpu, [Math.ceil(views[0].length * uploaded / 4)]);
   const tensors = augment(gpu, pixels, views, { height: imageSize, width: imageSize, mean, std });
   if (!resident) pixels.release();
   return tensors;
@@ -159,14 +182,14 @@ function rehearseViews(
 /**
  * Records a step on images that nobody has: views of one place, and a learning rate of 0.
  *
- * @param resident pixels of images, one at least; without, memory is taken for them
+ * @param kept one image at least, or memory is taken for those of the step
  * @param batch images of the step
  * @returns the architectures that were drawn
  */
 export async function rehearseStep(
   gpu: Gpu,
   state: PretrainState,
-  resident: Tensor | undefined,
+  kept: KeptImages,
   batch = state.config.training.batch,
 ): Promise<Architecture[]> {
   const { config, space } = state;
@@ -177,11 +200,14 @@ export async function rehearseStep(
     Array.from({ length: batch }, (_, index) => ({
       ...place,
       parameters: augmentation === "none"
-        ? evaluationParameters(place, imageSize)
+        ? plainParameters(place)
         : drawParameters(augmentation, viewRandom(seed, state.step, index, view), place),
     }))
   );
-  const views = rehearseViews(gpu, config, resident, samples).map((images, view): ViewBatch => ({
+  const views = rehearseViews(gpu, config, kept.resident, kept.bytes, samples).map((
+    images,
+    view,
+  ): ViewBatch => ({
     images,
     ...(orders[view].positions && { positions: Tensor.create(gpu, [batch]) }),
   }));
@@ -203,17 +229,19 @@ export async function rehearseStep(
 async function rehearseEvaluation(
   gpu: Gpu,
   state: PretrainState,
-  resident: Tensor | undefined,
+  kept: KeptImages,
   sizes: EvaluationSizes,
   pixels: boolean,
 ): Promise<void> {
   const { encoder, space, config: { data: { imageSize }, head, knn } } = state;
   const batch = evaluationBatchSize(gpu, encoder.network, space.max, imageSize);
+  const own = 4 * imageSize ** 2;
+  const resident = kept.bytes === own ? kept.resident : undefined;
   const batches = async (count: number, use: (images: Tensor) => Promise<void> | void) => {
     for (const size of batchSizes(count, batch)) {
       const place = { offset: 0, width: imageSize, height: imageSize };
-      const sample = { ...place, parameters: evaluationParameters(place, imageSize) };
-      const [images] = rehearseViews(gpu, state.config, resident, [Array(size).fill(sample)]);
+      const sample = { ...place, parameters: plainParameters(place) };
+      const [images] = rehearseViews(gpu, state.config, resident, own, [Array(size).fill(sample)]);
       await use(images);
       images.release();
       gpu.stream.discard();

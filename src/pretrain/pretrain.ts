@@ -9,6 +9,8 @@ import { readDataRecord } from "../store/data_record.ts";
 import { isKnn, type MetricsLine } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
+import { readInitialWeights } from "./init/initial_weights.ts";
+import { settleIdentities } from "./init/settle.ts";
 import { restoreState, resumedConfig, type ResumePoint } from "./resume.ts";
 import { openRunData, type RunData } from "./run_data.ts";
 import { keepRecord } from "./run_record.ts";
@@ -20,6 +22,8 @@ import { KnnWatch } from "./watch.ts";
 /** What the caller of a run hears of it. */
 export interface PretrainHooks
   extends TrainingObserver, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
+  /** What the run starts from, a sentence at a time. */
+  onNote?(text: string): void;
   /** Images are open and training begins or goes on at `step`. */
   onStart(started: { images: number; labelled: boolean; step: number; totalSteps: number }): void;
   /**
@@ -55,6 +59,9 @@ export async function startRun(
   config: Config,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
+  let initial = await readInitialWeights(config);
+  config = initial?.config ?? config;
+  for (const note of initial?.notes ?? []) hooks.onNote?.(note);
   await expectMemory(gpu, config);
   await using cleanup = new AsyncDisposableStack();
   const data = await openRunData(gpu, config, hooks);
@@ -72,7 +79,10 @@ export async function startRun(
   cleanup.use(await RunFolder.lock(path, hooks.onWarning));
   const folder = await RunFolder.create(path, config, version);
   try {
-    await state.initialise();
+    initial &&= await settleIdentities(gpu, config, initial, data);
+    await state.initialise(initial);
+    // The device has them now; the host's memory is for training.
+    initial = undefined;
     const observer = {
       ...hooks,
       onSteps: (...steps: Parameters<typeof hooks.onSteps>) => {
@@ -134,10 +144,13 @@ export async function resumeRun(
   const state = new PretrainState(gpu, config);
   cleanup.defer(() => state.release());
   const point = await restoreState(folder, state, metrics, checkpoint, hooks.onWarning);
-  if (!point) await state.initialise();
   const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
   const data = await openRunData(gpu, config, hooks, earlier);
   cleanup.defer(() => data.release());
+  if (!point) {
+    const initial = await readInitialWeights(config);
+    await state.initialise(initial && await settleIdentities(gpu, config, initial, data));
+  }
   const labelled = data.source.labels !== undefined;
   for (const warning of configWarnings(config, data.train.length, labelled)) hooks.onWarning(warning);
   return await train({ gpu, config, folder, data, state, hooks, metrics, resumedFrom: point });

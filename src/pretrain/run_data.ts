@@ -1,11 +1,13 @@
 /** The images of a run: what is trained on, and the labelled images that kNN looks at. */
 import { checkAgainstData } from "../config/checks.ts";
 import type { DataSource } from "../config/data_source.ts";
+import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
-import type { ImageSource, SourceOptions, TensorSource } from "../data/image_set.ts";
+import type { ImageSource, ImageUse, SourceOptions, TensorSource } from "../data/image_set.ts";
 import { expectUnchanged, recordSet } from "../data/run_record.ts";
 import { acceptedSplit, heldOutCount, recordedSplit, splitImages, type UsableSplit } from "../data/split.ts";
+import { storedSide } from "../data/stored_side.ts";
 import { expectTensorSize } from "../data/tensor_file.ts";
 import { openViews } from "../data/views.ts";
 import type { ViewMaker } from "../data/view_maker.ts";
@@ -67,10 +69,12 @@ export async function openRunData(
 ): Promise<RunData> {
   const { data, knn, training, augmentation } = config;
   const { seed } = training;
-  const open = async (spec: DataSource, close: (() => void)[]) => {
+  const open = async (spec: DataSource, close: (() => void)[], use: ImageUse) => {
     const source = await openSource(spec, {
       imageSize: data.imageSize,
-      seed,
+      storedSide: storedSide(config),
+      use,
+      seed: dataSeed(config),
       strict: data.strict,
       cacheBytes: data.cacheMegabytes * 2 ** 20,
       workers: data.workers,
@@ -91,7 +95,7 @@ export async function openRunData(
   const closers: (() => void)[] = [];
   const closeAll = () => closers.reverse().forEach((close) => close());
   try {
-    const source = await open(data.source, closers);
+    const source = await open(data.source, closers, augmentation === "none" ? "evaluation" : "training");
     const set = await recordSet(source, earlier?.record);
     const change = expectUnchanged("data.source", set, earlier?.record, earlier?.acceptChanges);
     const split = chooseSplit(config, source, set, earlier?.record, change);
@@ -109,11 +113,11 @@ export async function openRunData(
     let testSet: RecordedSet | undefined;
     let testChange: string | undefined;
     if (watched && data.test !== null) {
-      const test = await open(data.test, closers);
+      const test = await open(data.test, closers, "evaluation");
       const known = earlier?.record?.test ?? undefined;
       testSet = await recordSet(test, known);
       testChange = expectUnchanged("data.test", testSet, known, earlier?.acceptChanges);
-      const testViews = await openViews(gpu, test, settings);
+      const testViews = await openViews(gpu, test, { ...settings, augmentation: "none" });
       closers.push(() => testViews.release());
       const indices = Uint32Array.from({ length: test.length }, (_, index) => index)
         .filter((index) => !test.broken?.has(index));
@@ -128,7 +132,11 @@ export async function openRunData(
       train: split.train,
       knn: queries && {
         queries,
-        bank: { views, indices: chooseImages(split.train, knn.bank, seed), labels: source.labels! },
+        bank: {
+          views,
+          indices: chooseImages(split.train, knn.bank, dataSeed(config)),
+          labels: source.labels!,
+        },
       },
       record: { ...set, heldOut: Array.from(split.reserved), test: testSet ?? null },
       earlier: earlier?.record,
@@ -161,7 +169,7 @@ export function chooseImages(images: Uint32Array, count: number, seed: number): 
 }
 
 /** Labels of the test set in the training set's numbers; folders are matched by their names. */
-function testLabels(train: ImageSource | TensorSource, test: ImageSource | TensorSource): Int32Array {
+export function testLabels(train: ImageSource | TensorSource, test: ImageSource | TensorSource): Int32Array {
   if (!test.labels) {
     throw new ConfigurationError(
       `data.test (${test.name}) has no labels, so kNN cannot use it. Use a labelled set or null.`,

@@ -8,7 +8,9 @@ import type { ChoiceSpace } from "../elastic/choice_space.ts";
 import { MomentumContrast } from "../train/moco/moco.ts";
 import type { NamedSource, Objective } from "../train/objective.ts";
 import { type Optimizer, Sgd } from "../train/optimizer.ts";
+import type { InitialWeights } from "./init/initial_weights.ts";
 import { LossSums } from "./loss_sums.ts";
+import type { StreamOrders } from "./stream_orders.ts";
 
 /** An objective, an optimiser, and how far they are, on the device. */
 export class PretrainState {
@@ -18,8 +20,10 @@ export class PretrainState {
   readonly optimizer: Optimizer;
   /** Steps done. */
   step = 0;
+  /** How the channels of the weights that the run began with were sorted; empty for new ones. */
+  streamOrders: StreamOrders = [];
   /** Losses since the last metrics line. */
-  readonly losses = new LossSums();
+  readonly losses: LossSums = new LossSums();
   #stepBefore = 0;
 
   /**
@@ -44,9 +48,10 @@ export class PretrainState {
     return [...this.objective.sources, ...this.optimizer.sources];
   }
 
-  /** What a run begins with: new weights, no momentum. */
-  async initialise(): Promise<void> {
-    await this.objective.initialise();
+  /** What a run begins with: new weights or those that exist, no momentum. */
+  async initialise(initial?: InitialWeights): Promise<void> {
+    await this.objective.initialise(initial?.values);
+    this.streamOrders = initial?.streamOrders ?? [];
     this.optimizer.clear();
     this.step = 0;
     this.losses.clear();

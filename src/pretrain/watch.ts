@@ -4,7 +4,7 @@ import type { ViewMaker } from "../data/view_maker.ts";
 import { recalibrate } from "../evaluate/calibrate.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { collectRows, extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
-import { knnAccuracy, type LabelledFeatures } from "../evaluate/knn.ts";
+import { knnClasses, type LabelledFeatures } from "../evaluate/knn.ts";
 import type { KnnMetrics } from "../store/metrics.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { chooseImages, type KnnImages, type LabelledImages } from "./run_data.ts";
@@ -15,7 +15,7 @@ import type { PretrainState } from "./state.ts";
 export const mostPixelValues = 12_288;
 
 /** Batches of some images in order; `used` receives the index of each image that was really read. */
-async function* evaluationBatches(
+export async function* evaluationBatches(
   views: ViewMaker,
   indices: Uint32Array,
   size: number,
@@ -33,7 +33,11 @@ export class KnnWatch {
   /** Images of one batch. */
   readonly #batch: number;
 
-  constructor(readonly state: PretrainState, readonly config: Config, readonly images: KnnImages) {
+  constructor(
+    readonly state: Pick<PretrainState, "gpu" | "space" | "encoder">,
+    readonly config: Config,
+    readonly images: KnnImages,
+  ) {
     const { gpu, space, encoder: { network } } = state;
     this.#batch = evaluationBatchSize(gpu, network, space.max, images.bank.views.height);
   }
@@ -46,9 +50,9 @@ export class KnnWatch {
     const { bank, queries } = this.images;
     const small = 3 * bank.views.height * bank.views.width <= mostPixelValues;
     const knnPixels = withPixels && small
-      ? await this.#accuracy((batches) => collectRows(batches, (images) => images.read()))
+      ? share(await this.#right((batches) => collectRows(batches, (images) => images.read())))
       : undefined;
-    const accuracy = await this.accuracyOf(this.state.space.max);
+    const accuracy = share(await this.rightOf(this.state.space.max));
     gpu.stream.submit();
     return {
       step,
@@ -60,8 +64,8 @@ export class KnnWatch {
     };
   }
 
-  /** Share of the queries that an architecture's features classify right, with batchnorm statistics of its own. */
-  async accuracyOf(architecture: Architecture): Promise<number> {
+  /** Whether an architecture's features classify each query right (1), with batchnorm statistics of its own. */
+  async rightOf(architecture: Architecture): Promise<Uint8Array> {
     const { encoder } = this.state;
     const { knn } = this.config;
     const { bank } = this.images;
@@ -73,14 +77,14 @@ export class KnnWatch {
         evaluationBatches(bank.views, mixed(calibration, this.#batch), this.#batch),
       )
       : undefined;
-    const accuracy = await this.#accuracy((batches) =>
+    const right = await this.#right((batches) =>
       extractFeatures(encoder, architecture, knn.features, batches, statistics)
     );
     statistics?.release();
-    return accuracy;
+    return right;
   }
 
-  async #accuracy(toFeatures: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>): Promise<number> {
+  async #right(toFeatures: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>): Promise<Uint8Array> {
     const labelled = async ({ views, indices, labels }: LabelledImages): Promise<LabelledFeatures> => {
       const used: number[] = [];
       const features = await toFeatures(evaluationBatches(views, indices, this.#batch, used));
@@ -88,12 +92,18 @@ export class KnnWatch {
     };
     const bank = await labelled(this.images.bank);
     const queries = await labelled(this.images.queries);
-    return await knnAccuracy(this.state.gpu, bank, queries, this.config.knn);
+    const classes = await knnClasses(this.state.gpu, bank, queries, this.config.knn);
+    return Uint8Array.from(classes, (one, row) => Number(one === queries.labels[row]));
   }
 }
 
+/** Share of those that are 1. */
+export function share(right: Uint8Array): number {
+  return right.reduce((sum, one) => sum + one, 0) / right.length;
+}
+
 /** Sorted images of a folder come class by class; statistics of a batch need all classes mixed. Every k-th instead. */
-function mixed(indices: Uint32Array, batch: number): Uint32Array {
+export function mixed(indices: Uint32Array, batch: number): Uint32Array {
   const stride = Math.ceil(indices.length / batch);
   const order = new Uint32Array(indices.length);
   let next = 0;

@@ -27,6 +27,8 @@ export interface SearchGroup {
   readonly evaluated: number;
   /** The one of them with the highest score. */
   readonly best: SearchCandidate;
+  /** Another group's best that is cheaper and scores at least as high, by its id; null where there is none. */
+  readonly dominatedBy: string | null;
 }
 
 /** What a search report is made from. */

@@ -3,8 +3,9 @@
  */
 
 import { formatDuration } from "../duration.ts";
+import { cheapestOfGain, frontier, sufficientShare } from "../search/frontier.ts";
+import { commandLine } from "../shell.ts";
 import { choiceSection, scoresByChoice } from "./choices.ts";
-import { cheapestOfGain, frontier } from "./frontier.ts";
 import {
   type Column,
   factList,
@@ -26,9 +27,6 @@ import { type ScoreFormat, scoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
 export type { SearchCandidate, SearchGroup, SearchReport } from "./search_data.ts";
-
-/** The report names the least MACs that make this share of the gain from the cheapest architecture to the best. */
-const sufficientShare = 0.9;
 
 const metricNames = {
   cosine: "cosine of the features",
@@ -142,15 +140,22 @@ function describeCandidates(
 
 function bestTable({ groups, stages }: SearchReport, format: ScoreFormat): Html {
   const { columns, rows } = describeCandidates(groups.map(({ best }) => best), stages, format);
+  const outdone = groups.some(({ dominatedBy }) => dominatedBy !== null);
   return table(
     "Best architecture of each group of MACs",
-    [{ label: "Group", numeric: true }, ...columns, { label: "Evaluated", numeric: true }],
-    groups.map(({ from, to, total, evaluated }, index) => [
+    [
+      { label: "Group", numeric: true },
+      ...columns,
+      { label: "Evaluated", numeric: true },
+      ...(outdone ? [{ label: "Outdone by a cheaper one", numeric: false }] : []),
+    ],
+    groups.map(({ from, to, total, evaluated, dominatedBy }, index) => [
       formatRange(from, to),
       ...rows[index],
       evaluated === total
         ? `all ${formatInteger(total)}`
         : `${formatInteger(evaluated)} of ${formatInteger(total)}`,
+      ...(outdone ? [dominatedBy ?? ""] : []),
     ]),
   );
 }
@@ -166,10 +171,9 @@ function frontierTable(
 
 /** The commands that cut out one architecture, or all of the table. */
 function extraction({ run, ranking }: SearchReport, { arch }: SearchCandidate): Html {
-  const command = `deno task extract --run ${shellWord(run)}`;
   const commands = [
-    `${command} --arch ${arch} --out ${arch}.safetensors`,
-    `${command} --from ${shellWord(ranking)} --best-per-group --out models`,
+    commandLine("extract", { run, arch, out: `${arch}.safetensors` }),
+    commandLine("extract", { run, from: ranking, "best-per-group": true, out: "models" }),
   ];
   return html`
     <section>
@@ -181,11 +185,6 @@ function extraction({ run, ranking }: SearchReport, { arch }: SearchCandidate): 
       <pre>${commands.join("\n")}</pre>
     </section>
   `;
-}
-
-/** A text as one word of a shell command. */
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function facts(report: SearchReport): [string, string][] {

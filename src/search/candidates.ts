@@ -55,7 +55,8 @@ const wholeLimit = 2 ** 20;
 /** Architectures that stand for a larger space. */
 const sampleSize = 2 ** 17;
 
-function within(value: number, range: Range | undefined): boolean {
+/** Whether a value lies in a range; undefined holds everything. */
+export function within(value: number, range: Range | undefined): boolean {
   return range === undefined || (value >= (range.from ?? -Infinity) && value <= (range.to ?? Infinity));
 }
 
@@ -105,7 +106,9 @@ export function chooseCandidates(network: ElasticNetwork, request: CandidateRequ
   if (byGroup.size === 0) {
     throw new UsageError(
       `No architecture of the space passes the filters. Widen the ranges of MACs, parameters, stem, widths or depths; ` +
-        `the space reaches from ${formatArchitecture(space.min)} to ${formatArchitecture(space.max)}.`,
+        `the space reaches from ${describe(network, space.min, imageSize)} to ${
+          describe(network, space.max, imageSize)
+        }.`,
       { about: "filters" },
     );
   }
@@ -123,6 +126,12 @@ export function chooseCandidates(network: ElasticNetwork, request: CandidateRequ
     };
   });
   return { candidates, groups, population: space.size <= wholeLimit ? space.size : sampleSize };
+}
+
+function describe(network: ElasticNetwork, architecture: Architecture, imageSize: number): string {
+  return `${formatArchitecture(architecture)} (${macs(network, architecture, imageSize)} MACs, ${
+    parameters(network, architecture)
+  } parameters)`;
 }
 
 function pick(members: readonly number[], count: number, random: Random): number[] {

@@ -3,6 +3,7 @@ import { DataError } from "../errors.ts";
 import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
 import { groupsByMacs, macs, parameters } from "../elastic/costs.ts";
 import type { ElasticNetwork } from "../elastic/network.ts";
+import { dominators } from "./frontier.ts";
 
 /** An evaluated candidate. */
 export interface RankedCandidate {
@@ -27,6 +28,8 @@ export interface RankedGroup {
   readonly total: number;
   readonly evaluated: number;
   readonly best: RankedCandidate;
+  /** Another group's best that is cheaper and scores at least as high, by its id; null where there is none. */
+  readonly dominatedBy: string | null;
 }
 
 /** A ranking. */
@@ -82,14 +85,16 @@ export function rankCandidates(
     from,
     members: members.sort((a, b) => b.score - a.score || a.macs - b.macs),
   }));
+  const outdoing = dominators(ordered.map(({ members }) => members[0]));
   return {
-    groups: ordered.map(({ from, members }) => ({
+    groups: ordered.map(({ from, members }, index) => ({
       from,
       to: from + groupSize,
       // A named architecture may lie between the choices, where no other does.
       total: Math.max(totals.get(from) ?? 0, members.length),
       evaluated: members.length,
       best: members[0],
+      dominatedBy: outdoing[index]?.arch ?? null,
     })),
     candidates: ordered.flatMap(({ members }) => members),
   };

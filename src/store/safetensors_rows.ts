@@ -4,27 +4,8 @@
  */
 import { writeAll, writeAtomically } from "./atomic_file.ts";
 import { FileChecksum } from "./checksum.ts";
+import { type RowBlock, type RowLayout, rowTexts } from "./rows.ts";
 import { formatHeader, type TensorPart } from "./safetensors_header.ts";
-
-/** The file's tensors: a matrix, and vectors with an entry for each of its rows. */
-export interface RowLayout {
-  /** Name of the F32 matrix [rows, columns]. */
-  readonly matrix: string;
-  readonly columns: number;
-  /** Names of the I32 vectors [rows]. */
-  readonly vectors: readonly string[];
-  /** The most rows that can come. */
-  readonly maximumRows: number;
-  readonly metadata: Readonly<Record<string, string>>;
-}
-
-/** Some rows. */
-export interface RowBlock {
-  /** [rows, columns]. */
-  readonly values: Float32Array<ArrayBuffer>;
-  /** For each vector of the layout, an entry per row. */
-  readonly vectors: Readonly<Record<string, ArrayLike<number>>>;
-}
 
 function describe({ matrix, columns, vectors }: RowLayout, rows: number): TensorPart[] {
   return [
@@ -33,9 +14,14 @@ function describe({ matrix, columns, vectors }: RowLayout, rows: number): Tensor
   ];
 }
 
+/** The metadata with the rows' texts, a JSON list under their name. */
+function withTexts({ metadata, texts }: RowLayout, values: readonly string[]): Record<string, string> {
+  return texts ? { ...metadata, [texts.name]: JSON.stringify(values) } : { ...metadata };
+}
+
 /**
- * Writes a file atomically while its rows come; only the vectors are kept in memory. When `blocks` throws, there is no
- * file.
+ * Writes a file atomically while its rows come; only the vectors are kept in memory. Texts become a JSON list in the
+ * metadata, an entry per row. When `blocks` throws, there is no file.
  *
  * @returns the number of rows
  * @throws {DataError} when the file system refuses
@@ -45,7 +31,9 @@ export async function writeRows(
   layout: RowLayout,
   blocks: AsyncIterable<RowBlock> | Iterable<RowBlock>,
 ): Promise<number> {
-  const reserved = formatHeader(path, describe(layout, layout.maximumRows), layout.metadata).byteLength;
+  const reserved =
+    formatHeader(path, describe(layout, layout.maximumRows), withTexts(layout, layout.texts?.values ?? []))
+      .byteLength;
   const vectors = layout.vectors.map((name) => ({ name, data: new Int32Array(layout.maximumRows) }));
   let rows = 0;
   await writeAtomically(path, async (file) => {
@@ -61,7 +49,10 @@ export async function writeRows(
       rows += block.values.length / layout.columns;
     }
     for (const { data } of vectors) await append(new Uint8Array(data.buffer, 0, 4 * rows));
-    const header = formatHeader(path, describe(layout, rows), layout.metadata, reserved);
+    const { texts } = layout;
+    const places = vectors.find(({ name }) => name === texts?.by)?.data.subarray(0, rows);
+    const metadata = withTexts(layout, texts && places ? rowTexts(texts, places) : []);
+    const header = formatHeader(path, describe(layout, rows), metadata, reserved);
     checksum.seal(header);
     await file.seek(0, Deno.SeekMode.Start);
     await writeAll(file, header);

@@ -1,7 +1,7 @@
 /** What a network is trained for. The loop, checkpoints and the memory plan know an objective by this alone. */
 import type { Architecture } from "../elastic/architecture.ts";
 import type { Arena } from "../nn/arena.ts";
-import type { Encoder } from "../nn/encoder.ts";
+import type { Encoder, GivenValues } from "../nn/encoder.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Memory that a checkpoint holds: an arena under the prefix of its tensors' names, or a tensor under its own. */
@@ -39,8 +39,11 @@ export interface Objective extends Disposable {
   readonly sources: readonly NamedSource[];
   /** Whole numbers that a checkpoint holds besides, by name. */
   readonly counters: Record<string, number>;
-  /** Draws what a run begins with. */
-  initialise(): Promise<void>;
+  /**
+   * Draws what a run begins with.
+   * @param given values of the backbone, which are taken as they are
+   */
+  initialise(given?: GivenValues): Promise<void>;
   /** The orders in which a step wants its batch's views. A function of its arguments alone. */
   viewOrders(batch: Uint32Array, step: number): readonly ViewOrder[];
   /** Keeps what {@linkcode record} changes beside gradients, so that a step that was dropped can be undone. */

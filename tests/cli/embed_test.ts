@@ -10,7 +10,8 @@ import { extractFeatures } from "../../src/evaluate/features.ts";
 import { openModel } from "../../src/extract/model_file.ts";
 import { openGpu } from "../../src/host/adapter.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
-import { assertClose, randomValues } from "../helpers.ts";
+import { assertClose, randomValues, relativeError } from "../helpers.ts";
+import { readNpz } from "../store/read_npz.ts";
 import { cliTest, createRun, runInProcess } from "./run_command.ts";
 
 const embed = (...args: string[]) => runInProcess(embedCommand, args);
@@ -26,7 +27,7 @@ async function succeed<F extends Flags, R extends object>(command: Command<F, R>
 async function expectedRows(model: string, spec: string, indices: number[]) {
   using gpu = await openGpu();
   const { encoder, network: { space }, input } = await openModel(gpu, model);
-  const source = await openSource(spec, { imageSize: input.imageSize, seed: 3 });
+  const source = await openSource(spec, { imageSize: input.imageSize, resize: input.resize, seed: 3 });
   const views = await openViews(gpu, source, { ...input, augmentation: "none", seed: 0 });
   const { images } = await views.evaluationBatch(Uint32Array.from(indices));
   const { values } = await extractFeatures(encoder, space.max, "pooled", [images]);
@@ -132,6 +133,33 @@ cliTest("a folder in the order of its paths; a broken image is named and has no 
   assertEquals(tensors.get("indices")!.data, Int32Array.of(0, 2, 3, 4));
   assertEquals(tensors.get("labels")!.data, Int32Array.of(0, 0, 1, 1));
   assertEquals([metadata.classes, metadata.sourceImages], ['["a","b"]', "5"]);
+  assertEquals(JSON.parse(metadata.files), ["a/1.png", "a/3.png", "b/2.png", "b/9.png"]);
+
+  // The same rows in the other formats.
+  const values = [...tensors.get("features")!.data as Float32Array];
+  const npz = `${folder}/f.npz`;
+  await succeed(embedCommand, ...args.with(-1, npz));
+  const arrays = await readNpz(npz);
+  assertEquals(arrays.get("features"), { descr: "<f4", shape: [4, 16], values });
+  assertEquals(arrays.get("labels")!.values, [0, 0, 1, 1]);
+  assertEquals(arrays.get("indices")!.values, [0, 2, 3, 4]);
+  assertEquals(arrays.get("files")!.values, JSON.parse(metadata.files));
+  const { files: _, ...rest } = metadata;
+  assertEquals(JSON.parse(arrays.get("metadata")!.values[0] as string), rest);
+  const csv = `${folder}/f.csv`;
+  const { err: said } = await succeed(embedCommand, ...args.with(-1, csv));
+  assertStringIncludes(said, 'the column "file" says which image each row is of');
+  const [head, ...lines] = (await Deno.readTextFile(csv)).trimEnd().split("\n").map((line) =>
+    line.split(",")
+  );
+  assertEquals(head, ["file", "label", ...Array.from({ length: 16 }, (_, index) => `f${index}`)]);
+  assertEquals(lines.map((cells) => cells.slice(0, 2).join()), [
+    "a/1.png,a",
+    "a/3.png,a",
+    "b/2.png,b",
+    "b/9.png,b",
+  ]);
+  assertEquals(lines.flatMap((cells) => cells.slice(2).map((cell) => Math.fround(Number(cell)))), values);
 
   // The same images without the broken one, under the statistics of a model.
   const model = `${folder}/m.safetensors`;
@@ -155,6 +183,43 @@ cliTest("a folder in the order of its paths; a broken image is named and has no 
   assert(!left.some((name) => name.startsWith("again")), left.join(" "));
 });
 
+cliTest("a model's metadata say how photos become its input", async (folder) => {
+  await createRun(`${folder}/run`);
+  await Deno.mkdir(`${folder}/images`);
+  for (const name of ["1", "2"]) {
+    await Deno.writeFile(`${folder}/images/${name}.png`, await picture(Number(name)));
+  }
+  const spec = `folder:${folder}/images`;
+  const model = `${folder}/m.safetensors`;
+  await succeed(
+    extractCommand,
+    "--run",
+    `${folder}/run`,
+    "--arch",
+    "max",
+    "--calibrate",
+    "0",
+    "--out",
+    model,
+  );
+  const embedded = async () => {
+    const out = `${folder}/features.safetensors`;
+    await succeed(embedCommand, "--model", model, "--data", spec, "--out", out);
+    const { tensors, metadata } = await readSafetensors(out);
+    const { resize, centerCrop } = JSON.parse(metadata.preprocessing);
+    return { features: tensors.get("features")!.data as Float32Array, sides: [resize, centerCrop] };
+  };
+  const usual = await embedded();
+  assertEquals(usual.sides, [18, 16]);
+  const { tensors, metadata } = await readSafetensors(model);
+  const preprocessing = JSON.stringify({ ...JSON.parse(metadata.preprocessing), resize: 20 });
+  await writeSafetensors(model, tensors, { ...metadata, preprocessing });
+  const other = await embedded();
+  assertEquals(other.sides, [20, 16]);
+  assertClose(other.features, await expectedRows(model, spec, [0, 1]), 1e-5, "images resized to 20");
+  assert(relativeError(other.features, usual.features) > 1e-3, "the resize matters");
+});
+
 cliTest("ready-made inputs without labels give features and indices alone", async (folder) => {
   await createRun(`${folder}/run`);
   const images = randomValues(5 * 3 * 256, 1);
@@ -164,7 +229,12 @@ cliTest("ready-made inputs without labels give features and indices alone", asyn
   const args = ["--run", `${folder}/run`, "--arch", "min", "--data", `tensor:${path}`, "--out", file];
   const { result } = await succeed(embedCommand, ...args);
   assertEquals([result.images, result.labelled], [5, false]);
-  assertEquals([...(await readSafetensors(file)).tensors.keys()], ["features", "indices"]);
+  const written = await readSafetensors(file);
+  assertEquals([...written.tensors.keys()], ["features", "indices"]);
+  assert(!("files" in written.metadata));
+  const csv = `${folder}/f.csv`;
+  await succeed(embedCommand, ...args.with(-1, csv));
+  assertStringIncludes(await Deno.readTextFile(csv), `\ntensor:${path}#4,,`);
 });
 
 cliTest("embed refuses what it cannot do, with the reason", async (folder) => {
@@ -184,6 +254,12 @@ cliTest("embed refuses what it cannot do, with the reason", async (folder) => {
   await refused(2, "--calibrate is given", "--model", "m.safetensors", "--calibrate", "9", ...data, ...out);
   await refused(2, "--calibrate cannot be 1", ...run, "--calibrate", "1", ...data, ...out);
   await refused(2, "unknown ending", ...run, ...data, "--out", "f.npy");
+  await refused(2, "Allowed: .safetensors, .npz, .csv", ...run, ...data, "--out", "f.npy");
+  await refused(2, "--mean goes with a --model FILE.onnx only", ...run, "--mean", "0,0,0", ...data, ...out);
+  const onnx = ["--model", "m.onnx"];
+  await refused(2, '--std cannot be "1,1"', ...onnx, "--std", "1,1", ...data, ...out);
+  await refused(2, '--std cannot be "1,0,1"', ...onnx, "--std", "1,0,1", ...data, ...out);
+  await refused(1, `Cannot read ${folder}/none.onnx`, "--model", `${folder}/none.onnx`, ...data, ...out);
   await refused(2, "max, min, inner", ...run, "--arch", "r50", ...data, ...out);
   await refused(2, '"photos" does not exist; give the folder', ...run, "--data", "photos", ...out);
   await refused(1, "is not a run folder", "--run", `${folder}/none`, ...data, ...out);

@@ -67,7 +67,10 @@ Deno.test("names in camel case become flags with dashes", () => {
 });
 
 Deno.test("help aligns flags and shows defaults, choices, and what is required", () => {
-  const text = helpText({ name: "search", summary: "Ranks.", flags, examples: ["deno task search --run r"] });
+  const text = helpText(
+    { name: "search", summary: "Ranks.", flags, examples: ["deno task search --run r"] },
+    100,
+  );
   assertEquals(
     text,
     `Ranks.

@@ -80,7 +80,8 @@ cliTest("a run: result, files, and the initial checkpoint first", async (folder)
   assertEquals([stored.training.epochs, stored.training.batch, typeof stored.version], [2, 16, "string"]);
   assertStringIncludes(await Deno.readTextFile(`${out}/report.html`), "</html>");
 
-  await pretrain(folder, "--out", `${folder}/whole`);
+  const said = await pretrain(folder, "--out", `${folder}/whole`);
+  assertMatch(said.out, /\n\nNext, rank the \d+ subnets:\n {2}deno task search --run \S+\/whole --all\n$/);
   assertEquals(await metricsLines(out), await metricsLines(`${folder}/whole`));
   const whole = await readSafetensors(`${folder}/whole/checkpoints/last.safetensors`);
   const resumed = await readSafetensors(`${out}/checkpoints/last.safetensors`);
@@ -123,7 +124,7 @@ cliTest("one architecture, a queue beyond the data, and a profile", async (folde
   const parts = number(/kernels (\S+) s/) + number(/idle device (\S+) s/);
   assert(wall > 0 && Math.abs(parts - wall) < 0.02, err);
   assertMatch(err, /^convolution\w* +\d+ +[\d.]+ +[\d.]+ GFLOP\/s +[\d.]+ %$/m);
-  assertMatch(err, /^device memory: [\d,]+ bytes in \d+ buffers, 0 in use at the end/m);
+  assertMatch(err, /^device memory: [\d ]+ bytes in \d+ buffers, 0 in use at the end/m);
 });
 
 cliTest("a last, smaller batch is dropped or kept", async (folder) => {

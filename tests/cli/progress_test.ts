@@ -125,7 +125,7 @@ Deno.test("numbers for people", () => {
   assertEquals(formatQuantity(4_087_136_256, 4), "4.0871 G");
   assertEquals(formatQuantity(512, 3), "512");
   assertEquals([1e9, 1_500_000, 200].map(formatRoundQuantity), ["1 G", "1.5 M", "200"]);
-  assertEquals(formatCount(85_293), "85,293");
+  assertEquals(formatCount(85_293), "85 293");
   assertEquals([7.6, 245, 7_380].map(formatDuration), ["8 s", "4:05 min", "2:03 h"]);
   assertEquals(formatTable([["a", "1"], ["bcd", "23"]], "lr"), "a     1\nbcd  23");
 });

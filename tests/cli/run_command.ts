@@ -3,6 +3,7 @@ import { type Command, executeCommand } from "../../src/cli/command.ts";
 import type { Flags } from "../../src/cli/flags.ts";
 import { Logger } from "../../src/cli/logger.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import { parseSet } from "../../src/config/overrides.ts";
 import { openGpu } from "../../src/host/adapter.ts";
 import { saveCheckpoint } from "../../src/pretrain/checkpoint.ts";
 import { PretrainState } from "../../src/pretrain/state.ts";
@@ -10,16 +11,17 @@ import { RunFolder } from "../../src/store/run_folder.ts";
 import { basicSpace } from "../extract/encoders.ts";
 import { withFolder } from "../store/with_folder.ts";
 
-const config = parseConfig({
+const definition = {
   space: { ...basicSpace, named: { inner: "8-8.6.16-1.2.1" } },
   data: { source: "synthetic:40", heldOut: 8, imageSize: 16 },
   head: { hidden: 8, dimension: 8 },
   moco: { queue: 16 },
   training: { batch: 8, seed: 3 },
-}, "test");
+};
 
-/** Makes a run with an untrained checkpoint of a small network for images of 16 x 16; seed 3, batch 8. */
-export async function createRun(path: string): Promise<RunFolder> {
+/** Makes a run with an untrained checkpoint of a small network for images of 16 x 16; seed 3, batch 8, but for `PATH=VALUE` overrides. */
+export async function createRun(path: string, overrides: readonly string[] = []): Promise<RunFolder> {
+  const config = parseConfig(definition, "test", overrides.map(parseSet));
   const run = await RunFolder.create(path, config, "0.0.0");
   using gpu = await openGpu();
   const state = new PretrainState(gpu, config);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import sharp from "sharp";
 import { searchCommand } from "../../src/cli/search.ts";
-import { readBestPerGroup } from "../../src/extract/ranking_file.ts";
+import { readRanking } from "../../src/extract/ranking_file.ts";
 import { formatArchitecture } from "../../src/elastic/architecture.ts";
 import { SearchSpace } from "../../src/elastic/search_space.ts";
 import { writeSafetensors } from "../../src/store/safetensors.ts";
@@ -39,10 +39,9 @@ cliTest("search ranks a whole space and writes its files", async (folder) => {
   assertEquals(file.ranking.length, space.size);
   assertEquals(new Set(file.ranking.map(({ arch }: { arch: string }) => arch)).size, space.size);
   assertEquals(Object.keys(file.ranking[0].scorePerStage), ["projection"]);
-  assertEquals(
-    (await readBestPerGroup(ranking)).architectures,
-    groups.map(({ best }: { best: { arch: string } }) => best.arch),
-  );
+  assertEquals((await readRanking(ranking)).candidates.length, space.size);
+  const winners = file.groups.map((group: { dominatedBy: string | null }) => group.dominatedBy);
+  assertEquals(groups.map((group: { dominatedBy: string | null }) => group.dominatedBy), winners);
   const csv = (await Deno.readTextFile(`${folder}/run/search/ranking.csv`)).trimEnd().split("\n");
   assertEquals(csv.length, space.size + 1);
   const report = await Deno.readTextFile(`${folder}/run/search/report.html`);
@@ -53,6 +52,27 @@ cliTest("search ranks a whole space and writes its files", async (folder) => {
   // The same images, the same scores.
   await search(...args);
   assertEquals(JSON.parse(await Deno.readTextFile(ranking)).ranking, file.ranking);
+});
+
+cliTest("search ranks within budgets, and marks in its table what a cheaper one outdoes", async (folder) => {
+  await createRun(`${folder}/run`);
+  const args = ["--run", `${folder}/run`, "--all", ...small, "--group-size", "0.05M"];
+  const all = await search(...args, "--json");
+  assertEquals(all.status, 0, all.err);
+  const { groups, ranking } = JSON.parse(all.out);
+  const outdone = groups.filter(({ dominatedBy }: { dominatedBy: string | null }) => dominatedBy !== null);
+  assert(outdone.length > 0 && outdone.length < groups.length);
+  const { macs, params } = JSON.parse(await Deno.readTextFile(ranking)).ranking.at(-1);
+  const budgets = ["--macs", `..${macs - 1}`, "--params", `..${params - 1}`];
+  const { status, out, err } = await search(...args, ...budgets);
+  assertEquals(status, 0, err);
+  const file = JSON.parse(await Deno.readTextFile(ranking));
+  assert(file.evaluated < space.size && file.evaluated > 0);
+  for (const candidate of file.ranking) assert(candidate.macs < macs && candidate.params < params);
+  for (const { best, dominatedBy } of file.groups) {
+    const line = out.split("\n").find((line) => line.includes(` ${best.arch} `))!;
+    assertEquals(line.includes(`outdone by the cheaper ${dominatedBy}`), dominatedBy !== null, line);
+  }
 });
 
 cliTest("search takes some of each group, and named architectures, and measures the best", async (folder) => {
@@ -83,7 +103,7 @@ cliTest("search stays within --memory with smaller batches", async (folder) => {
   const args = ["--run", `${folder}/run`, "--all", "--images", "32", "--batch", "32", "--json"];
   const { status, err } = await search(...args, "--memory", "1.3M");
   assertEquals(status, 0, err);
-  assertStringIncludes(err, "in place of 32, to fit into 1,300,000 bytes");
+  assertStringIncludes(err, "in place of 32, to fit into 1 300 000 bytes");
 });
 
 cliTest("a dry run counts the work, without a run as well", async (folder) => {
@@ -92,8 +112,8 @@ cliTest("a dry run counts the work, without a run as well", async (folder) => {
   );
   assertEquals(status, 0, err);
   const { candidates, blocks, macsPerImage, macsPerSecond, seconds } = JSON.parse(out);
-  assertEquals([candidates, blocks.tree, blocks.alone], [36, 45, 162]);
-  assert(macsPerImage.alone > 5 * macsPerImage.tree && macsPerSecond > 0 && seconds.alone > seconds.tree);
+  assertEquals([candidates, blocks.tree, blocks.alone], [108, 160, 432]);
+  assert(macsPerImage.alone > 4 * macsPerImage.tree && macsPerSecond > 0 && seconds.alone > seconds.tree);
   await createRun(`${folder}/run`);
   const readable = await search("--dry-run", "--run", `${folder}/run`, "--per-group", "1");
   assertEquals(readable.status, 0, readable.err);

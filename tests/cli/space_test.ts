@@ -39,8 +39,8 @@ Deno.test("space for people, with the demo's configuration, another image and gr
     "space.depths.3=[1]",
   );
   assertEquals([status, err], [0, ""]);
-  assertMatch(out, /^18 architectures$/m);
-  assertMatch(out, /^max +8-8\.16\.32\.48-1\.1\.1\.1 +\d+\.\d{4} M +\d+\.\d{3} K$/m);
+  assertMatch(out, /^108 architectures$/m);
+  assertMatch(out, /^max +8-8\.16\.32\.64-1\.1\.1\.1 +\d+\.\d{4} M +\d+\.\d{3} k$/m);
   assertMatch(out, /group of 5 M MACs/);
   assertMatch(out, /image of 64 x 64/);
 });
@@ -72,7 +72,16 @@ Deno.test("tasks have just the permissions that they need", async () => {
     if (comparisons.includes(name)) continue;
     assert(!/--allow-(all|net)|--allow-sys(?!=systemMemoryInfo\b)|-A\b/.test(command), name);
     // Where a command's --out is, no task can know.
-    const writesAnywhere = ["pretrain", "search", "embed", "extract", "test", "test:faults"].includes(name);
+    const writesAnywhere = [
+      "pretrain",
+      "search",
+      "compare",
+      "correlate",
+      "embed",
+      "extract",
+      "test",
+      "test:faults",
+    ].includes(name);
     if (!writesAnywhere) assert(!/--allow-write(?!=)/.test(command), name);
     assert(name.startsWith("test") || !command.includes("--allow-run"), name);
     assert(!/--allow-env(?!=)/.test(command), name);

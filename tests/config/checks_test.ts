@@ -20,6 +20,8 @@ const configWith = (...sets: string[]) => parseConfig(raw, "demo.json", sets.map
 Deno.test("settings that do not go together are refused with the reason", () => {
   const cases: [string[], string][] = [
     [["moco.queue=63"], "moco.queue is 63, less than training.batch, 64"],
+    [["data.storedSide=32"], 'data.storedSide is 32. Give "auto", or more than data.imageSize, 32'],
+    [["data.storedSide=257"], "at most 8 times that, 256"],
     [["moco.batchnormGroups=7"], "moco.batchnormGroups is 7, which does not divide training.batch, 64"],
     [["moco.batchnormGroups=64"], "moco.batchnormGroups leaves one image per batchnorm group"],
     [["training.batch=1"], "training.batch leaves one image per batchnorm group"],
@@ -42,6 +44,7 @@ Deno.test("settings that do not go together are refused with the reason", () => 
 Deno.test("what is unusual but works is accepted", () => {
   configWith("moco.queue=64");
   configWith("moco.queue=100");
+  for (const side of ["auto", "null", "33", "256"]) configWith(`data.storedSide=${side}`);
   configWith("moco.batchnormGroups=32");
   configWith("training.epochs=0", "optimizer.warmupEpochs=1");
   configWith("sandwich.largest=false", "sandwich.smallest=false", "sandwich.random=2");

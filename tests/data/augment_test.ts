@@ -15,6 +15,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { purpose, Random } from "../../src/random.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { assertClose, type GoldenCase, goldenCases, gpuTest } from "../helpers.ts";
+import { imageOfRgb } from "./images.ts";
 import { referenceAugment } from "./augmentation_reference.ts";
 
 const unnormalised = { mean: [0, 0, 0], std: [1, 1, 1] } as const;
@@ -94,6 +95,27 @@ gpuTest("augmentation against torchvision, stage by stage", async (gpu) => {
     images.release();
   }
   assertEquals(gpu.pool.use.used, 0);
+});
+
+gpuTest("crops are torchvision's of photos, to the level that its rounding in between costs", async (gpu) => {
+  for (const one of await goldenCases("resized_crop")) {
+    const { data, shape: [height, width] } = one.get("image");
+    const image = imageOfRgb(data, height, width);
+    const [top, left, cropHeight, cropWidth] = one.parameters.crop;
+    const [outHeight, outWidth] = one.parameters.size;
+    const parameters = { ...wholeImage(image), crop: { top, left, height: cropHeight, width: cropWidth } };
+    const target = { height: outHeight, width: outWidth, ...unnormalised };
+    const [values] = await run(gpu, [image], [parameters], target);
+    const expected = one.get("output").data;
+    const plane = outHeight * outWidth;
+    let largest = 0, mean = 0;
+    values.forEach((value, at) => {
+      const difference = Math.abs(255 * value - expected[at % plane * 3 + Math.floor(at / plane)]);
+      largest = Math.max(largest, difference);
+      mean += difference / values.length;
+    });
+    assert(largest <= 1.001 && mean < 0.4, `${one.name}: ${largest} levels at most, ${mean} on average`);
+  }
 });
 
 /** An image of random pixels, or of random grays. */

@@ -3,7 +3,6 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import {
   type AugmentationSettings,
   drawParameters,
-  evaluationParameters,
   type SampleParameters,
   viewRandom,
 } from "../../src/data/augmentation.ts";
@@ -121,13 +120,4 @@ Deno.test("two parts are drawn independently of each other", () => {
       [0, 1].every((view) => drawParameters(settings, viewRandom(1, 0, index, view), square).flip),
   );
   assertShare(twice, 0.25);
-});
-
-Deno.test("evaluation takes the central square, of larger images 224/256 of it", () => {
-  const crop = (width: number, height: number) => evaluationParameters({ width, height }, 32).crop;
-  assertEquals(crop(32, 32), { top: 0, left: 0, height: 32, width: 32 });
-  assertEquals(crop(20, 20), { top: 0, left: 0, height: 20, width: 20 });
-  assertEquals(crop(50, 32), { top: 0, left: 9, height: 32, width: 32 });
-  assertEquals(crop(256, 300), { top: 38, left: 16, height: 224, width: 224 });
-  assertEquals(crop(1, 1), { top: 0, left: 0, height: 1, width: 1 });
 });

@@ -207,11 +207,18 @@ Deno.test("beyond the cache's limit preloading stops and images are decoded on d
   files["129.png"] = new Uint8Array(5);
   await inFolder(files, async (root) => {
     const progress: number[] = [];
+    const warnings: string[] = [];
     await withSource(
       root,
-      { cacheBytes: 70 * 64, onProgress: (done) => progress.push(done) },
+      {
+        cacheBytes: 70 * 64,
+        onProgress: (done) => progress.push(done),
+        onWarning: (message) => warnings.push(message),
+      },
       async (source) => {
         assertEquals(progress, [64, 128]);
+        assertEquals(warnings.length, 1);
+        assert(warnings[0].includes("full after about 128 of the 130 images"), warnings[0]);
         assertEquals(source.length, 130);
         const images = await source.load([127, 3, 100, 3, 129]);
         assertEquals(images.map((image) => image?.pixels[0]), [127, 3, 100, 3, undefined]);

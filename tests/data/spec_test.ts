@@ -37,4 +37,11 @@ Deno.test("an impossible image size is refused", async () => {
       "image size",
     );
   }
+  for (const sides of [{ storedSide: 16 }, { storedSide: 129 }, { resize: 15 }, { resize: 20.5 }]) {
+    await assertRejects(
+      () => openSource("synthetic", { imageSize: 16, seed: 0, ...sides }),
+      ConfigurationError,
+      "to 8 times the image size, 16",
+    );
+  }
 });

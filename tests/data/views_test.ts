@@ -3,9 +3,10 @@ import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import {
   type AugmentationSettings,
   drawParameters,
-  evaluationParameters,
+  plainParameters,
   viewRandom,
 } from "../../src/data/augmentation.ts";
+import { evaluationImage } from "../../src/data/evaluation_image.ts";
 import { GpuImages } from "../../src/data/gpu_images.ts";
 import type { DecodedImage, ImageSource, TensorSource } from "../../src/data/image_set.ts";
 import { openViews } from "../../src/data/views.ts";
@@ -134,7 +135,8 @@ gpuTest("evaluation batches, and augmentation none", async (gpu) => {
   assertEquals(batch.indices, order);
   const [values] = await readAll([batch.images]);
   order.forEach((index, row) => {
-    const expected = referenceAugment(images[index], evaluationParameters(images[index], 16), target);
+    const seen = evaluationImage(images[index], settings);
+    const expected = referenceAugment(seen, plainParameters(seen), target);
     assertClose(values.slice(row * inputLength, (row + 1) * inputLength), expected, 1e-5, `image ${index}`);
   });
   assertEquals(await readAll(await maker.views(9, [order, order])), [values, values]);

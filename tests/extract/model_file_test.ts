@@ -68,6 +68,28 @@ gpuTest("a model file gives back what was written, and runs", async (gpu) => {
   });
 });
 
+gpuTest(
+  "a model file says how photos become its input, and gives another resize than the usual back",
+  async (gpu) => {
+    await withFolder(async (folder) => {
+      const path = `${folder}/model.safetensors`;
+      const model = await extracted(gpu, "min");
+      await writeModel(path, model);
+      const { metadata, tensors } = await readSafetensors(path);
+      const described = JSON.parse(metadata.preprocessing);
+      assertEquals([described.resize, described.centerCrop], [27, 24]);
+      for (const key of ["filter", "smallImages", "orientation", "transparency", "colour", "values"]) {
+        assert(described[key].length > 5, key);
+      }
+      await writeModel(path, { ...model, input: { ...model.input, resize: 24 } });
+      assertEquals((await readModel(path)).input, { ...model.input, resize: 24 });
+      const { preprocessing: _, ...older } = metadata;
+      await writeSafetensors(path, tensors, older);
+      assertEquals((await readModel(path)).input, model.input);
+    });
+  },
+);
+
 gpuTest("statistics that were not recalibrated are said to be none", async (gpu) => {
   await withFolder(async (folder) => {
     const path = `${folder}/model.safetensors`;
@@ -98,6 +120,10 @@ gpuTest("files that are no sound model are refused with a reason", async (gpu) =
     await refused("has model format scion-model-3", { metadata: { ...metadata, format: "scion-model-3" } });
     await refused('metadata "mean" is "0.5"', { metadata: { ...metadata, mean: "0.5" } });
     await refused('metadata "std" is "red" (is not JSON)', { metadata: { ...metadata, std: "red" } });
+    await refused('metadata "preprocessing" is "{}"', { metadata: { ...metadata, preprocessing: "{}" } });
+    await refused("resize images to 20 and cut 24 out", {
+      metadata: { ...metadata, preprocessing: '{"resize":20}' },
+    });
     await refused('metadata "calibration" is "some"', { metadata: { ...metadata, calibration: "some" } });
     await refused('"64" is not an architecture id', { metadata: { ...metadata, arch: "64" } });
     await refused("expected F32 [8, 3, 3, 3]", { metadata: { ...metadata, arch: "8-4.6.16-1.1.1" } });

@@ -48,6 +48,7 @@ for (const [kind, definition] of Object.entries({ bottleneck: bottleneckSpace, b
     const { graph, opset, irVersion, metadata } = describeOnnx(model);
     assertEquals([opset, irVersion], [17, 8]);
     assertEquals(metadata.calibration, "none");
+    assertEquals(JSON.parse(metadata.preprocessing).resize, 37);
 
     // Every node reads what stands before it, and nothing is written twice.
     const known = new Set([...graph.inputs, ...graph.initializers].map(({ name }) => name));

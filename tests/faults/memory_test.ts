@@ -1,10 +1,12 @@
 /** The memory plan against what runs really hold, and what it refuses. */
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import sharp from "sharp";
 import { pretrainCommand } from "../../src/cli/pretrain.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import { openGpu } from "../../src/host/adapter.ts";
+import { planRun } from "../../src/pretrain/dry_run.ts";
 import { checkMemory, planMemory } from "../../src/pretrain/memory_plan.ts";
 import { startRun } from "../../src/pretrain/pretrain.ts";
 import { runInProcess } from "../cli/run_command.ts";
@@ -60,6 +62,45 @@ for (const [name, open] of Object.entries(runs)) {
       }),
   );
 }
+
+gpuTest(
+  "the plan knows how large photos are kept, within five per cent",
+  (gpu) =>
+    withFolder(async (folder) => {
+      const photo = { width: 300, height: 220, channels: 3, background: "#336699" } as const;
+      for (const name of ["a", "b"]) {
+        await Deno.mkdir(`${folder}/photos/${name}`, { recursive: true });
+        for (let at = 0; at < 16; at++) {
+          await sharp({ create: photo }).jpeg().toFile(`${folder}/photos/${name}/${at}.jpg`);
+        }
+      }
+      const totals = [];
+      for (const storedSide of [null, "auto"]) {
+        const config = parseConfig({
+          ...bottlenecks,
+          data: { source: `folder:${folder}/photos`, heldOut: 8, imageSize: 64, storedSide },
+          training: { epochs: 1, batch: 8 },
+          moco: { queue: 64 },
+        }, "test");
+        const { plan: { memory } } = await planRun(gpu, config);
+        using run = await openGpu();
+        await startRun(run, `${folder}/${storedSide}`, config, collectingHooks().hooks);
+        const { peak } = run.pool.use;
+        assert(
+          Math.abs(memory.device.total / peak - 1) < 0.05,
+          `${memory.device.total} planned, ${peak} held`,
+        );
+        totals.push(memory.device.images, memory.host.images);
+      }
+      // 32 photos of 73 x 100, or of 144 x 196 pixels, and all of them as evaluation sees them.
+      const [leastOnDevice, leastOnHost, autoOnDevice, autoOnHost] = totals;
+      assertEquals(
+        [leastOnHost, autoOnHost],
+        [73 * 100, 144 * 196].map((pixels) => 128 * (pixels + 64 ** 2)),
+      );
+      assert(leastOnDevice >= 128 * 73 * 100 && autoOnDevice >= 128 * 144 * 196);
+    }),
+);
 
 gpuTest("a plan without room is refused with the bytes and the field that takes most", async (gpu) => {
   const base = await loadConfig("configs/demo.json");

@@ -1,4 +1,7 @@
 /** Other programs that run an extracted model, to compare with. Each may be missing. */
+import { DataError } from "../../src/errors.ts";
+import { loadOnnxRuntime, type OnnxRuntime } from "../../src/host/onnx_runtime.ts";
+import { describeOnnxFile } from "../../src/store/onnx/describe.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import type { Shape } from "../../src/shape.ts";
 
@@ -56,26 +59,13 @@ export async function torchvisionFeatures(
   return { features, resnet50: metadata.resnet50 === "true" };
 }
 
-/** The part of `onnxruntime-node` that is used here. */
-export interface OnnxRuntime {
-  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => unknown;
-  readonly InferenceSession: {
-    create(path: string): Promise<{
-      run(feeds: Record<string, unknown>): Promise<
-        Record<string, { readonly dims: readonly number[]; readonly data: Float32Array<ArrayBuffer> }>
-      >;
-      release(): Promise<void>;
-    }>;
-  };
-}
-
-/** ONNX Runtime from npm; undefined when it cannot be loaded. A name that is no literal keeps it out of type checks. */
+/** ONNX Runtime from npm; undefined when it cannot be loaded. */
 export async function findOnnxRuntime(): Promise<OnnxRuntime | undefined> {
-  const name = "npm:onnxruntime-node@1.30.0";
   try {
-    return await import(name);
+    return await loadOnnxRuntime();
   } catch (error) {
-    console.log(`${name}: ${error instanceof Error ? error.message : error}`);
+    if (!(error instanceof DataError)) throw error;
+    console.log(error.message);
     return undefined;
   }
 }
@@ -86,10 +76,11 @@ export async function onnxFeatures(
   path: string,
   batches: readonly HostTensor[],
 ): Promise<FeatureMaps[]> {
-  const session = await runtime.InferenceSession.create(path);
+  const session = await runtime.InferenceSession.create(path, { logSeverityLevel: 3 });
+  const outputs = (await describeOnnxFile(path)).outputs.map(({ name }) => name);
   const results: FeatureMaps[] = [];
   for (const { data, shape } of batches) {
-    const found = await session.run({ images: new runtime.Tensor("float32", data, shape) });
+    const found = await session.run({ images: new runtime.Tensor("float32", data, shape) }, outputs);
     results.push(
       new Map(
         Object.entries(found).map(([name, { dims, data }]) => [name, { shape: dims, data: data.slice() }]),

@@ -1,4 +1,3 @@
-import demo from "../../configs/demo.json" with { type: "json" };
 import published from "../../configs/imagenet-ar50to101.json" with { type: "json" };
 import { purpose, Random } from "../../src/random.ts";
 import type { SearchCandidate, SearchGroup, SearchReport } from "../../src/report/search_data.ts";
@@ -9,9 +8,15 @@ import { ElasticResNet } from "../../src/nn/resnet.ts";
 
 const strides = [1, 2, 2, 2];
 
-/** The demo's space of 36 architectures, and the published one of 85 293. */
+/** A small space of 36 architectures, and the published one of 85 293. */
 export const exampleSpaces = {
-  demo: new SearchSpace({ named: {}, ...demo.space, strides } as SpaceDefinition),
+  demo: new SearchSpace({
+    block: "basic",
+    stem: { kind: "3x3", widths: [8] },
+    widths: [[8], [8, 16], [16, 24, 32], [24, 32, 48]],
+    depths: [[1], [1], [1], [1, 2]],
+    strides,
+  }),
   published: new SearchSpace({ ...published.space, strides } as unknown as SpaceDefinition),
 };
 
@@ -61,7 +66,7 @@ export function exampleSearch(
   const groups = groupsByMacs(network, imageSize, groupSize).map(({ from, to, count }): SearchGroup => {
     const evaluated = members.get(from / groupSize)!;
     const best = evaluated.reduce((best, candidate) => candidate.score > best.score ? candidate : best);
-    return { from, to, total: count, evaluated: evaluated.length, best };
+    return { from, to, total: count, evaluated: evaluated.length, best, dominatedBy: null };
   });
   return {
     title: "runs/demo/search",

@@ -90,6 +90,16 @@ Deno.test("tens of thousands are thinned, the frontier and the best of each grou
   assertEquals(members.reduce((sum, size) => sum + size), 85_293);
 });
 
+Deno.test("the best of a group that a cheaper one outdoes is marked, where there is one", async () => {
+  const report = demo();
+  assert(!(await renderSearchReport(report)).includes("Outdone by"));
+  const [{ best: { arch } }, second, ...rest] = report.groups;
+  const groups = [report.groups[0], { ...second, dominatedBy: arch }, ...rest];
+  const page = await renderSearchReport({ ...report, groups });
+  assert(page.includes("Outdone by a cheaper one"));
+  assertEquals(count(page, new RegExp(`<td[^>]*>\\s*${arch}\\s*</td>`, "g")), 1);
+});
+
 Deno.test("the commands name the run, the ranking and an architecture, quoted where a shell asks for it", async () => {
   const report = { ...demo(), run: "runs/it's mine", ranking: "out dir/ranking.json" };
   const page = (await renderSearchReport(report)).replaceAll("&#39;", "'");

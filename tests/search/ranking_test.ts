@@ -41,6 +41,19 @@ Deno.test("groups ascend in MACs; within them the best is first", () => {
   });
 });
 
+Deno.test("the best of a group is dominated where a cheaper group's best scores at least as high", () => {
+  const { groups } = ranking;
+  for (const [index, { best, dominatedBy }] of groups.entries()) {
+    const cheaper = groups.slice(0, index).map(({ best }) => best).filter(({ score }) => score >= best.score);
+    assertEquals(dominatedBy === null, cheaper.length === 0);
+    if (dominatedBy !== null) {
+      const highest = Math.max(...cheaper.map(({ score }) => score));
+      assertEquals(cheaper.find(({ arch }) => arch === dominatedBy)!.score, highest);
+    }
+  }
+  assertEquals(new Set(groups.map(({ dominatedBy }) => dominatedBy === null)), new Set([true, false]));
+});
+
 Deno.test("the table has a line a candidate", () => {
   const lines = rankingCsv(ranking, ["c2", "c3"], groupSize).split("\n");
   assertEquals(lines[0], "arch,macs,params,group_from,score,score_c2,score_c3");

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { readSafetensors } from "../../src/store/safetensors.ts";
-import { type RowBlock, writeRows } from "../../src/store/safetensors_rows.ts";
+import type { RowBlock } from "../../src/store/rows.ts";
+import { writeRows } from "../../src/store/safetensors_rows.ts";
 import { withFolder } from "./with_folder.ts";
 
 const layout = {
@@ -43,6 +44,18 @@ Deno.test("no rows are a sound file; as many as there is room for fit", () =>
     assertEquals((await readSafetensors(path)).tensors.get("features")!.shape, [0, 3]);
     assertEquals(await writeRows(path, { ...layout, maximumRows: 12 }, [block(0, 12)]), 12);
     assertEquals((await readSafetensors(path)).tensors.get("indices")!.data[11], 11);
+  }));
+
+Deno.test("texts are a list in the metadata, one for each row that came", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/rows.safetensors`;
+    const values = Array.from({ length: 9 }, (_, index) => `größe "${index}"`);
+    const texts = { name: "files", values, by: "indices" };
+    await writeRows(path, { ...layout, texts, maximumRows: 9 }, [block(0, 2), block(6, 1)]);
+    const { metadata, tensors } = await readSafetensors(path);
+    assertEquals(JSON.parse(metadata.files), [values[0], values[1], values[6]]);
+    assertEquals(metadata.source, layout.metadata.source);
+    assertEquals(tensors.get("indices")!.data, Int32Array.of(0, 1, 6));
   }));
 
 Deno.test("when the rows break off, the file that was there stays", () =>

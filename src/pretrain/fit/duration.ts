@@ -26,15 +26,24 @@ export interface ShorterWay {
   readonly seconds: number;
 }
 
-/** Whether all decoded images stay in memory, so that each is decoded once. */
-function areKept({ config, look }: TimedRun): boolean {
-  return look.images * look.bytesPerImage <= config.data.cacheMegabytes * 2 ** 20;
+/** Images that evaluations keep beside training's, which are of another size. */
+function ownImages({ config: { data, knn }, look, training, heldOut }: TimedRun): number {
+  const { imageSize } = data;
+  if (heldOut === 0 || look.bytesPerImage === 4 * imageSize ** 2) return 0;
+  return Math.min(knn.bank, training) + heldOut;
+}
+
+/** Part of the decoded images that stay in memory: with all of them, each is decoded once. */
+function keptPart(run: TimedRun): number {
+  const { config: { data: { imageSize, cacheMegabytes } }, look } = run;
+  const bytes = look.images * look.bytesPerImage + ownImages(run) * 4 * imageSize ** 2;
+  return Math.min(1, cacheMegabytes * 2 ** 20 / bytes);
 }
 
 /** Seconds of a step with its images, which are decoded while the device works. */
 export function secondsWithImages(run: TimedRun): number {
   const { config, look, secondsPerStep } = run;
-  if (areKept(run)) return secondsPerStep;
+  if (keptPart(run) === 1) return secondsPerStep;
   return Math.max(secondsPerStep, look.secondsPerImage * config.training.batch);
 }
 
@@ -43,10 +52,7 @@ export function runSeconds(run: TimedRun): number {
   const { config, look, training, heldOut, stepsPerEpoch, done, secondsPerStep } = run;
   const { training: { epochs, batch }, knn } = config;
   const left = Math.max(0, epochs * stepsPerEpoch - done);
-  const decoding = look.secondsPerImage * Math.min(
-    look.images,
-    config.data.cacheMegabytes * 2 ** 20 / look.bytesPerImage,
-  );
+  const decoding = look.secondsPerImage * (look.images + ownImages(run)) * keptPart(run);
   if (left === 0 || heldOut === 0) return decoding + left * secondsWithImages(run);
   const bank = Math.min(knn.bank, training);
   const secondsPerMac = secondsPerStep / (batch * averageStepMacs(config));

@@ -96,7 +96,7 @@ export async function fitSettings(gpu: Gpu, settings: Settings, look: Look): Pro
     const fitted = withBatch(batch);
     const half = Math.floor(batch.value / 2 / moco.batchnormGroups) * moco.batchnormGroups;
     try {
-      const plan = await planMemory(gpu, fitted.config, look.images);
+      const plan = await planMemory(gpu, fitted.config, look.images, look.bytesPerImage);
       checkMemory(plan, fitted.config, software, freeMemory());
       return fitted;
     } catch (error) {

@@ -1,7 +1,9 @@
 /** A first look at a run's images: how many there are, of which classes, and what one of them takes to decode. */
+import { dataSeed } from "../../config/data_seed.ts";
 import type { Settings } from "../../config/schema.ts";
 import type { SourceOptions } from "../../data/image_set.ts";
 import { openSource } from "../../data/source.ts";
+import { storedSide } from "../../data/stored_side.ts";
 import { median } from "../../median.ts";
 import { stopwatch } from "../step_times.ts";
 
@@ -12,7 +14,7 @@ export interface Look {
   readonly classes: number | undefined;
   /** Seconds that one image takes to decode, all workers together; 0 where nothing is decoded. */
   readonly secondsPerImage: number;
-  /** Bytes of one decoded image. */
+  /** Bytes of one image as it is kept for training, on average. */
   readonly bytesPerImage: number;
   /** Median of the images' shorter sides, at most what is decoded of them; undefined where nothing is decoded. */
   readonly shorterSide: number | undefined;
@@ -29,13 +31,16 @@ const sampled = 24, unmeasured = 4;
  * @throws {DataError} for images that cannot be read
  */
 export async function lookAtImages(
-  { data, training }: Settings,
+  settings: Settings,
   workers: number,
   hooks: Pick<SourceOptions, "onWarning">,
 ): Promise<Look> {
+  const { data, augmentation } = settings;
+  const use = augmentation === "none" ? "evaluation" : "training";
   const source = await openSource(data.source, {
     imageSize: data.imageSize,
-    seed: training.seed,
+    storedSide: storedSide(settings),
+    seed: dataSeed(settings),
     strict: data.strict,
     preload: false,
     cacheBytes: 0,
@@ -55,17 +60,17 @@ export async function lookAtImages(
     if (source.kind !== "images" || source.origin?.kind !== "images") return nothing;
     const step = Math.max(1, Math.floor(images / sampled));
     const some = Array.from({ length: Math.min(sampled, images) }, (_, at) => at * step);
-    await source.load(some.slice(0, unmeasured));
+    await source.load(some.slice(0, unmeasured), use);
     const seconds = stopwatch();
     const timed = some.slice(unmeasured);
-    const decoded = (await source.load(timed)).filter((image) => image !== undefined);
+    const decoded = (await source.load(timed, use)).filter((image) => image !== undefined);
     if (decoded.length === 0) return nothing;
     const bytes = decoded.reduce((sum, { pixels }) => sum + pixels.byteLength, 0);
     return {
       images,
       classes,
       secondsPerImage: seconds() / timed.length,
-      bytesPerImage: bytes / decoded.length,
+      bytesPerImage: Math.round(bytes / decoded.length),
       shorterSide: median(decoded.map(({ width, height }) => Math.min(width, height))),
     };
   } finally {

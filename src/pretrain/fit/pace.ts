@@ -44,7 +44,12 @@ export async function measureStep(gpu: Gpu, config: Config, onFirst?: () => void
   using pixels = Tensor.from(gpu, randomPixels(imageSize));
   const run = async (size: number): Promise<Measured> => {
     const seconds = stopwatch();
-    const architectures = await rehearseStep(gpu, state, pixels, size);
+    const architectures = await rehearseStep(
+      gpu,
+      state,
+      { resident: pixels, bytes: 4 * pixels.length },
+      size,
+    );
     await gpu.finish();
     const own = stepMacs(state.encoder.network, imageSize, architectures);
     return { batch: size, seconds: seconds() * average / own };

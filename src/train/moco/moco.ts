@@ -16,7 +16,7 @@
 import type { Gpu } from "../../gpu/device.ts";
 import { turn } from "../../interrupt.ts";
 import { Arena } from "../../nn/arena.ts";
-import { Encoder, type HeadDefinition, type Initialisation } from "../../nn/encoder.ts";
+import { Encoder, type GivenValues, type HeadDefinition, type Initialisation } from "../../nn/encoder.ts";
 import type { Network } from "../../nn/network.ts";
 import { purpose, Random } from "../../random.ts";
 import { distributionCrossEntropy, softmaxTargets } from "../../tensor/ops/distribution.ts";
@@ -111,10 +111,10 @@ export class MomentumContrast implements Objective {
     ];
   }
 
-  /** New weights in both encoders, a queue of random directions. */
-  async initialise(): Promise<void> {
+  /** New or given weights in both encoders, a queue of random directions. */
+  async initialise(given?: GivenValues): Promise<void> {
     const { seed, initialisation } = this.definition;
-    await this.encoder.initialise(seed, initialisation);
+    await this.encoder.initialise(seed, initialisation, given);
     this.momentumEncoder.copyFrom(this.encoder);
     this.queue.write(await randomDirections(this.queue.shape[0], this.queue.shape[1], seed));
     this.counters.queue_pointer = 0;

@@ -1,5 +1,5 @@
 /**
- * Files with damage at random: images of every format that is read, safetensors, configurations. Each is used or refused
+ * Files with damage at random: images of every format that is read, safetensors, files of torch.save, configurations. Each is used or refused
  * with a reason of its own; nothing else may come out, no other error and no hang.
  */
 import sharp from "sharp";
@@ -7,9 +7,11 @@ import { parseConfig } from "../../../src/config/load.ts";
 import { parseJson } from "../../../src/config/json.ts";
 import { ScionError } from "../../../src/errors.ts";
 import type { Random } from "../../../src/random.ts";
+import { openWeightsFile } from "../../../src/store/open_weights.ts";
 import { readSafetensors, writeSafetensors } from "../../../src/store/safetensors.ts";
 import { openImages } from "../../data/open.ts";
 import { smallConfig } from "../../pretrain/small_run.ts";
+import { archive, entriesOf, stateDict } from "../../store/pytorch/archive.ts";
 import { withFolder } from "../../store/with_folder.ts";
 import type { Campaign } from "../campaign.ts";
 import { damaged, drawSeed } from "../damage.ts";
@@ -17,6 +19,7 @@ import { damaged, drawSeed } from "../damage.ts";
 const imageFiles = 6000;
 const imagesPerFolder = 200;
 const tensorFiles = 2000;
+const weightFiles = 2000;
 const configurations = 2000;
 
 async function images(random: Random): Promise<number> {
@@ -81,6 +84,30 @@ async function tensors(random: Random): Promise<number> {
   return survived;
 }
 
+/** Files of torch.save: every second one whole but for its pickle, whose checksum is right. */
+async function weights(random: Random): Promise<number> {
+  const golden = new URL("../../golden/pth/basic.pth", import.meta.url).pathname;
+  const whole = await Deno.readFile(golden);
+  const pickled = stateDict();
+  let survived = 0;
+  await withFolder(async (folder) => {
+    const path = `${folder}/file.pth`;
+    const readAll = async () => {
+      using file = await openWeightsFile(path);
+      for (const [name, { floats }] of file.tensors) if (floats) await file.read(name);
+    };
+    for (let file = 0; file < weightFiles; file++) {
+      const [first, ...others] = entriesOf();
+      const bytes = file % 2 === 0
+        ? damaged(whole, random)
+        : archive([{ ...first, bytes: damaged(pickled, random) }, ...others]);
+      await Deno.writeFile(path, bytes);
+      if (await isRefusedOrDone(readAll)) survived++;
+    }
+  });
+  return survived;
+}
+
 async function texts(random: Random): Promise<number> {
   const whole = new TextEncoder().encode(JSON.stringify(smallConfig, undefined, 2));
   let survived = 0;
@@ -94,8 +121,8 @@ async function texts(random: Random): Promise<number> {
 /** See the top of the file. */
 export const campaign: Campaign = async () => {
   const { seed, random } = drawSeed();
-  const injected = imageFiles + tensorFiles + configurations;
-  const survived = await images(random) + await tensors(random) + await texts(random);
+  const injected = imageFiles + tensorFiles + weightFiles + configurations;
+  const survived = await images(random) + await tensors(random) + await weights(random) + await texts(random);
   if (survived < injected) console.error(`fuzzed inputs: seed ${seed}`);
   return { name: "fuzzed inputs", injected, survived, lost: 0 };
 };

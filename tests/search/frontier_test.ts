@@ -1,13 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { purpose, Random } from "../../src/random.ts";
-import { cheapestOfGain, frontier } from "../../src/report/frontier.ts";
-import type { SearchCandidate } from "../../src/report/search_data.ts";
+import { cheapestOfGain, dominators, frontier, type Scored } from "../../src/search/frontier.ts";
 
-const candidate = (arch: string, macs: number, score: number, params = 1): SearchCandidate => ({
-  ...{ arch, macs, params, score, scorePerStage: [score] },
+const candidate = (arch: string, macs: number, score: number, params = 1): Scored => ({
+  ...{ arch, macs, params, score },
 });
 
-const ids = (candidates: readonly SearchCandidate[]) => candidates.map(({ arch }) => arch);
+const ids = (candidates: readonly Scored[]) => candidates.map(({ arch }) => arch);
 
 Deno.test("the frontier is what no candidate of the same or fewer MACs equals", () => {
   const found = frontier([
@@ -51,4 +50,23 @@ Deno.test("the cheapest that makes a share of the gain, whatever the scale of th
     ]);
   }
   assertEquals(cheapestOfGain([candidate("only", 1, 0.3)], 0.9).arch, "only");
+});
+
+Deno.test("a winner is dominated by the best of the cheaper ones that score at least as high", () => {
+  const winners = [
+    candidate("a", 1, 0.5),
+    candidate("b", 2, 0.8),
+    candidate("below b", 3, 0.6),
+    candidate("equal to b", 4, 0.8),
+    candidate("c", 5, 0.9),
+    candidate("same MACs as c", 5, 0.85),
+  ];
+  assertEquals(dominators(winners).map((one) => one?.arch), [
+    undefined,
+    undefined,
+    "b",
+    "b",
+    undefined,
+    undefined,
+  ]);
 });

@@ -1,0 +1,215 @@
+/**
+ * A linear probe: multinomial logistic regression on frozen features, by L-BFGS in float64. Features are standardised with
+ * mean and deviation of the training rows. The strength of the L2 regularisation is chosen on a validation split of the
+ * training rows, never on test rows; then all training rows are used. No learning rate, nothing random but the split, which
+ * the seed decides.
+ */
+import { DataError } from "../errors.ts";
+import { purpose, Random } from "../random.ts";
+import type { LabelledFeatures } from "./knn.ts";
+import { minimise } from "./lbfgs.ts";
+import { type ClassifiedRows, classify, logisticLoss, paddedLength } from "./logistic.ts";
+
+/** Settings of the probe. */
+export interface LinearSettings {
+  /**
+   * Strengths to choose from: the loss is the mean cross-entropy + strength / 2 · sum of the squared weights. In the
+   * convention of scikit-learn, C = 1 / (rows · strength).
+   */
+  readonly regularisations: readonly number[];
+  /** Part of each class's training rows, 0 to 1, that the choice is made on. */
+  readonly validation: number;
+  readonly seed: number;
+}
+
+/** Used where nothing else is asked for. */
+export const linearDefaults: LinearSettings = {
+  regularisations: [10, 1, 0.1, 0.01, 1e-3, 1e-4, 1e-5],
+  validation: 0.2,
+  seed: 1,
+};
+
+/** How one strength did on the validation split. */
+export interface ValidatedRegularisation {
+  readonly regularisation: number;
+  readonly accuracy: number;
+  /** Mean cross-entropy. */
+  readonly loss: number;
+}
+
+/** What a probe found. */
+export interface LinearResult {
+  /** Part of the test rows, 0 to 1, whose class is right. */
+  readonly accuracy: number;
+  /** Class of each test row. */
+  readonly predictions: Int32Array<ArrayBuffer>;
+  /** The strength that was chosen. */
+  readonly regularisation: number;
+  /** The strengths that were tried, the strongest first: weaker ones than two that did worse and worse are not. */
+  readonly validated: readonly ValidatedRegularisation[];
+  /** Whether the last fit's gradient came to zero. */
+  readonly converged: boolean;
+}
+
+/** Gradients that count as zero, and most iterations, while choosing and at the end. */
+const choosing = { tolerance: 1e-3, iterations: 100 };
+const final = { tolerance: 1e-5, iterations: 500 };
+/** So long the host computes before other work may run, e.g. an interrupt's. */
+const sliceMilliseconds = 100;
+
+/**
+ * Trains the probe and classifies the test rows.
+ *
+ * @param signal ends the work with its reason
+ * @throws {DataError} for fewer than two classes, a class of a single row, or features that are not finite
+ */
+export async function linearProbe(
+  train: LabelledFeatures,
+  test: LabelledFeatures,
+  settings: LinearSettings = linearDefaults,
+  signal?: AbortSignal,
+): Promise<LinearResult> {
+  const classes = train.labels.reduce((most, label) => Math.max(most, label + 1), 0);
+  const { fitting, validating } = splitByClass(train.labels, settings);
+  if (!train.values.every(Number.isFinite) || !test.values.every(Number.isFinite)) {
+    throw new DataError(
+      "The features hold values that are not finite, so no classifier can be trained on them.",
+    );
+  }
+  const work = { classes, afterIteration: pacer(signal) };
+
+  const split = new Standardised(train, fitting);
+  const held = split.apply(train, validating);
+  const validated: ValidatedRegularisation[] = [];
+  let weights = new Float64Array((train.dimension + 1) * classes);
+  let chosen = { weights, accuracy: -1, loss: Infinity, regularisation: 0 };
+  for (const regularisation of settings.regularisations.toSorted((a, b) => b - a)) {
+    // The solution with more regularisation is near.
+    ({ point: weights } = await fit(split.rows, regularisation, weights, { ...choosing, ...work }));
+    const { predictions, loss } = classify(held, classes, weights);
+    const accuracy = accuracyOf(predictions, held.labels);
+    validated.push({ regularisation, accuracy, loss });
+    if (accuracy > chosen.accuracy || (accuracy === chosen.accuracy && loss < chosen.loss)) {
+      chosen = { weights, accuracy, loss, regularisation };
+    }
+    const [before, last, now] = validated.slice(-3);
+    if (now && before.loss < last.loss && last.loss < now.loss && now.accuracy < chosen.accuracy) break;
+  }
+
+  const whole = new Standardised(train, Uint32Array.from(train.labels.keys()));
+  const { regularisation } = chosen;
+  const { point, converged } = await fit(whole.rows, regularisation, chosen.weights, { ...final, ...work });
+  const tested = whole.apply(test, Uint32Array.from(test.labels.keys()));
+  const { predictions } = classify(tested, classes, point);
+  return {
+    accuracy: accuracyOf(predictions, test.labels),
+    predictions,
+    regularisation,
+    validated,
+    converged,
+  };
+}
+
+function fit(
+  rows: ClassifiedRows,
+  regularisation: number,
+  start: Float64Array<ArrayBuffer>,
+  { classes, ...options }: {
+    classes: number;
+    tolerance: number;
+    iterations: number;
+    afterIteration: () => Promise<void>;
+  },
+) {
+  return minimise(
+    (weights, gradient) => logisticLoss(rows, classes, regularisation, weights, gradient),
+    start,
+    options,
+  );
+}
+
+/** Part of the predictions, 0 to 1, that are the label. */
+export function accuracyOf(predictions: Int32Array, labels: Int32Array): number {
+  return predictions.reduce((right, prediction, row) => right + Number(prediction === labels[row]), 0) /
+    predictions.length;
+}
+
+/** Each class divided by the same part, at least one row on either side; the order of rows is kept. */
+function splitByClass(
+  labels: Int32Array,
+  { validation, seed }: LinearSettings,
+): { fitting: Uint32Array<ArrayBuffer>; validating: Uint32Array<ArrayBuffer> } {
+  const byClass = new Map<number, number[]>();
+  labels.forEach((label, row) => byClass.set(label, [...byClass.get(label) ?? [], row]));
+  if (byClass.size < 2) {
+    throw new DataError(`A linear probe needs images of at least 2 classes; these have ${byClass.size}.`);
+  }
+  const validating: number[] = [];
+  for (const [label, rows] of byClass) {
+    if (rows.length < 2) {
+      throw new DataError(
+        `Class ${label} has a single image to train on; a linear probe needs two of each class, one of them to choose ` +
+          "the regularisation with.",
+      );
+    }
+    const count = Math.min(rows.length - 1, Math.max(1, Math.round(validation * rows.length)));
+    const order = new Random(seed, purpose.validation, label).permutation(rows.length);
+    for (const at of order.subarray(0, count)) validating.push(rows[at]);
+  }
+  const held = new Set(validating);
+  return {
+    fitting: Uint32Array.from(labels.keys().filter((row) => !held.has(row))),
+    validating: Uint32Array.from(validating).sort(),
+  };
+}
+
+/** Rows brought to mean 0 and deviation 1 in each column; a column without deviation becomes 0. */
+class Standardised {
+  readonly rows: ClassifiedRows;
+  readonly #mean: Float64Array;
+  readonly #scale: Float64Array;
+
+  constructor(features: LabelledFeatures, chosen: Uint32Array) {
+    const { dimension, values } = features;
+    const mean = this.#mean = new Float64Array(dimension), scale = this.#scale = new Float64Array(dimension);
+    for (let column = 0; column < dimension; column++) {
+      let sum = 0, squares = 0;
+      for (const row of chosen) sum += values[row * dimension + column];
+      mean[column] = sum / chosen.length;
+      for (const row of chosen) squares += (values[row * dimension + column] - mean[column]) ** 2;
+      const deviation = Math.sqrt(squares / chosen.length);
+      // What is left of a constant column is rounding.
+      scale[column] = deviation > 1e-12 * Math.abs(mean[column]) ? 1 / deviation : 0;
+    }
+    this.rows = this.apply(features, chosen);
+  }
+
+  /** Other rows, with the same mean and deviation. */
+  apply({ dimension, values, labels }: LabelledFeatures, chosen: Uint32Array): ClassifiedRows {
+    const standardised = new Float64Array(paddedLength(chosen.length, dimension));
+    chosen.forEach((row, place) => {
+      for (let column = 0; column < dimension; column++) {
+        const value = values[row * dimension + column];
+        standardised[place * dimension + column] = (value - this.#mean[column]) * this.#scale[column];
+      }
+    });
+    return {
+      rows: chosen.length,
+      dimension,
+      values: standardised,
+      labels: Int32Array.from(chosen, (row) => labels[row]),
+    };
+  }
+}
+
+/** Lets other work run from time to time; nothing that is computed depends on when. */
+function pacer(signal: AbortSignal | undefined): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    signal?.throwIfAborted();
+    if (performance.now() - last < sliceMilliseconds) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    last = performance.now();
+    signal?.throwIfAborted();
+  };
+}

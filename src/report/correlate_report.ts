@@ -1,0 +1,302 @@
+/** The report of a correlation: whether scores without labels order subnets as labels do. */
+import type { TopLevelSpec } from "vega-lite";
+import { colors, type Placement, renderChart } from "./charts.ts";
+import {
+  factList,
+  figure,
+  formatInteger,
+  formatPercent,
+  formatShort,
+  type Html,
+  html,
+  keyFigures,
+  renderPage,
+  table,
+} from "./page.ts";
+
+type Interval = readonly [low: number, high: number];
+
+/** A subnet, its scores, and for each seed whether each test image was classified right. */
+interface Subnet {
+  readonly arch: string;
+  readonly macs: number;
+  readonly params: number;
+  readonly lastWidth: number;
+  readonly scores: Readonly<Record<string, number>>;
+  readonly right: readonly Uint8Array[];
+}
+
+/** How well one score or rival predicts. */
+interface Predictor {
+  readonly metric: string;
+  readonly kind: "score" | "rival";
+  readonly spearman: number;
+  readonly interval: Interval;
+  readonly kendall: number;
+  readonly pearson: number;
+  readonly precisionTop10: number;
+  readonly regret: number;
+  readonly withinGroups: readonly { readonly subnets: number; readonly spearman: number }[];
+  readonly over?: Readonly<Record<string, Interval>>;
+}
+
+/** What the report is made from. */
+export interface CorrelateReport {
+  /** The page's title, e.g. the folder. */
+  readonly title: string;
+  /** The version of Scion. */
+  readonly version: string;
+  /** The adapter, as it names itself. */
+  readonly device: string;
+  /** Path of the run folder. */
+  readonly run: string;
+  /** Ascending in MACs. */
+  readonly subnets: readonly Subnet[];
+  /** Scores first, then rivals. */
+  readonly correlations: readonly Predictor[];
+  /** How far two seeds agree; undefined for one seed. */
+  readonly ceiling: { readonly spearman: number; readonly interval: Interval } | undefined;
+  /** Labelled images that vote, and those that are classified. */
+  readonly bank: number;
+  readonly queries: number;
+  readonly settings: readonly (readonly [label: string, value: string])[];
+}
+
+const names: Readonly<Record<string, string>> = {
+  macs: "MACs",
+  params: "parameters",
+  lastWidth: "last width",
+};
+
+const chartSize = { width: 496, height: 320 };
+
+/** Renders the report as one self-contained HTML page. */
+export async function renderCorrelateReport(report: CorrelateReport): Promise<string> {
+  const [main] = report.correlations;
+  const charts = [
+    await accuracyFigure(report, main.metric, ({ scores }) => scores[main.metric], false),
+    await accuracyFigure(report, "MACs per image", ({ macs }) => macs, true),
+  ];
+  return renderPage({
+    title: report.title,
+    kicker: "Scion correlation report",
+    lede:
+      `${
+        formatInteger(report.subnets.length)
+      } subnets of ${report.run}, scored without labels and then judged by ` +
+      `kNN on ${formatInteger(report.queries)} labelled images: does the score order them as the labels do?`,
+    body: html`
+      ${keyFigures(mainFigures(report, main))}
+      <p>${verdict(report, main)}</p>
+      <div class="pair">${charts}</div>
+      <section><h2>Scores and their rivals</h2>${predictorTable(report)}</section>
+      <section><h2>How it was measured</h2>${factList([
+        ["Run", report.run],
+        ["Device", report.device],
+        ["Intervals", "95 % of 1000 bootstrap draws of subnets and images together"],
+        ...report.settings,
+      ])}</section>
+      <details><summary>The subnets</summary>${subnetTable(report)}</details>
+    `,
+    footer: `Written by Scion ${report.version}.`,
+  });
+}
+
+/** kNN accuracy of each subnet under one seed. */
+function accuracies({ subnets }: CorrelateReport, seed = 0): number[] {
+  return subnets.map(({ right }) => right[seed].reduce((sum, one) => sum + one, 0) / right[seed].length);
+}
+
+function formatCorrelation(value: number): string {
+  return Number.isNaN(value) ? "–" : value.toFixed(2).replace("-", "−");
+}
+
+function formatInterval([low, high]: Interval): string {
+  return `${formatCorrelation(low)} to ${formatCorrelation(high)}`;
+}
+
+function mainFigures(report: CorrelateReport, main: Predictor) {
+  const accuracy = accuracies(report);
+  const best = Math.max(...accuracy);
+  const macs = report.correlations.find(({ metric }) => metric === "macs")!;
+  return [
+    {
+      label: `Spearman of ${main.metric}`,
+      value: formatCorrelation(main.spearman),
+      note: formatInterval(main.interval),
+    },
+    {
+      label: "Spearman of MACs",
+      value: formatCorrelation(macs.spearman),
+      note: formatInterval(macs.interval),
+    },
+    report.ceiling
+      ? {
+        label: "Two seeds agree to",
+        value: formatCorrelation(report.ceiling.spearman),
+        note: formatInterval(report.ceiling.interval),
+      }
+      : {
+        label: "kNN of the subnets",
+        value: `${formatPercent(Math.min(...accuracy))} to ${formatPercent(best)}`,
+        note: `standard error ${formatPercent(Math.sqrt(best * (1 - best) / report.queries))}`,
+      },
+    {
+      label: "Regret",
+      value: formatPercent(main.regret),
+      note: `what its first choice lacks of the best, ${formatPercent(best)}`,
+    },
+  ];
+}
+
+/** What may be said: a score is called better than a rival only where the whole interval of the difference is above 0. */
+function verdict({ ceiling }: CorrelateReport, { metric, over }: Predictor): string {
+  const rivals = Object.entries(over!);
+  const named = (chosen: typeof rivals) => chosen.map(([name]) => names[name]).join(", ");
+  const better = rivals.filter(([, [low]]) => low > 0);
+  const worse = rivals.filter(([, [, high]]) => high < 0);
+  const open = rivals.filter((one) => !better.includes(one) && !worse.includes(one));
+  return [
+    better.length > 0 && `The score ${metric} predicts clearly better than ${named(better)}.`,
+    worse.length > 0 && `It predicts worse than ${named(worse)}.`,
+    open.length > 0 &&
+    `Whether ${metric} predicts better than ${named(open)} cannot be told from these subnets.`,
+    ceiling
+      ? "The agreement of two seeds bounds what any score can reach."
+      : "A second seed (--seeds 2) would show how much of what is missing is noise.",
+  ].filter(Boolean).join(" ");
+}
+
+async function accuracyFigure(
+  report: CorrelateReport,
+  title: string,
+  quantity: (subnet: Subnet) => number,
+  isCount: boolean,
+): Promise<Html> {
+  const accuracy = accuracies(report);
+  const widths = [...new Set(report.subnets.map(({ lastWidth }) => lastWidth))].sort((a, b) => a - b);
+  const marks = ({ x, y }: Placement) =>
+    html`<g class="points" fill="${colors.blue}">${
+      report.subnets.map((subnet, at) =>
+        html`
+          <circle cx="${x(quantity(subnet)).toFixed(1)}" cy="${y(accuracy[at]).toFixed(1)}" r="4"
+            fill-opacity="${shade(widths, subnet.lastWidth)}">
+            <title>${[subnet.arch, `kNN ${formatPercent(accuracy[at])}`, `${formatShort(subnet.macs)} MACs`]
+              .join("\n")}</title>
+          </circle>
+        `
+      )
+    }</g>`;
+  const chart = await renderChart(
+    accuracySpec(report.subnets.map(quantity), accuracy, title, isCount),
+    `kNN accuracy over ${title} of ${report.subnets.length} subnets.`,
+    marks,
+  );
+  return figure({
+    title: `kNN over ${title}`,
+    chart,
+    caption: `Each point is a subnet, darker with a wider last stage (${
+      widths.map(formatInteger).join(", ")
+    } channels).`,
+  });
+}
+
+/** Darker for wider. */
+function shade(widths: readonly number[], width: number): string {
+  return (0.3 + 0.65 * (widths.indexOf(width) + 1) / widths.length).toFixed(2);
+}
+
+function accuracySpec(
+  x: readonly number[],
+  y: readonly number[],
+  title: string,
+  isCount: boolean,
+): TopLevelSpec {
+  const domain = (values: readonly number[]): [number, number] => {
+    const low = Math.min(...values), high = Math.max(...values);
+    const margin = 0.04 * (high - low || Math.abs(high) || 1);
+    return [low - margin, high + margin];
+  };
+  return {
+    ...chartSize,
+    padding: { left: 0, right: 8, top: 4, bottom: 4 },
+    autosize: { type: "fit", contains: "padding" },
+    data: { values: [] },
+    mark: "point",
+    encoding: {
+      x: {
+        field: "x",
+        type: "quantitative",
+        scale: { domain: domain(x), nice: false, zero: false },
+        axis: {
+          title,
+          tickCount: 5,
+          ...(isCount && { labelExpr: "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')" }),
+          labelOverlap: true,
+        },
+      },
+      y: {
+        field: "y",
+        type: "quantitative",
+        scale: { domain: domain(y), nice: true, zero: false },
+        axis: { title: "kNN accuracy", format: ".0%", tickCount: 6 },
+      },
+    },
+  };
+}
+
+function predictorTable({ correlations }: CorrelateReport): Html {
+  return table(
+    "How well scores and rivals predict",
+    [
+      { label: "Predictor", numeric: false },
+      { label: "Spearman", numeric: true },
+      { label: "95 %", numeric: true },
+      { label: "Within groups", numeric: true },
+      { label: "Kendall", numeric: true },
+      { label: "Pearson", numeric: true },
+      { label: "Top tenth", numeric: true },
+      { label: "Regret", numeric: true },
+    ],
+    correlations.map((one) => [
+      names[one.metric] ?? one.metric,
+      html`<strong>${formatCorrelation(one.spearman)}</strong>`,
+      formatInterval(one.interval),
+      formatCorrelation(meanWithinGroups(one)),
+      formatCorrelation(one.kendall),
+      formatCorrelation(one.pearson),
+      formatPercent(one.precisionTop10),
+      formatPercent(one.regret),
+    ]),
+  );
+}
+
+/** Mean of the correlations within groups of MACs, each weighted with its subnets; NaN where none has one. */
+function meanWithinGroups({ withinGroups }: Predictor): number {
+  const known = withinGroups.filter(({ spearman }) => !Number.isNaN(spearman));
+  const subnets = known.reduce((sum, group) => sum + group.subnets, 0);
+  return known.reduce((sum, group) => sum + group.subnets * group.spearman, 0) / subnets;
+}
+
+function subnetTable(report: CorrelateReport): Html {
+  const seeds = report.subnets[0].right.length;
+  const bySeed = Array.from({ length: seeds }, (_, seed) => accuracies(report, seed));
+  const scores = Object.keys(report.subnets[0].scores);
+  return table(
+    "All subnets, cheapest first",
+    [
+      { label: "Architecture", numeric: false },
+      { label: "MACs", numeric: true },
+      { label: "Parameters", numeric: true },
+      ...bySeed.map((_, seed) => ({ label: seeds > 1 ? `kNN, seed ${seed + 1}` : "kNN", numeric: true })),
+      ...scores.map((label) => ({ label, numeric: true })),
+    ],
+    report.subnets.map((subnet, at) => [
+      html`<code>${subnet.arch}</code>`,
+      formatShort(subnet.macs, "kept"),
+      formatShort(subnet.params, "kept"),
+      ...bySeed.map((one) => formatPercent(one[at])),
+      ...scores.map((name) => subnet.scores[name].toFixed(4)),
+    ]),
+  );
+}

@@ -1,0 +1,179 @@
+/** How well scores that need no labels, and their rivals, predict what subnets are worth downstream. */
+import {
+  kendall,
+  middleInterval,
+  pearson,
+  precisionOfTopTenth,
+  regret,
+  resample,
+  spearman,
+} from "../../evaluate/correlation.ts";
+import { purpose, Random } from "../../random.ts";
+
+/** A subnet with everything that is known of it. */
+export interface EvaluatedSubnet {
+  readonly arch: string;
+  /** For one image. */
+  readonly macs: number;
+  readonly params: number;
+  /** Channels of its last stage. */
+  readonly lastWidth: number;
+  /** By the name of the score. */
+  readonly scores: Readonly<Record<string, number>>;
+  /** For each seed of pretraining, whether each test image was classified right. */
+  readonly right: readonly Uint8Array[];
+}
+
+/** Low and high end of an interval that holds 95 % of the bootstrap draws; NaN where none had a correlation. */
+export type Interval = readonly [low: number, high: number];
+
+/** Spearman's correlation within a half-open range of MACs; NaN where nothing varies. */
+export interface GroupCorrelation {
+  readonly from: number;
+  readonly to: number;
+  readonly subnets: number;
+  readonly spearman: number;
+}
+
+/** How well one score, or one rival, predicts the downstream result of the first seed. */
+export interface Correlation {
+  readonly metric: string;
+  /** `score` for similarities; `rival` for what needs no network. */
+  readonly kind: "score" | "rival";
+  readonly spearman: number;
+  /** Over draws of subnets and images together, of images alone, of subnets alone. */
+  readonly interval: Interval;
+  readonly intervalImages: Interval;
+  readonly intervalSubnets: Interval;
+  readonly kendall: number;
+  readonly pearson: number;
+  readonly withinGroups: readonly GroupCorrelation[];
+  /** Share of its best tenth that belongs to the downstream best tenth. */
+  readonly precisionTop10: number;
+  /** Downstream result of the best subnet less that of its first choice. */
+  readonly regret: number;
+  /** Of a score: interval of its Spearman less that of each rival, over draws of subnets and images together. */
+  readonly over?: Readonly<Record<string, Interval>>;
+}
+
+/** What the correlations are compared with. */
+export interface Analysis {
+  readonly correlations: readonly Correlation[];
+  /** Downstream results under a second seed against those under the first: no score can expect more. */
+  readonly ceiling: { readonly spearman: number; readonly interval: Interval } | undefined;
+}
+
+/** Bootstrap draws. */
+const draws = 1000;
+
+/** What needs no trained network, and must be beaten. */
+const rivals = ["macs", "params", "lastWidth"] as const;
+
+/** Downstream results, 0 to 1. */
+export function accuracies(subnets: readonly EvaluatedSubnet[], seed: number): number[] {
+  return subnets.map(({ right }) => right[seed].reduce((sum, one) => sum + one, 0) / right[seed].length);
+}
+
+/**
+ * Correlates every score and rival with the downstream results of the first seed.
+ *
+ * @param subnets at least two, all with the same scores, seeds and images
+ * @param groupSize MACs of a group
+ * @param seed of the bootstrap
+ */
+export function analyse(
+  subnets: readonly EvaluatedSubnet[],
+  { groupSize, seed }: { groupSize: number; seed: number },
+): Analysis {
+  const predictors = new Map<string, number[]>();
+  const scores = Object.keys(subnets[0].scores);
+  for (const score of scores) predictors.set(score, subnets.map((subnet) => subnet.scores[score]));
+  for (const rival of rivals) predictors.set(rival, subnets.map((subnet) => subnet[rival]));
+  const actual = accuracies(subnets, 0);
+  const samples = bootstrap(subnets, [...predictors.values()], seed);
+  const columns = [...predictors.keys()];
+  const correlations = columns.map((metric, column): Correlation => {
+    const predicted = predictors.get(metric)!;
+    const kind = column < scores.length ? "score" : "rival";
+    const difference = (rival: string) =>
+      middleInterval(samples.both.map((draw) => draw[column] - draw[columns.indexOf(rival)]));
+    return {
+      metric,
+      kind,
+      spearman: spearman(predicted, actual),
+      interval: middleInterval(samples.both.map((draw) => draw[column])),
+      intervalImages: middleInterval(samples.images.map((draw) => draw[column])),
+      intervalSubnets: middleInterval(samples.subnets.map((draw) => draw[column])),
+      kendall: kendall(predicted, actual),
+      pearson: pearson(predicted, actual),
+      withinGroups: withinGroups(subnets, predicted, actual, groupSize),
+      precisionTop10: precisionOfTopTenth(predicted, actual),
+      regret: regret(predicted, actual),
+      ...(kind === "score" && {
+        over: Object.fromEntries(rivals.map((rival) => [rival, difference(rival)])),
+      }),
+    };
+  });
+  return { correlations, ceiling: ceilingOf(subnets, seed) };
+}
+
+function withinGroups(
+  subnets: readonly EvaluatedSubnet[],
+  predicted: readonly number[],
+  actual: readonly number[],
+  groupSize: number,
+): GroupCorrelation[] {
+  const members = Map.groupBy(subnets.keys(), (at) => Math.floor(subnets[at].macs / groupSize));
+  return [...members].sort(([a], [b]) => a - b).map(([group, places]) => ({
+    from: group * groupSize,
+    to: (group + 1) * groupSize,
+    subnets: places.length,
+    spearman: spearman(places.map((at) => predicted[at]), places.map((at) => actual[at])),
+  }));
+}
+
+function ceilingOf(subnets: readonly EvaluatedSubnet[], seed: number): Analysis["ceiling"] {
+  if (subnets[0].right.length < 2) return undefined;
+  const [first, second] = [accuracies(subnets, 0), accuracies(subnets, 1)];
+  const samples = bootstrap(subnets, [second], seed);
+  return {
+    spearman: spearman(first, second),
+    interval: middleInterval(samples.both.map(([value]) => value)),
+  };
+}
+
+/** For each draw, Spearman's correlation of each predictor with the downstream results of the first seed. */
+interface Samples {
+  readonly images: number[][];
+  readonly subnets: number[][];
+  readonly both: number[][];
+}
+
+function bootstrap(
+  subnets: readonly EvaluatedSubnet[],
+  predictors: readonly (readonly number[])[],
+  seed: number,
+): Samples {
+  const samples: Samples = { images: [], subnets: [], both: [] };
+  const actual = accuracies(subnets, 0);
+  const images = subnets[0].right[0].length;
+  const correlate = (values: readonly number[], places?: Uint32Array) =>
+    predictors.map((predictor) =>
+      places
+        ? spearman(Array.from(places, (at) => predictor[at]), Array.from(places, (at) => values[at]))
+        : spearman(predictor, values)
+    );
+  for (let draw = 0; draw < draws; draw++) {
+    const places = resample(subnets.length, new Random(seed, purpose.bootstrap, draw, 0));
+    const chosen = resample(images, new Random(seed, purpose.bootstrap, draw, 1));
+    const redrawn = subnets.map(({ right: [first] }) => {
+      let sum = 0;
+      for (const image of chosen) sum += first[image];
+      return sum / images;
+    });
+    samples.images.push(correlate(redrawn));
+    samples.subnets.push(correlate(actual, places));
+    samples.both.push(correlate(redrawn, places));
+  }
+  return samples;
+}
