@@ -1,4 +1,7 @@
 /** Numbers, durations and tables for people; numbers are set as in the reports. */
+import { formatCount } from "../count.ts";
+
+export { formatCount };
 
 const units: readonly [number, string][] = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
 
@@ -12,11 +15,6 @@ export function formatQuantity(value: number, digits: number): string {
 export function formatRoundQuantity(value: number): string {
   const [scale, unit] = units.find(([size]) => value >= size) ?? [1, ""];
   return Number((value / scale).toPrecision(6)) + unit;
-}
-
-/** A whole number in groups of three digits: 85 293. */
-export function formatCount(value: number): string {
-  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
 }
 
 /** A number with about three significant digits and no exponent. */

@@ -82,7 +82,15 @@ export async function planRun(
   const given = settings.training.epochs;
   const measured = given === "auto" || given * perEpoch - done > unmeasuredSteps;
   const secondsPerStep = measured ? await measureStep(gpu, fitted.config, onFirstStep) : 0;
-  const timed = { look, training, heldOut, stepsPerEpoch: perEpoch, done, secondsPerStep };
+  const timed = {
+    look,
+    training,
+    heldOut,
+    stepsPerEpoch: perEpoch,
+    done,
+    secondsPerStep,
+    automaticEpochs: given === "auto",
+  };
   const { config, chosen } = fitEpochs(
     settings,
     fitted,

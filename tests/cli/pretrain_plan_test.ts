@@ -26,9 +26,9 @@ Deno.test("the first lines of a run: time, a smaller way, memory", () => {
     time,
   );
   assertEquals(shorter, "That is more than an hour. Shorter: --epochs 4 (about 50:00 min)");
-  assertEquals(memory, "memory: about 500 MiB of 4,000 MiB free");
+  assertEquals(memory, "memory: about 500 MiB of 4 000 MiB free");
   const [only] = planLines({ ...plan, secondsPerStep: null, seconds: null, ends: null, shorter: [] }, false);
-  assertEquals(only, "memory: about 100 MiB of the device, 400 MiB of 4,000 MiB free of the machine");
+  assertEquals(only, "memory: about 100 MiB of the device, 400 MiB of 4 000 MiB free of the machine");
 });
 
 Deno.test("today's time has no date", () => {

@@ -1,7 +1,7 @@
 /** How long a run takes, by the time of its steps, and how it would be over sooner. */
 import type { Config } from "../../config/schema.ts";
 import type { Look } from "./look.ts";
-import { roundDown } from "./rules.ts";
+import { type Choice, chooseEpochs, roundDown } from "./rules.ts";
 import { averageStepMacs, evaluationMacs } from "./step_macs.ts";
 
 /** A run whose time is asked for. */
@@ -17,6 +17,8 @@ export interface TimedRun {
   readonly done: number;
   /** Measured, of steps whose images are there. */
   readonly secondsPerStep: number;
+  /** Whether the epochs are what fits an hour, also where a step takes less. */
+  readonly automaticEpochs: boolean;
 }
 
 /** A way to a shorter run, as flags. */
@@ -24,6 +26,17 @@ export interface ShorterWay {
   readonly flags: string;
   /** Estimated time of the whole run. */
   readonly seconds: number;
+}
+
+/** What `training.epochs` becomes where it is open: at least those of the warm-up. */
+export function automaticEpochsOf(
+  { optimizer }: Pick<Config, "optimizer">,
+  training: number,
+  stepsPerEpoch: number,
+  secondsPerEpoch: number,
+): Choice {
+  const { value, reason } = chooseEpochs(training, stepsPerEpoch, secondsPerEpoch);
+  return { value: Math.max(value, Math.ceil(optimizer.warmupEpochs)), reason };
 }
 
 /** Images that evaluations keep beside training's, which are of another size. */
@@ -62,6 +75,12 @@ export function runSeconds(run: TimedRun): number {
   return decoding + left * secondsWithImages(run) + evaluations * evaluation;
 }
 
+/** Epochs of a run whose epochs take another time. */
+function epochsOf({ config, training, stepsPerEpoch, automaticEpochs }: TimedRun, seconds: number): number {
+  if (!automaticEpochs) return config.training.epochs;
+  return automaticEpochsOf(config, training, stepsPerEpoch, seconds).value;
+}
+
 /** Seconds after which a run is called long, and what a shorter one should take. */
 const long = 3600, wanted = 3300;
 /** Fewer epochs are no way: they would teach nothing. */
@@ -94,7 +113,8 @@ export function shorterWays(
   if (done === 0) {
     const own = averageStepMacs(config);
     const add = (flags: string, macs: number) => {
-      const way = { flags, seconds: seconds * macs / own };
+      const perEpoch = seconds / epochs * macs / own;
+      const way = { flags, seconds: perEpoch * epochsOf(run, perEpoch) };
       ways.push(way, way.seconds > long ? shortened(`${flags} `, way.seconds) : undefined);
     };
     const least = space.stem.kind === "7x7" ? 64 : 32;

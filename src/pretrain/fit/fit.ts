@@ -4,12 +4,12 @@ import type { Config, Settings } from "../../config/schema.ts";
 import { ConfigurationError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { checkMemory, freeMemory, planMemory } from "../memory_plan.ts";
+import { automaticEpochsOf } from "./duration.ts";
 import type { Look } from "./look.ts";
 import {
   type Choice,
   chooseBank,
   chooseBatch,
-  chooseEpochs,
   chooseHeldOut,
   chooseLearningRate,
   chooseNeighbours,
@@ -126,10 +126,10 @@ export function fitEpochs(
   secondsPerStep: (config: Config) => number,
 ): Fitted {
   if (settings.training.epochs !== "auto") return { config, chosen };
-  const choice = chooseEpochs(training, stepsPerEpoch, stepsPerEpoch * secondsPerStep(config));
-  const epochs = Math.max(choice.value, Math.ceil(config.optimizer.warmupEpochs));
+  const secondsPerEpoch = stepsPerEpoch * secondsPerStep(config);
+  const choice = automaticEpochsOf(config, training, stepsPerEpoch, secondsPerEpoch);
   return {
-    config: { ...config, training: { ...config.training, epochs } },
-    chosen: [...chosen, { field: "training.epochs", value: epochs, reason: choice.reason }],
+    config: { ...config, training: { ...config.training, epochs: choice.value } },
+    chosen: [...chosen, { field: "training.epochs", ...choice }],
   };
 }

@@ -2,6 +2,7 @@
  * The numbers that images and device decide about where a configuration leaves them open, each with its reason. Functions
  * of their arguments alone.
  */
+import { formatCount } from "../../count.ts";
 import { formatDuration } from "../../duration.ts";
 
 /** A number, and why it is that. */
@@ -34,9 +35,6 @@ const mostEpochs = 200, mostEpochsOfFew = 800;
 /** Few images are seen so often altogether, within {@linkcode mostEpochsOfFew}. */
 const viewsOfFew = 400_000;
 
-/** A whole number in groups of three digits. */
-const count = (value: number) => value.toLocaleString("en-US");
-
 /**
  * `data.heldOut`: what kNN classifies.
  *
@@ -49,9 +47,9 @@ export function chooseHeldOut({ images, classes }: ImageCounts, watched: boolean
   return fifth > mostHeldOut
     ? {
       value: mostHeldOut,
-      reason: `enough for a standard error below 1.6 points; of ${count(images)} images`,
+      reason: `enough for a standard error below 1.6 points; of ${formatCount(images)} images`,
     }
-    : { value: fifth, reason: `a fifth of ${count(images)} images` };
+    : { value: fifth, reason: `a fifth of ${formatCount(images)} images` };
 }
 
 /**
@@ -73,7 +71,7 @@ export function chooseBatch(
   const value = Math.max(2, Math.floor(most / groups)) * groups;
   const reason = value === usual
     ? software ? "without a GPU: more steps in the same time" : "usual on a GPU"
-    : `${count(training)} training images make ${Math.floor(training / value)} steps an epoch so`;
+    : `${formatCount(training)} training images make ${Math.floor(training / value)} steps an epoch so`;
   return { value, reason };
 }
 
@@ -84,7 +82,9 @@ export function chooseQueue(training: number, batch: number): Choice {
   const value = Math.floor(Math.min(quarter, mostKeys) / batch) * batch;
   return {
     value,
-    reason: quarter >= mostKeys ? "MoCo v2's" : `at most a quarter of ${count(training)} training images`,
+    reason: quarter >= mostKeys
+      ? "MoCo v2's"
+      : `at most a quarter of ${formatCount(training)} training images`,
   };
 }
 
@@ -108,9 +108,10 @@ export function chooseWorkers(cores: number, software: boolean): Choice {
 /** `knn.bank`: images that vote. */
 export function chooseBank(training: number, software: boolean): Choice {
   const most = software ? 4096 : 50_000;
-  return training <= most
-    ? { value: Math.max(1, training), reason: "all training images" }
-    : { value: most, reason: `of ${count(training)} training images${software ? ", without a GPU" : ""}` };
+  return training <= most ? { value: Math.max(1, training), reason: "all training images" } : {
+    value: most,
+    reason: `of ${formatCount(training)} training images${software ? ", without a GPU" : ""}`,
+  };
 }
 
 /** `knn.neighbours`. */
@@ -143,7 +144,7 @@ export function chooseEpochs(training: number, stepsPerEpoch: number, secondsPer
   }`;
   if (fitting < fewest) return { value: fewest, reason: `fewer would teach little; ${epoch}` };
   if (fitting >= most) {
-    const few = most > mostEpochs ? `, as ${count(training)} images are few` : "";
+    const few = most > mostEpochs ? `, as ${formatCount(training)} images are few` : "";
     return { value: most, reason: `no more are needed${few}; ${epoch}` };
   }
   return { value: roundDown(fitting), reason: `what fits an hour; ${epoch}` };

@@ -14,6 +14,7 @@ function timed(changes: Partial<TimedRun> = {}, epochs = 10): TimedRun {
     stepsPerEpoch: 50,
     done: 0,
     secondsPerStep: 1,
+    automaticEpochs: false,
     ...changes,
   };
 }
@@ -47,6 +48,18 @@ Deno.test("a run of more than an hour has shorter ways; a shorter one has none",
   assertEquals(ways[0].seconds, Math.round(10_010 * 65 / 200));
   assert(ways.every(({ seconds }) => seconds < 3600));
   assertEquals(shorterWays(timed({ done: 2500 }, 200)).map(({ flags }) => flags), ["--epochs 115"]);
+});
+
+Deno.test("a smaller run has as many epochs as fit an hour, where they are not given", () => {
+  const small = smallRun({ space: { stem: { kind: "3x3", widths: [2] }, widths: [[2], [2], [4], [4]] } });
+  const smaller = { flags: "--config small.json", config: small };
+  const last = (automaticEpochs: boolean) =>
+    shorterWays(timed({ automaticEpochs, secondsPerStep: 40 }, 20), smaller).at(-1)!;
+  const [given, open] = [last(false), last(true)];
+  assertEquals([given.flags, open.flags], Array(2).fill("--config small.json"));
+  const perEpoch = given.seconds / 20;
+  assert(open.seconds > given.seconds && open.seconds <= 3600, `${open.seconds}`);
+  assert(open.seconds > 3600 - 100 * perEpoch, `${open.seconds} of ${perEpoch}`);
 });
 
 Deno.test("a run that nothing alone shortens enough has ways of several flags, or the nearest there are", () => {
