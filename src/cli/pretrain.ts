@@ -21,13 +21,14 @@ import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { dataFlag, givenData } from "./data_flag.ts";
+import { defaultConfigFor, demoConfig, photosConfig } from "./default_config.ts";
 import { openDevice } from "./device.ts";
 import { formatCount, formatQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
 import { dataPaths, guardRunFolder } from "./output_guard.ts";
-import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
+import { initFlag, initOverrides } from "./init_flag.ts";
 import { hooksFor } from "./pretrain_hooks.ts";
 import { formatPlan, planLines, planWithProgress } from "./pretrain_plan.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
@@ -42,13 +43,11 @@ interface PretrainSummary {
   readonly imagesPerSecond: number;
 }
 
-const defaultConfig = "configs/demo.json";
-
 const flags = {
   config: {
     ...configFlags.config,
     default: undefined,
-    description: `Configuration (default: ${defaultConfig})`,
+    description: `Configuration (default: ${demoConfig}, or ${photosConfig} for folders and lists of photos)`,
   },
   data: dataFlag("Images to train on", "the configuration's"),
   init: initFlag,
@@ -228,8 +227,8 @@ export const pretrainCommand = defineCommand({
   flags,
   examples: [
     "deno task pretrain",
-    "deno task pretrain --config configs/photos.json --data photos --out runs/photos --dry-run",
-    "deno task pretrain --config configs/photos.json --data photos/2023 --data chosen.txt --out runs/photos",
+    "deno task pretrain --data photos --dry-run",
+    "deno task pretrain --config configs/photos-small.json --data photos/2023 --data chosen.txt --out runs/photos",
     "deno task pretrain --init resnet50.pth --data photos --out runs/photos",
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
@@ -254,8 +253,9 @@ export const pretrainCommand = defineCommand({
           `a new run with another --out.`,
       );
     }
-    const configPath = flags.config ??
-      (flags.init === undefined ? defaultConfig : await configurationFor(flags.init));
+    // A run that goes on in a folder that is named has its own, whatever the default is.
+    const owned = flags.resume && flags.out !== undefined;
+    const configPath = flags.config ?? (owned ? demoConfig : await defaultConfigFor(flags, logger));
     const settings = flags.resume ? undefined : await loadSettings(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import sharp from "sharp";
 import { type Command, executeCommand } from "../../src/cli/command.ts";
+import { defaultConfigFor, demoConfig, photosConfig } from "../../src/cli/default_config.ts";
 import { embedCommand } from "../../src/cli/embed.ts";
 import { extractCommand } from "../../src/cli/extract.ts";
 import type { Flags } from "../../src/cli/flags.ts";
@@ -116,6 +117,28 @@ photosTest("several folders and a list make one set for every command", async (f
   assertEquals(missing.status, 2);
   assertStringIncludes(missing.err, "--data SPEC is missing");
 });
+
+Deno.test("folders and lists of photos have a configuration of their own; all else has the demo's", () =>
+  withFolder(async (folder) => {
+    await writeImages(folder, ["small/a.jpg"]);
+    const large = sharp({ create: { width: 90, height: 70, channels: 3, background: "#456" } });
+    await Deno.mkdir(`${folder}/photos`);
+    await Deno.writeFile(`${folder}/photos/a.jpg`, await large.jpeg().toBuffer());
+    await Deno.writeTextFile(`${folder}/list.txt`, "photos/a.jpg");
+    const chosen = async (...data: string[]) => {
+      let told = "";
+      const write = (text: string) => void (told += text);
+      const logger = new Logger({ write, isTerminal: false, columns: () => 80 });
+      const config = await defaultConfigFor({ init: undefined, data }, logger);
+      assertEquals(told.includes(config), config === photosConfig, told);
+      return config;
+    };
+    assertEquals(await chosen(`${folder}/photos`), photosConfig);
+    assertEquals(await chosen(`${folder}/list.txt`), photosConfig);
+    assertEquals(await chosen(`${folder}/small`), demoConfig);
+    assertEquals(await chosen("synthetic:8"), demoConfig);
+    assertEquals(await chosen(), demoConfig);
+  }));
 
 photosTest("a dry run measures, names what it decided, and writes nothing", async (folder, config) => {
   await writeImages(folder, numbered("flat", 40));

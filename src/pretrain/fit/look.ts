@@ -60,16 +60,19 @@ export async function lookAtImages(
     if (source.kind !== "images" || source.origin?.kind !== "images") return nothing;
     const step = Math.max(1, Math.floor(images / sampled));
     const some = Array.from({ length: Math.min(sampled, images) }, (_, at) => at * step);
-    await source.load(some.slice(0, unmeasured), use);
+    const warm = Math.min(unmeasured, Math.floor(some.length / 2));
+    const first = await source.load(some.slice(0, warm), use);
     const seconds = stopwatch();
-    const timed = some.slice(unmeasured);
-    const decoded = (await source.load(timed, use)).filter((image) => image !== undefined);
+    const timed = some.slice(warm);
+    const rest = await source.load(timed, use);
+    const secondsPerImage = seconds() / timed.length;
+    const decoded = [...first, ...rest].filter((image) => image !== undefined);
     if (decoded.length === 0) return nothing;
     const bytes = decoded.reduce((sum, { pixels }) => sum + pixels.byteLength, 0);
     return {
       images,
       classes,
-      secondsPerImage: seconds() / timed.length,
+      secondsPerImage,
       bytesPerImage: Math.round(bytes / decoded.length),
       shorterSide: median(decoded.map(({ width, height }) => Math.min(width, height))),
     };
