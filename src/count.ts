@@ -2,3 +2,8 @@
 export function formatCount(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
 }
+
+/** `1 step`, `85 293 steps`. */
+export function counted(value: number, unit: string): string {
+  return `${formatCount(value)} ${unit}${value === 1 ? "" : "s"}`;
+}

@@ -1,7 +1,7 @@
 /** Numbers, durations and tables for people; numbers are set as in the reports. */
-import { formatCount } from "../count.ts";
+import { counted, formatCount } from "../count.ts";
 
-export { formatCount };
+export { counted, formatCount };
 
 const units: readonly [number, string][] = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
 

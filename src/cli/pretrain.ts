@@ -23,7 +23,7 @@ import { configFlags } from "./config_flags.ts";
 import { dataFlag, givenData } from "./data_flag.ts";
 import { defaultConfigFor, demoConfig, photosConfig } from "./default_config.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatQuantity } from "./format.ts";
+import { counted, formatCount, formatQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
@@ -208,9 +208,7 @@ function describeSettings({ initialisation, training, optimizer, moco }: Config)
 
 function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }: PretrainSummary): string {
   const parts = [
-    `${formatCount(steps)} steps (${formatCount(epochs)} ${epochs === 1 ? "epoch" : "epochs"}) in ${
-      formatDuration(seconds)
-    }`,
+    `${counted(steps, "step")} (${counted(epochs, "epoch")}) in ${formatDuration(seconds)}`,
   ];
   if (steps > 0) parts.push(`${formatQuantity(imagesPerSecond, 0).trim()} images/s`);
   if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);

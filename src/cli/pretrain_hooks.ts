@@ -1,6 +1,6 @@
 /** What `deno task pretrain` shows while a run goes on. */
 import type { PretrainHooks, PretrainOutcome } from "../pretrain/pretrain.ts";
-import { formatCount, formatRate } from "./format.ts";
+import { counted, formatCount, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { describeTime } from "./pretrain_plan.ts";
 import { Progress } from "./progress.ts";
@@ -43,7 +43,7 @@ export function hooksFor(
       start();
       const watched = labelled ? "" : "; no kNN: the images have no labels";
       const place = step > 0 ? `, from step ${formatCount(step)}` : "";
-      logger.info(`${formatCount(images)} images, ${formatCount(totalSteps)} steps${place}${watched}`);
+      logger.info(`${counted(images, "image")}, ${counted(totalSteps, "step")}${place}${watched}`);
       if (totalSteps === step) return;
       if (secondsPerStep !== undefined) {
         const seconds = (totalSteps - step) * secondsPerStep;

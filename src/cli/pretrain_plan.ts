@@ -4,7 +4,7 @@ import type { Config, Settings } from "../config/schema.ts";
 import { formatDuration } from "../duration.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { planRun, type RunPlan } from "../pretrain/dry_run.ts";
-import { formatCount, formatTable } from "./format.ts";
+import { counted, formatCount, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
 /** What a plan is made for. */
@@ -139,9 +139,7 @@ export function formatPlan(plan: RunPlan): string {
   const { steps, epochs, images, memory: { device, host }, free } = plan;
   const row = (name: string, bytes: number | null) => [name, bytes === null ? "not known" : mebibytes(bytes)];
   return [
-    `${formatCount(steps)} steps in ${formatCount(epochs)} epochs on ${
-      formatCount(images.training)
-    } images, ` +
+    `${counted(steps, "step")} in ${counted(epochs, "epoch")} on ${counted(images.training, "image")}, ` +
     `${formatCount(images.heldOut)} held back`,
     ...timeLines(plan),
     formatTable([

@@ -40,6 +40,7 @@ export class Progress {
   #fields: Readonly<Record<string, string>> = {};
   #note = "";
   #shown = -Infinity;
+  #printed = "";
 
   constructor(options: ProgressOptions) {
     this.#options = options;
@@ -77,18 +78,22 @@ export class Progress {
 
   /** Shows the last state once more, as a line that stays. */
   finish(): void {
-    const { logger } = this.#options;
-    const line = this.#line();
-    logger.status("");
-    logger.info(line);
+    this.#options.logger.status("");
+    this.#print(this.#line());
   }
 
   #show(time: number): void {
     this.#shown = time;
     const { logger, total } = this.#options;
-    if (!logger.target.isTerminal) return logger.info(this.#line());
+    if (!logger.target.isTerminal) return this.#print(this.#line());
     const filled = Math.round(barWidth * this.#last / Math.max(1, total));
     logger.status(`${"█".repeat(filled)}${"░".repeat(Math.max(0, barWidth - filled))} ${this.#line()}`);
+  }
+
+  /** A line that stays, unless it stands there already. */
+  #print(line: string): void {
+    if (line !== this.#printed) this.#options.logger.info(line);
+    this.#printed = line;
   }
 
   get #last(): number {

@@ -62,7 +62,7 @@ photosTest("a flat folder: from pretraining to features, nothing given", async (
   for (const field of ["data.heldOut = 0", "training.batch = 16", "moco.queue = 16"]) {
     assertStringIncludes(started.err, `${field} (auto: `);
   }
-  assertMatch(started.err, /^memory: about [\d,]+ MiB/m);
+  assertMatch(started.err, /^memory: about [\d ]+ MiB/m);
   assertMatch(started.err, /first step: compiling/);
   assert(!/warning: No kNN/.test(started.err), started.err);
   const stored = JSON.parse(await Deno.readTextFile(`${out}/config.json`));

@@ -2,7 +2,7 @@
  * The numbers that images and device decide about where a configuration leaves them open, each with its reason. Functions
  * of their arguments alone.
  */
-import { formatCount } from "../../count.ts";
+import { counted, formatCount } from "../../count.ts";
 import { formatDuration } from "../../duration.ts";
 
 /** A number, and why it is that. */
@@ -71,7 +71,9 @@ export function chooseBatch(
   const value = Math.max(2, Math.floor(most / groups)) * groups;
   const reason = value === usual
     ? software ? "without a GPU: more steps in the same time" : "usual on a GPU"
-    : `${formatCount(training)} training images make ${Math.floor(training / value)} steps an epoch so`;
+    : `${formatCount(training)} training images make ${
+      counted(Math.floor(training / value), "step")
+    } an epoch so`;
   return { value, reason };
 }
 
