@@ -27,10 +27,10 @@ import type { ModelInput } from "../src/extract/model.ts";
 import { openModel } from "../src/extract/model_file.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { Encoder, type Initialisation } from "../src/nn/encoder.ts";
-import type { Network } from "../src/nn/network.ts";
 import { openEncoder } from "../src/pretrain/encoder_file.ts";
 import { type KnnImages, openRunData } from "../src/pretrain/run_data.ts";
 import { readDataRecord } from "../src/store/data_record.ts";
+import { threeSizes } from "./three_sizes.ts";
 
 /** Accuracies, 0 to 1. */
 interface Accuracies {
@@ -139,15 +139,6 @@ interface Subject {
   /** Batchnorm fits the architecture already. */
   readonly calibrated: boolean;
   readonly initialisation: Initialisation;
-}
-
-/** Smallest, middle and largest by MACs, each once; the middle one of a space that can be listed. */
-function threeSizes(network: Network, imageSize: number): Architecture[] {
-  const { space } = network;
-  const cost = (architecture: Architecture) => macs(network, architecture, imageSize);
-  const sorted = space.size > 100_000 ? [] : [...space.enumerate()].sort((a, b) => cost(a) - cost(b));
-  const sizes = [space.min, ...sorted.slice(sorted.length >> 1, (sorted.length >> 1) + 1), space.max];
-  return [...new Map(sizes.map((one) => [formatArchitecture(one), one])).values()];
 }
 
 async function openRun(

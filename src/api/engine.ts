@@ -107,6 +107,7 @@ export { matmul, type MatmulOptions } from "../tensor/ops/matmul.ts";
 export { globalAveragePool, maxPool } from "../tensor/ops/pool.ts";
 export { distributionCrossEntropy, softmaxTargets } from "../tensor/ops/distribution.ts";
 export { infoNce, softmaxCrossEntropy } from "../tensor/ops/softmax.ts";
+export { cosineLoss } from "../tensor/ops/cosine_loss.ts";
 export { emaStep, enqueue, type SgdSettings, sgdStep } from "../tensor/ops/update.ts";
 
 export { Arena, ArenaLayout, type Placement } from "../nn/arena.ts";

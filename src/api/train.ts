@@ -19,7 +19,15 @@ export {
 } from "../pretrain/pretrain.ts";
 export { PretrainState } from "../pretrain/state.ts";
 export type { StreamOrders } from "../pretrain/stream_orders.ts";
-export { type MocoDefinition, type MocoOptions, MomentumContrast } from "../train/moco/moco.ts";
+export { Distillation, type DistillationDefinition } from "../train/distillation/distillation.ts";
+export { type TeacherOptions, TeacherTerm } from "../train/distillation/teacher_term.ts";
+export {
+  type MocoCompany,
+  type MocoDefinition,
+  type MocoOptions,
+  MomentumContrast,
+} from "../train/moco/moco.ts";
+export type { LossTerm } from "../train/term.ts";
 export type { NamedSource, Objective, ObjectiveInput, ViewBatch, ViewOrder } from "../train/objective.ts";
 export { type Optimizer, type ParameterGroup, Sgd, type SgdOptions } from "../train/optimizer.ts";
 export { learningRate, type Schedule } from "../train/schedule.ts";

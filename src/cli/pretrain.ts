@@ -23,7 +23,7 @@ import { configFlags } from "./config_flags.ts";
 import { dataFlag, givenData } from "./data_flag.ts";
 import { defaultConfigFor, demoConfig, photosConfig } from "./default_config.ts";
 import { openDevice } from "./device.ts";
-import { counted, formatCount, formatQuantity } from "./format.ts";
+import { counted, formatQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
@@ -31,6 +31,7 @@ import { dataPaths, guardRunFolder } from "./output_guard.ts";
 import { initFlag, initOverrides } from "./init_flag.ts";
 import { hooksFor } from "./pretrain_hooks.ts";
 import { formatPlan, planLines, planWithProgress } from "./pretrain_plan.ts";
+import { expectTaughtSelf, lossName, objectiveSettings, teacherFlag, teacherPath } from "./teacher.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
@@ -69,6 +70,7 @@ const flags = {
     maximum: 0xffff_ffff,
     description: "Seed of all randomness",
   },
+  teacher: teacherFlag,
   resume: { type: "boolean", description: "Continue the run in --out, or the newest of this configuration" },
   checkpoint: {
     type: "string",
@@ -103,13 +105,16 @@ const flags = {
 
 type Flags = Context<typeof flags>["flags"];
 
-function overridesOf({ init, data, epochs, seed, strict, set }: Flags): Override[] {
+function overridesOf({ init, data, epochs, seed, strict, teacher, set }: Flags): Override[] {
   const overrides: Override[] = [];
   if (init !== undefined) overrides.push(...initOverrides(init));
   const source = givenData(data);
   if (source !== undefined) overrides.push({ path: "data.source", value: source, flag: "--data" });
   if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
   if (seed !== undefined) overrides.push({ path: "training.seed", value: seed, flag: "--seed" });
+  if (teacher !== undefined) {
+    overrides.push({ path: "distillation.teacher", value: teacher, flag: "--teacher" });
+  }
   if (strict) overrides.push({ path: "data.strict", value: true, flag: "--strict" });
   return [...overrides, ...set.map(parseSet)];
 }
@@ -182,6 +187,7 @@ async function writeReport(
       device: gpu.facts.description,
       data: { spec: sourceName(config.data.source), images, classes },
       imageSize: config.data.imageSize,
+      lossName: lossName(config),
       space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },
       steps,
       epochs,
@@ -192,16 +198,14 @@ async function writeReport(
   await writeFileAtomically(folder.reportPath, page);
 }
 
-function describeSettings({ initialisation, training, optimizer, moco }: Config): [string, string][] {
+function describeSettings(config: Config): [string, string][] {
+  const { initialisation, training, optimizer } = config;
   return [
     ["initial weights", initialisation.weights ?? "new"],
     ["batch", String(training.batch)],
     ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
     ["weight decay", String(optimizer.weightDecay)],
-    ["queue", formatCount(moco.queue)],
-    ["key encoder momentum", String(moco.momentum)],
-    ["temperature", String(moco.temperature)],
-    ["key encoder", moco.teacher === "largest" ? "largest architecture" : "the query's architecture"],
+    ...objectiveSettings(config),
     ["seed", String(training.seed)],
   ];
 }
@@ -228,6 +232,7 @@ export const pretrainCommand = defineCommand({
     "deno task pretrain --data photos --dry-run",
     "deno task pretrain --config configs/photos-small.json --data photos/2023 --data chosen.txt --out runs/photos",
     "deno task pretrain --init resnet50.pth --data photos --out runs/photos",
+    "deno task pretrain --data photos --teacher features:teacher.safetensors --out runs/taught",
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
@@ -263,12 +268,10 @@ export const pretrainCommand = defineCommand({
       );
     }
     if (settings) {
-      await guardRunFolder(path, [
-        ...dataPaths(settings.data.source),
-        ...dataPaths(settings.data.test),
-        flags.config,
-        flags.init,
-      ]);
+      expectTaughtSelf(settings);
+      const { source, test } = settings.data;
+      const inputs = [...dataPaths(source), ...dataPaths(test), teacherPath(settings)];
+      await guardRunFolder(path, [...inputs, flags.config, flags.init]);
     }
     const occupant = settings && await RunFolder.occupant(path);
     if (occupant !== undefined) {

@@ -25,6 +25,7 @@ export function hooksFor(
 ): PretrainHooks {
   const began = performance.now();
   let decoding: Progress | undefined;
+  let teaching: Progress | undefined;
   let training: Progress | undefined;
   let first = 0;
   let begun = false;
@@ -38,6 +39,11 @@ export function hooksFor(
       if (done < total) return;
       decoding.finish();
       logger.status("preparing the network");
+    },
+    onTeacher(done, total) {
+      teaching ??= new Progress({ logger, label: "teacher", total, unit: "images" });
+      teaching.update(done);
+      if (done === total) teaching.finish();
     },
     onStart({ images, labelled, step, totalSteps }) {
       start();

@@ -150,6 +150,7 @@ export function formatPlan(plan: RunPlan): string {
       row("device: batches, feature maps and their gradients", device.activations),
       row("device: all", device.total),
       row("host: decoded images, at most", host.images),
+      row("host: the teacher's features", host.teacher),
       row("host: a checkpoint on its way to the disk", host.checkpoint),
       row("host: runtime and driver", host.runtime),
       row("host: all", host.total),

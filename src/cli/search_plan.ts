@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { GpuError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Encoder } from "../nn/encoder.ts";
+import { configuredHeads } from "../pretrain/objective.ts";
 import { measureRate } from "../search/rate.ts";
 import { countWork, type PrefixTree, type TreeWork } from "../search/tree.ts";
 import { macs } from "../elastic/costs.ts";
@@ -66,7 +67,7 @@ async function probe(
   }
   try {
     logger.info(`measuring one of the candidates on ${gpu.facts.description}`);
-    const encoder = new Encoder(gpu, network, config.head, false);
+    const encoder = new Encoder(gpu, network, configuredHeads(network, config)[0], false);
     const middle = candidates[candidates.length >> 1];
     return await measureRate(gpu, encoder, middle, config.data.imageSize, batch);
   } finally {

@@ -4,6 +4,7 @@ import { formatDuration } from "../duration.ts";
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { expectMemory } from "../pretrain/memory_plan.ts";
+import { withTeacherDimension } from "../pretrain/teacher/teacher.ts";
 import { tune, type TuningOutcome } from "../tuning/tuner.ts";
 import { writeTuning } from "../tuning/tuning_file.ts";
 import type { Logger } from "./logger.ts";
@@ -20,11 +21,12 @@ export type DeviceTuning = TuningOutcome & { readonly file: string | null };
  */
 export async function tuneDevice(
   gpu: Gpu,
-  config: Config,
+  given: Config,
   seconds: number,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<DeviceTuning> {
+  const config = await withTeacherDimension(given);
   await expectMemory(gpu, config);
   gpu.stream.interrupt = signal;
   const outcome = await tune({

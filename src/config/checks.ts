@@ -3,6 +3,7 @@
 import { ConfigurationError } from "../errors.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
 import { sourceName } from "./data_source.ts";
+import { hasQueue, parseTeacher } from "./objective.ts";
 import type { Config } from "./schema.ts";
 
 function refuse(field: string, message: string): never {
@@ -19,8 +20,9 @@ function checkRange(field: string, [low, high]: readonly [number, number]): void
  * @throws {ConfigurationError} naming the field, what it holds and what is allowed
  */
 export function checkConfig(config: Config): void {
-  const { data, augmentation, head, moco, sandwich, optimizer, training } = config;
+  const { data, augmentation, distillation, head, moco, sandwich, optimizer, training } = config;
   new SearchSpace(config.space);
+  if (distillation.teacher !== null) parseTeacher(distillation.teacher);
 
   const { storedSide, imageSize } = data;
   if (typeof storedSide === "number" && (storedSide <= imageSize || storedSide > 8 * imageSize)) {
@@ -50,7 +52,7 @@ export function checkConfig(config: Config): void {
   if (!sandwich.largest && !sandwich.smallest && sandwich.random === 0) {
     refuse("sandwich", "asks for no pass. Set at least one of largest, smallest and random.");
   }
-  if (moco.queue < training.batch) {
+  if (hasQueue(config) && moco.queue < training.batch) {
     refuse(
       "moco.queue",
       `is ${moco.queue}, less than training.batch, ${training.batch}. The queue must hold at least one step's keys.`,
@@ -136,7 +138,7 @@ export function configWarnings(config: Config, images: number, labelled = true):
         `unless ${initialisation.weights} was trained otherwise.`,
     );
   }
-  if (moco.queue > images) {
+  if (hasQueue(config) && moco.queue > images) {
     warnings.push(
       `moco.queue holds ${moco.queue} keys of ${images} training images: each image meets its own earlier keys as ` +
         "negatives, which slows learning down. A quarter of the images or less works better.",

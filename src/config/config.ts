@@ -118,6 +118,21 @@ export interface Config {
     /** Weight of a term (POA, 2024) by which every pass but the first matches the first one's similarities to the queue; 0 for none. */
     selfDistillation: number;
   };
+  /** Learning from the features of a teacher that exists. */
+  distillation: {
+    /** Whose features the network learns: features:FILE.safetensors (a row an image), model:FILE.onnx (run once over all images), or self (the network that the run begins with, frozen); null for no teacher. */
+    teacher: string | null;
+    /** Weight of the distance to the teacher's features, 1 - cosine. */
+    weight: number;
+    /** Weight of momentum contrast beside a teacher; 0 learns from the teacher alone, without keys and queue. */
+    moco: number;
+    /** For model: the output that is learned; null for the one called features, or the only one of shape [N, D]. */
+    output: string | null;
+    /** Dimension of the teacher's features; filled in when the run begins. */
+    dimension: number | null;
+    /** Digest of the teacher's features; filled in when the run begins, and other features are refused from then on. */
+    digest: string | null;
+  };
   /** The passes of a training step; their gradients are summed. An architecture that comes up twice counts once. */
   sandwich: {
     /** A pass with the largest architecture. */

@@ -16,6 +16,9 @@ function typeOf(node: SchemaNode, indent: string): string {
       : node.anyOf;
     return choices.map((choice) => typeOf(choice, indent)).join(" | ");
   }
+  if (Array.isArray(node.type)) {
+    return node.type.map((type) => typeOf({ ...node, type }, indent)).join(" | ");
+  }
   switch (node.type) {
     case "object":
       return node.properties ? objectType(node, indent) : `Record<string, ${valueType(node, indent)}>`;

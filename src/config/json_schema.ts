@@ -3,10 +3,13 @@
 import { z } from "zod";
 import { configSchema } from "./schema.ts";
 
+type SchemaType = "object" | "array" | "string" | "number" | "integer" | "boolean" | "null";
+
 /** The parts of JSON Schema (draft 2020-12) that the configuration's schema consists of. */
 export interface SchemaNode {
   readonly description?: string;
-  readonly type?: "object" | "array" | "string" | "number" | "integer" | "boolean" | "null";
+  /** Several where a plain value may be null. */
+  readonly type?: SchemaType | SchemaType[];
   readonly const?: unknown;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];

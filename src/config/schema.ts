@@ -170,6 +170,28 @@ const moco = z.strictObject({
   ),
 }).prefault({}).describe("Momentum contrast.");
 
+const distillation = z.strictObject({
+  teacher: z.string().min(1).nullable().default(null).describe(
+    "Whose features the network learns: features:FILE.safetensors (a row an image), model:FILE.onnx (run once over all " +
+      "images), or self (the network that the run begins with, frozen); null for no teacher.",
+  ),
+  weight: z.number().gt(0).max(1000).default(1).describe(
+    "Weight of the distance to the teacher's features, 1 - cosine.",
+  ),
+  moco: z.number().min(0).max(1000).default(0).describe(
+    "Weight of momentum contrast beside a teacher; 0 learns from the teacher alone, without keys and queue.",
+  ),
+  output: z.string().min(1).nullable().default(null).describe(
+    "For model: the output that is learned; null for the one called features, or the only one of shape [N, D].",
+  ),
+  dimension: z.int().min(1).max(65_536).nullable().default(null).describe(
+    "Dimension of the teacher's features; filled in when the run begins.",
+  ),
+  digest: z.string().nullable().default(null).describe(
+    "Digest of the teacher's features; filled in when the run begins, and other features are refused from then on.",
+  ),
+}).prefault({}).describe("Learning from the features of a teacher that exists.");
+
 const sandwich = z.strictObject({
   largest: z.boolean().default(true).describe("A pass with the largest architecture."),
   smallest: z.boolean().default(true).describe("A pass with the smallest architecture."),
@@ -253,6 +275,7 @@ export const configSchema = z.strictObject({
   head,
   initialisation,
   moco,
+  distillation,
   sandwich,
   optimizer,
   training,

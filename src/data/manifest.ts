@@ -68,7 +68,7 @@ async function listFile(
 }
 
 /** The first 24 hexadecimal digits of a SHA-256 over those of the file's pieces. */
-async function digestFile(path: string): Promise<string> {
+export async function digestFile(path: string): Promise<string> {
   using file = await Deno.open(path);
   const { size } = await file.stat();
   const chunk = new Uint8Array(Math.min(Math.max(size, 1), chunkBytes));

@@ -10,18 +10,26 @@ export interface OnnxFeatures {
   readonly dimension: number;
 }
 
-/** An ONNX file that makes one row of features of each image. */
-export interface OnnxFeatureModel {
+/** What an ONNX file that makes one row of features of each image says of itself. */
+export interface OnnxFeatureFile {
   /** Its images [N, 3, height, width]; a side that the file leaves open is undefined. */
   readonly input: {
     readonly name: string;
     readonly height: number | undefined;
     readonly width: number | undefined;
   };
-  /** The output that is taken: `features`, or else the only one of two dimensions. */
+  /** Images of a batch, where the file fixes it. */
+  readonly batch: number | undefined;
+  /** The output that is taken: `features`, or else the only one of two dimensions; or the one that was asked for. */
   readonly output: string;
+  /** Of the features, where the file says it. */
+  readonly dimension: number | undefined;
   /** What the file says beside its graph; see `extract/model.ts` for what Scion writes there. */
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Such a file, ready to run. */
+export interface OnnxFeatureModel extends OnnxFeatureFile {
   /**
    * Runs images; a file of a fixed batch runs that many at once, padded.
    *
@@ -37,16 +45,45 @@ const float32 = 1;
 /** ONNX Runtime's levels of messages. */
 const errorsOnly = 3;
 
+/** Which output to take, and what to tell who has to say it. */
+export interface OutputChoice {
+  readonly wanted?: string | undefined;
+  /** Ends the message that it cannot be told. */
+  readonly remedy?: string;
+}
+
+/**
+ * Looks at an ONNX file; nothing that could run it is loaded.
+ *
+ * @throws {DataError} when the file is missing, no model, or not one that makes features [N, D] of images [N, 3, H, W]
+ */
+export async function describeOnnxModel(path: string, choice: OutputChoice = {}): Promise<OnnxFeatureFile> {
+  const { inputs, outputs, metadata } = await describeOnnxFile(path);
+  const input = imageInput(path, inputs);
+  const output = featureOutput(path, outputs, choice);
+  const [batch, , height, width] = input.shape ?? [];
+  return {
+    input: { name: input.name, height, width },
+    batch,
+    output: output.name,
+    dimension: output.shape?.[1],
+    metadata,
+  };
+}
+
 /**
  * Opens an ONNX file.
  *
  * @param load gives what runs it; ONNX Runtime from npm unless in tests
- * @throws {DataError} when the file is missing, no model, or not one that makes features [N, D] of images [N, 3, H, W]
+ * @throws {DataError} as {@linkcode describeOnnxModel}, and when ONNX Runtime cannot open the file
  */
-export async function openOnnxModel(path: string, load = loadOnnxRuntime): Promise<OnnxFeatureModel> {
-  const { inputs, outputs, metadata } = await describeOnnxFile(path);
-  const input = imageInput(path, inputs);
-  const output = featureOutput(path, outputs);
+export async function openOnnxModel(
+  path: string,
+  load = loadOnnxRuntime,
+  choice: OutputChoice = {},
+): Promise<OnnxFeatureModel> {
+  const file = await describeOnnxModel(path, choice);
+  const { input, output, batch } = file;
   const { InferenceSession, Tensor } = await load();
   let session: OnnxSession;
   try {
@@ -54,11 +91,8 @@ export async function openOnnxModel(path: string, load = loadOnnxRuntime): Promi
   } catch (error) {
     throw failure(`${path} cannot be opened by ONNX Runtime`, error);
   }
-  const [batch, , height, width] = input.shape ?? [];
   return {
-    input: { name: input.name, height, width },
-    output,
-    metadata,
+    ...file,
     run: (images, shape) =>
       runInBatches(images, shape, batch, async (values, shape) => {
         try {
@@ -95,16 +129,25 @@ function imageInput(path: string, inputs: readonly OnnxPort[]): OnnxPort {
   );
 }
 
-function featureOutput(path: string, outputs: readonly OnnxPort[]): string {
+function featureOutput(
+  path: string,
+  outputs: readonly OnnxPort[],
+  { wanted, remedy = "Export it with such an output." }: OutputChoice,
+): OnnxPort {
   const matrices = outputs.filter(({ type, shape }) => type === float32 && shape?.length === 2);
-  const chosen = matrices.find(({ name }) => name === "features") ??
-    (matrices.length === 1 ? matrices[0] : undefined);
-  if (chosen) return chosen.name;
+  // Where the file does not say the shape of an output that is named, the results will.
+  const chosen = wanted === undefined
+    ? matrices.find(({ name }) => name === "features") ?? (matrices.length === 1 ? matrices[0] : undefined)
+    : outputs.find(({ name, type, shape }) =>
+      name === wanted && type === float32 && (shape === undefined || shape.length === 2)
+    );
+  if (chosen) return chosen;
+  const listed = outputs.map(describe).join(", ");
   throw new DataError(
-    `${path} does not say which output are the features: it has ${
-      outputs.map(describe).join(", ")
-    }; expected one named ` +
-      '"features", or only one, of float32 [N, D]. Export it with such an output.',
+    wanted === undefined
+      ? `${path} does not say which output are the features: it has ${listed}; expected one named "features", or only ` +
+        `one, of float32 [N, D]. ${remedy}`
+      : `${path} has no output "${wanted}" of float32 [N, D]: it has ${listed}. ${remedy}`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** Backbone and projection head with their weights: what MoCo calls an encoder. */
+/** Backbone and heads with their weights: what MoCo calls an encoder. */
 import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { turn } from "../interrupt.ts";
@@ -14,25 +14,33 @@ import type { Pass } from "./layers.ts";
 import { type Features, type Network, runNetwork } from "./network.ts";
 import { Statistics, Weights, type WeightShapes } from "./weights.ts";
 
-/** The projection head; the `head` section of a configuration. */
+/** A head on the pooled features; the `head` section of a configuration for the projection head. */
 export interface HeadDefinition {
+  /** Begins the names of its parameters; default `fc`. */
+  readonly name?: string;
   readonly kind: "mlp" | "linear";
   /** Width of the mlp's hidden layer. */
   readonly hidden: number;
   /** Dimension of the projection. */
   readonly dimension: number;
+  /** `linear`: starts as the identity instead of at random, whatever {@linkcode Initialisation} says. */
+  readonly identity?: boolean;
 }
 
-function headShapes(head: HeadDefinition | undefined, features: number): [name: string, shape: Shape][] {
-  if (!head) return [];
-  if (head.kind === "linear") {
-    return [["fc.weight", [head.dimension, features]], ["fc.bias", [head.dimension]]];
+const defaultHeadName = "fc";
+
+function headShapes(
+  { name = defaultHeadName, kind, hidden, dimension }: HeadDefinition,
+  features: number,
+): [name: string, shape: Shape][] {
+  if (kind === "linear") {
+    return [[`${name}.weight`, [dimension, features]], [`${name}.bias`, [dimension]]];
   }
   return [
-    ["fc.0.weight", [head.hidden, features]],
-    ["fc.0.bias", [head.hidden]],
-    ["fc.2.weight", [head.dimension, head.hidden]],
-    ["fc.2.bias", [head.dimension]],
+    [`${name}.0.weight`, [hidden, features]],
+    [`${name}.0.bias`, [hidden]],
+    [`${name}.2.weight`, [dimension, hidden]],
+    [`${name}.2.bias`, [dimension]],
   ];
 }
 
@@ -49,20 +57,27 @@ export type GivenValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 /** How an encoder is run; see {@linkcode Pass}. */
 export type PassOptions = Omit<Pass, "weights" | "statistics"> & { statistics?: Statistics };
 
-/** An elastic network with weights on the device; with a projection head, unless it was cut out without one. */
+/** An elastic network with weights on the device; with a projection head, unless it was cut out without one, or several. */
 export class Encoder {
   readonly shapes: WeightShapes;
   readonly weights: Weights;
   readonly statistics: Statistics;
 
   readonly #starts = new Map<string, Start>();
+  /** Weights of heads that start as the identity. */
+  readonly #identities = new Set<string>();
 
-  /** @param trained whether gradients are kept */
+  /**
+   * @param head the projection head, whose output is what the network's features are compared by
+   * @param trained whether gradients are kept
+   * @param furtherHeads of other names
+   */
   constructor(
     gpu: Gpu,
     readonly network: Network,
     readonly head: HeadDefinition | undefined,
     trained: boolean,
+    furtherHeads: readonly HeadDefinition[] = [],
   ) {
     const { max } = network.space;
     const { parameters, statistics } = weightsOf(network, max);
@@ -71,7 +86,10 @@ export class Encoder {
       shapes.set(name, shape);
       this.#starts.set(name, start);
     }
-    for (const [name, shape] of headShapes(head, featureChannels(network, max))) shapes.set(name, shape);
+    for (const one of head ? [head, ...furtherHeads] : []) {
+      for (const [name, shape] of headShapes(one, featureChannels(network, max))) shapes.set(name, shape);
+      if (one.identity) this.#identities.add(`${one.name ?? defaultHeadName}.weight`);
+    }
     this.shapes = { parameters: shapes, statistics };
     this.weights = new Weights(gpu, this.shapes, trained);
     this.statistics = new Statistics(gpu, this.shapes);
@@ -119,7 +137,9 @@ export class Encoder {
   ): Promise<void> {
     const layer = name.slice(0, name.lastIndexOf("."));
     const inputs = this.shapes.parameters.get(`${layer}.weight`)![1];
-    if (head === "uniform") await fillUniform(values, 1 / Math.sqrt(inputs), random);
+    if (this.#identities.has(`${layer}.weight`)) {
+      if (name.endsWith(".weight")) { for (let at = 0; at < values.length; at += inputs + 1) values[at] = 1; }
+    } else if (head === "uniform") await fillUniform(values, 1 / Math.sqrt(inputs), random);
     else if (name.endsWith(".weight")) await fillNormal(values, Math.sqrt(2 / inputs), random);
   }
 
@@ -127,6 +147,14 @@ export class Encoder {
   copyFrom(other: Encoder): void {
     this.weights.values.copyFrom(other.weights.values);
     this.statistics.arena.copyFrom(other.statistics.arena);
+  }
+
+  /** Copies the weights of another encoder of the same network, heads apart. */
+  copyBackboneFrom(other: Encoder): void {
+    const { stream } = this.weights.gpu;
+    for (const name of this.#starts.keys()) {
+      stream.copy(other.weights.values.get(name), this.weights.values.get(name));
+    }
   }
 
   /** Completes the description of a pass through this encoder. */
@@ -145,17 +173,19 @@ export class Encoder {
   }
 
   /**
-   * The head.
+   * A head.
    * @param pooled [N, C], C being the channels of any architecture
+   * @param head one of the encoder's; default the projection head
    * @returns [N, dimension], not normalised
    */
-  project(pass: Pass, pooled: Tensor): Tensor {
-    if (!this.head) throw new ShapeError("an encoder without a head has no projection");
+  project(pass: Pass, pooled: Tensor, head: HeadDefinition | undefined = this.head): Tensor {
+    if (!head) throw new ShapeError("an encoder without a head has no projection");
     const { tape, weights } = pass;
     const layer = (input: Tensor, name: string) =>
       linear(tape, input, weights.parameter(`${name}.weight`), weights.parameter(`${name}.bias`));
-    if (this.head.kind === "linear") return layer(pooled, "fc");
-    return layer(relu(tape, layer(pooled, "fc.0")), "fc.2");
+    const { name = defaultHeadName, kind } = head;
+    if (kind === "linear") return layer(pooled, name);
+    return layer(relu(tape, layer(pooled, `${name}.0`)), `${name}.2`);
   }
 
   /** Releases the memory; nothing may read it afterwards. */

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { configDifferences } from "../config/difference.ts";
 import { parseConfig } from "../config/load.ts";
+import { hasQueue } from "../config/objective.ts";
 import { mayChange } from "../config/resume_fields.ts";
 import type { Config } from "../config/schema.ts";
 import { ConfigurationError, DataError } from "../errors.ts";
@@ -32,7 +33,13 @@ export interface CheckpointContents {
 }
 
 const sum = z.object({ sum: z.number(), count: z.int().min(0) });
-const lossesSchema = z.object({ all: sum, largest: sum, smallest: sum, random: sum });
+const lossesSchema = z.object({
+  all: sum,
+  largest: sum,
+  smallest: sum,
+  random: sum,
+  terms: z.record(z.string(), sum).optional(),
+});
 
 const restore = "Restore the file, or use another checkpoint with --checkpoint epoch-N.";
 
@@ -53,18 +60,12 @@ export async function openCheckpointFile(
       onWarning(`${path} was written by an older version and has no checksum: damage would not be noticed.`);
     }
     const config = configOf(file);
-    const { dimension } = config.head;
-    expectTensor(file, "queue", "F32", [config.moco.queue, dimension]);
-    const { data } = await file.readExpected("queue_pointer", "I32", [1]);
-    if (data[0] < 0 || data[0] >= config.moco.queue) {
-      throw damaged(path, `its queue_pointer is ${data[0]}, and the queue has ${config.moco.queue} rows`);
-    }
     return {
       file,
       config,
       step: wholeNumber(file, "step"),
       epoch: wholeNumber(file, "epoch"),
-      counters: { queue_pointer: data[0] },
+      counters: hasQueue(config) ? await queueCounters(file, config) : {},
       streamOrders: await readStreamOrders(file, config),
       losses: lossesOf(file),
     };
@@ -72,6 +73,16 @@ export async function openCheckpointFile(
     file.close();
     throw error;
   }
+}
+
+async function queueCounters(
+  file: SafetensorsFile,
+  { head: { dimension }, moco: { queue } }: Config,
+): Promise<Record<string, number>> {
+  expectTensor(file, "queue", "F32", [queue, dimension]);
+  const { data: [pointer] } = await file.readExpected("queue_pointer", "I32", [1]);
+  if (pointer >= 0 && pointer < queue) return { queue_pointer: pointer };
+  throw damaged(file.path, `its queue_pointer is ${pointer}, and the queue has ${queue} rows`);
 }
 
 /**

@@ -17,6 +17,7 @@ import { lookAtImages } from "./fit/look.ts";
 import { measureStep } from "./fit/pace.ts";
 import { readInitialWeights } from "./init/initial_weights.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
+import { withTeacherDimension } from "./teacher/teacher.ts";
 import { stepsPerEpoch } from "./trainer.ts";
 
 /** A run before it starts. */
@@ -61,9 +62,10 @@ export interface PlanOptions extends Pick<SourceOptions, "onWarning"> {
  */
 export async function planRun(
   gpu: Gpu,
-  settings: Settings,
+  given: Settings,
   { done = 0, unmeasuredSteps = 0, smaller, onFirstStep, onSmallImages, ...hooks }: PlanOptions = {},
 ): Promise<{ config: Config; plan: RunPlan }> {
+  const settings = await withTeacherDimension(given);
   // A run that goes on has its weights.
   if (done === 0) await readInitialWeights(withPublished(settings));
   const look = await lookAtImages(settings, decodingWorkers(settings, gpu).value, hooks);
@@ -79,8 +81,8 @@ export async function planRun(
   const free = freeMemory();
   checkMemory(memory, fitted.config, gpu.facts.software, free);
   const perEpoch = stepsPerEpoch(fitted.config, training);
-  const given = settings.training.epochs;
-  const measured = given === "auto" || given * perEpoch - done > unmeasuredSteps;
+  const { epochs } = settings.training;
+  const measured = epochs === "auto" || epochs * perEpoch - done > unmeasuredSteps;
   const secondsPerStep = measured ? await measureStep(gpu, fitted.config, onFirstStep) : 0;
   const timed = {
     look,
@@ -89,7 +91,7 @@ export async function planRun(
     stepsPerEpoch: perEpoch,
     done,
     secondsPerStep,
-    automaticEpochs: given === "auto",
+    automaticEpochs: epochs === "auto",
   };
   const { config, chosen } = fitEpochs(
     settings,

@@ -6,6 +6,7 @@ import { Encoder } from "../nn/encoder.ts";
 import { FinitenessCheck } from "../nn/finiteness.ts";
 import { expectFinite } from "./checkpoint.ts";
 import { openCheckpointFile } from "./checkpoint_file.ts";
+import { configuredHeads } from "./objective.ts";
 import type { StreamOrders } from "./stream_orders.ts";
 
 /**
@@ -21,7 +22,9 @@ export async function openEncoder(
 ): Promise<{ config: Config; encoder: Encoder; streamOrders: StreamOrders }> {
   const { file, config, streamOrders } = await openCheckpointFile(path);
   using _ = file;
-  const encoder = new Encoder(gpu, configuredNetwork(config), config.head, false);
+  const network = configuredNetwork(config);
+  const [head, ...furtherHeads] = configuredHeads(network, config);
+  const encoder = new Encoder(gpu, network, head, false, furtherHeads);
   const arenas = [encoder.weights.values, encoder.statistics.arena];
   try {
     for (const arena of arenas) {

@@ -37,6 +37,7 @@ export class LossLog {
    * @param finiteness of all that the steps change; not owned
    * @param sums losses since the last line, those of an interrupted run included
    * @param passes most passes of a step
+   * @param terms names of the loss's terms, where it has several
    */
   constructor(
     readonly gpu: Gpu,
@@ -44,13 +45,26 @@ export class LossLog {
     readonly sums: LossSums,
     readonly passes: number,
     readonly logEvery: number,
+    readonly terms: readonly string[] = [],
   ) {
-    this.#losses = Tensor.zeros(gpu, [capacity * passes]);
+    this.#losses = Tensor.zeros(gpu, [capacity * this.#stride]);
+  }
+
+  /** Numbers of a step: the loss of each pass, then each of its terms. */
+  get #stride(): number {
+    return this.passes * (1 + this.terms.length);
   }
 
   /** Where the next step puts its losses, [passes]. */
   get slot(): Tensor {
-    return this.#losses.slice(this.#pending.length * this.passes, [this.passes]);
+    return this.#losses.slice(this.#pending.length * this.#stride, [this.passes]);
+  }
+
+  /** Where it puts their terms, [terms, passes]; undefined where there is but one. */
+  get termSlot(): Tensor | undefined {
+    const { terms, passes } = this;
+    if (terms.length === 0) return undefined;
+    return this.#losses.slice(this.#pending.length * this.#stride + passes, [terms.length, passes]);
   }
 
   /** Notes a recorded step. */
@@ -95,7 +109,13 @@ export class LossLog {
 
     const lines: StepMetrics[] = [];
     pending.forEach((step, index) => {
-      step.roles.forEach((role, pass) => this.sums.add(role, values[index * this.passes + pass]));
+      const own = values.subarray(index * this.#stride);
+      step.roles.forEach((role, pass) => this.sums.add(role, own[pass]));
+      this.terms.forEach((name, term) =>
+        step.roles.forEach((_, pass) =>
+          this.sums.addTerm(name, own[this.passes + term * step.roles.length + pass])
+        )
+      );
       if (step.step % this.logEvery === 0 || (last && index === pending.length - 1)) {
         lines.push(this.#line(step));
       }
@@ -109,11 +129,11 @@ export class LossLog {
       `e.g. with --resume --set optimizer.learningRate=…; --checkpoint epoch-N goes on from an earlier one.`;
     const held = tensors.length > 0 ? `, and ${tensorsAre(tensors)} no longer finite` : "";
     pending.forEach(({ step, roles, learningRate }, index) => {
-      const pass = roles.findIndex((_, at) => !Number.isFinite(values[index * this.passes + at]));
+      const pass = roles.findIndex((_, at) => !Number.isFinite(values[index * this.#stride + at]));
       if (pass < 0) return;
       throw new TrainingError(
         `The loss of the ${roles[pass]} architecture is ${
-          values[index * this.passes + pass]
+          values[index * this.#stride + pass]
         } in step ${step} ` +
           `(learning rate ${learningRate.toPrecision(3)})${held}. ${advice}`,
       );
@@ -138,6 +158,7 @@ export class LossLog {
       lossMax: sums.mean("largest"),
       lossMin: sums.mean("smallest"),
       lossRandom: sums.mean("random"),
+      lossTerms: sums.terms,
       lr: learningRate,
       imagesPerSecond: Number(this.imagesPerSecond.toPrecision(4)),
     };

@@ -10,8 +10,8 @@ interface Sum {
   count: number;
 }
 
-/** As JSON, each sum keeps all its bits. */
-export type StoredLossSums = Record<Kind, Sum>;
+/** As JSON, each sum keeps all its bits. `terms`: of each term of the loss, by its name; absent where it has but one. */
+export type StoredLossSums = Record<Kind, Sum> & { terms?: Record<string, Sum> | undefined };
 
 function zeros(): StoredLossSums {
   const zero = () => ({ sum: 0, count: 0 });
@@ -28,6 +28,20 @@ export class LossSums {
       this.#sums[kind].sum += loss;
       this.#sums[kind].count++;
     }
+  }
+
+  /** Counts one term of one pass's loss. */
+  addTerm(name: string, loss: number): void {
+    const term = (this.#sums.terms ??= {})[name] ??= { sum: 0, count: 0 };
+    term.sum += loss;
+    term.count++;
+  }
+
+  /** Mean of each term over all passes, by name; undefined where there are none. */
+  get terms(): Record<string, number> | undefined {
+    const { terms } = this.#sums;
+    return terms &&
+      Object.fromEntries(Object.entries(terms).map(([name, { sum, count }]) => [name, sum / count]));
   }
 
   /** Mean of the losses of one kind; undefined when there was none. */

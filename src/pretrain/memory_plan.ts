@@ -3,6 +3,7 @@
  * recorded on a device that does nothing, and its pool keeps the account.
  */
 import { specsOf } from "../config/data_source.ts";
+import { hasQueue, needsTargets, targetDimension } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
 import { augment, type PlacedSample } from "../data/augment.ts";
 import { drawParameters, plainParameters, viewRandom } from "../data/augmentation.ts";
@@ -38,6 +39,8 @@ export interface MemoryPlan {
   readonly host: {
     /** Decoded images, at most. */
     readonly images: number;
+    /** A teacher's features of all images. */
+    readonly teacher: number;
     /** Tensors on their way into a checkpoint. */
     readonly checkpoint: number;
     /** The runtime, the driver and compiled kernels. */
@@ -73,7 +76,7 @@ export async function planMemory(
   const rehearsal = Gpu.rehearse(gpu.facts, gpu.device.limits);
   rehearsal.tuning.use(gpu.tuning.choices);
   const { pool } = rehearsal;
-  const queueBytes = 4 * config.moco.queue * config.head.dimension;
+  const queueBytes = hasQueue(config) ? 4 * config.moco.queue * config.head.dimension : 0;
   if (queueBytes > pool.limit) {
     throw new ConfigurationError(
       `moco.queue is ${config.moco.queue}: keys of ${queueBytes} bytes; this adapter binds at most ${pool.limit}. ` +
@@ -108,6 +111,7 @@ export async function planMemory(
       `training.batch is ${config.training.batch}: ${error.message} The fields are training.batch and data.imageSize.`,
     );
   }
+  const teacher = needsTargets(config) ? 4 * images * targetDimension(config) : 0;
   const checkpoint = weights + queueBytes + Math.min(weights + queueBytes, stagingBytes);
   return {
     device: {
@@ -117,7 +121,13 @@ export async function planMemory(
       activations: pool.use.peak - fixed,
       total: pool.use.peak,
     },
-    host: { images: cache, checkpoint, runtime: runtimeBytes, total: cache + checkpoint + runtimeBytes },
+    host: {
+      images: cache,
+      teacher,
+      checkpoint,
+      runtime: runtimeBytes,
+      total: cache + teacher + checkpoint + runtimeBytes,
+    },
   };
 }
 
@@ -214,9 +224,11 @@ export async function rehearseStep(
   const passes = space.sandwich(new Random(seed, purpose.architecture, state.step), sandwich);
   const architectures = passes.map(({ architecture }) => architecture);
   const losses = Tensor.create(gpu, [passes.length]);
-  await recordStep(state, { views, architectures, learningRate: 0, losses });
+  const targets = needsTargets(config) ? Tensor.create(gpu, [batch, targetDimension(config)]) : undefined;
+  await recordStep(state, { views, targets, architectures, learningRate: 0, losses });
   for (const { images, positions } of views) [images, positions].forEach((tensor) => tensor?.release());
   losses.release();
+  targets?.release();
   return architectures;
 }
 
@@ -233,7 +245,7 @@ async function rehearseEvaluation(
   sizes: EvaluationSizes,
   pixels: boolean,
 ): Promise<void> {
-  const { encoder, space, config: { data: { imageSize }, head, knn } } = state;
+  const { encoder, space, config: { data: { imageSize }, knn } } = state;
   const batch = evaluationBatchSize(gpu, encoder.network, space.max, imageSize);
   const own = 4 * imageSize ** 2;
   const resident = kept.bytes === own ? kept.resident : undefined;
@@ -278,7 +290,9 @@ async function rehearseEvaluation(
   for (const count of [sizes.bank, sizes.queries]) {
     await batches(count, (images) => run(images, false, statistics));
   }
-  compare(knn.features === "projection" ? head.dimension : featureChannels(encoder.network, space.max));
+  compare(
+    knn.features === "projection" ? encoder.head!.dimension : featureChannels(encoder.network, space.max),
+  );
   statistics.release();
 }
 
@@ -334,6 +348,7 @@ export function checkMemory(plan: MemoryPlan, config: Config, software: boolean,
       text: `moco.queue (${config.moco.queue})`,
     },
     { bytes: host.images, text: `data.cacheMegabytes (${config.data.cacheMegabytes})` },
+    { bytes: host.teacher, text: "the teacher's features, of fewer dimensions or images" },
   ].sort((a, b) => b.bytes - a.bytes);
   throw new ConfigurationError(
     `This run needs ${megabytes(needed)} of memory, and ${megabytes(available)} are free. Most of it, ` +

@@ -16,12 +16,13 @@ import { openRunData, type RunData } from "./run_data.ts";
 import { keepRecord } from "./run_record.ts";
 import { expectMemory } from "./memory_plan.ts";
 import { PretrainState } from "./state.ts";
-import { Trainer, type TrainingObserver, type TrainingResult } from "./trainer.ts";
+import { openTeacher, type TeacherHooks, withTeacherDimension } from "./teacher/teacher.ts";
+import { Trainer, type TrainingObserver, type TrainingResult, type TrainingTask } from "./trainer.ts";
 import { KnnWatch } from "./watch.ts";
 
 /** What the caller of a run hears of it. */
 export interface PretrainHooks
-  extends TrainingObserver, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
+  extends TrainingObserver, TeacherHooks, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
   /** What the run starts from, a sentence at a time. */
   onNote?(text: string): void;
   /** Images are open and training begins or goes on at `step`. */
@@ -56,16 +57,17 @@ export interface PretrainOutcome extends TrainingResult {
 export async function startRun(
   gpu: Gpu,
   path: string,
-  config: Config,
+  given: Config,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
-  let initial = await readInitialWeights(config);
-  config = initial?.config ?? config;
+  let initial = await readInitialWeights(given);
   for (const note of initial?.notes ?? []) hooks.onNote?.(note);
-  await expectMemory(gpu, config);
+  const planned = await withTeacherDimension(initial?.config ?? given, hooks);
+  await expectMemory(gpu, planned);
   await using cleanup = new AsyncDisposableStack();
-  const data = await openRunData(gpu, config, hooks);
+  const data = await openRunData(gpu, planned, hooks);
   cleanup.defer(() => data.release());
+  const { config, targets } = await openTeacher(gpu, planned, data, hooks);
   const state = new PretrainState(gpu, config);
   cleanup.defer(() => state.release());
   const labelled = data.source.labels !== undefined;
@@ -100,6 +102,7 @@ export async function startRun(
       config,
       folder,
       data,
+      targets,
       state,
       hooks: observer,
       metrics: [],
@@ -147,13 +150,14 @@ export async function resumeRun(
   const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
   const data = await openRunData(gpu, config, hooks, earlier);
   cleanup.defer(() => data.release());
+  const { targets } = await openTeacher(gpu, config, data, hooks);
   if (!point) {
     const initial = await readInitialWeights(config);
     await state.initialise(initial && await settleIdentities(gpu, config, initial, data));
   }
   const labelled = data.source.labels !== undefined;
   for (const warning of configWarnings(config, data.train.length, labelled)) hooks.onWarning(warning);
-  return await train({ gpu, config, folder, data, state, hooks, metrics, resumedFrom: point });
+  return await train({ gpu, config, folder, data, targets, state, hooks, metrics, resumedFrom: point });
 }
 
 /** A run whose images are open and whose state is that of its step. */
@@ -162,6 +166,7 @@ interface ReadyRun {
   readonly config: Config;
   readonly folder: RunFolder;
   readonly data: RunData;
+  readonly targets: TrainingTask["targets"];
   readonly state: PretrainState;
   readonly hooks: PretrainHooks;
   /** Lines of the run so far, those beyond the state's step included. */
@@ -180,6 +185,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     folder,
     views: data.views,
     images: data.train,
+    targets: run.targets,
     evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
     evaluated: resumedFrom !== undefined && metrics.some((line) => isKnn(line) && line.step === state.step),
     observer: hooks,

@@ -5,11 +5,11 @@ import { configuredNetwork } from "../nn/configured_network.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import type { Network } from "../nn/network.ts";
 import type { ChoiceSpace } from "../elastic/choice_space.ts";
-import { MomentumContrast } from "../train/moco/moco.ts";
 import type { NamedSource, Objective } from "../train/objective.ts";
 import { type Optimizer, Sgd } from "../train/optimizer.ts";
 import type { InitialWeights } from "./init/initial_weights.ts";
 import { LossSums } from "./loss_sums.ts";
+import { configuredObjective } from "./objective.ts";
 import type { StreamOrders } from "./stream_orders.ts";
 
 /** An objective, an optimiser, and how far they are, on the device. */
@@ -33,8 +33,7 @@ export class PretrainState {
    */
   constructor(readonly gpu: Gpu, readonly config: Config, network: Network = configuredNetwork(config)) {
     this.space = network.space;
-    const { training: { seed }, ...definition } = config;
-    this.objective = new MomentumContrast(gpu, network, { ...definition, seed });
+    this.objective = configuredObjective(gpu, network, config);
     this.optimizer = new Sgd(gpu, this.encoder.weights, "encoder_q", config.optimizer);
   }
 

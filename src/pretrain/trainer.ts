@@ -53,6 +53,11 @@ export interface TrainingTask {
   views: ViewSource;
   /** Indices of the training images. */
   images: Uint32Array;
+  /**
+   * What a teacher says of the images of a batch, [B, D]; the caller releases it. Called when their views are made;
+   * absent where nobody teaches.
+   */
+  targets?: ((batch: Uint32Array) => Tensor) | undefined;
   /** Evaluates the present network; absent without labels. */
   evaluate?: (step: number, epoch: number) => Promise<KnnMetrics>;
   /** The state's step was evaluated already, before an interruption. */
@@ -116,7 +121,8 @@ export class Trainer {
     this.totalSteps = training.epochs * this.#perEpoch;
     const passes = (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random;
     this.#finiteness = stateFiniteness(task.state);
-    this.#log = new LossLog(task.gpu, this.#finiteness, task.state.losses, passes, training.logEvery);
+    const { losses, objective: { terms } } = task.state;
+    this.#log = new LossLog(task.gpu, this.#finiteness, losses, passes, training.logEvery, terms);
   }
 
   /** Runs until the end or the signal; writes metrics and checkpoints. */
@@ -255,9 +261,12 @@ export class Trainer {
       images: images[view],
       ...(positions && { positions: Tensor.from(gpu, positions) }),
     }));
+    const targets = this.#task.targets?.(batch);
+    const { slot: losses, termSlot: terms } = this.#log;
     try {
-      await recordStep(state, { views, architectures, learningRate, losses: this.#log.slot, reduce });
+      await recordStep(state, { views, architectures, learningRate, losses, terms, targets, reduce });
     } finally {
+      targets?.release();
       for (const { images, positions } of views) [images, positions].forEach((tensor) => tensor?.release());
     }
   }

@@ -6,6 +6,7 @@ import { formatDuration } from "../duration.ts";
 import { median } from "../median.ts";
 import { isKnn, type KnnMetrics, type MetricsLine, type StepMetrics } from "../store/metrics.ts";
 import { colors, type Level, type Line, type Point, renderLineChart } from "./charts.ts";
+import { lossTermFigures } from "./loss_terms.ts";
 import {
   factList,
   figure,
@@ -46,6 +47,8 @@ export interface PretrainSummary {
     readonly smallest: ArchitectureCost;
     readonly largest: ArchitectureCost;
   };
+  /** What the loss is; default InfoNCE. */
+  readonly lossName?: string;
   /** Steps and epochs done. */
   readonly steps: number;
   readonly epochs: number;
@@ -80,7 +83,8 @@ export async function renderPretrainReport({ config, metrics, summary }: Pretrai
   const steps = metrics.filter((line): line is StepMetrics => !isKnn(line));
   const body = html`
     ${keyFigures(pretrainFigures(steps, knn, summary))}
-    ${await lossFigure(steps)}
+    ${await lossFigure(steps, summary.lossName)}
+    ${await lossTermFigures(steps)}
     ${await knnFigure(knn, summary)}
     ${steps.length > 1 &&
       html`<div class="pair">${await throughputFigure(steps)}${await rateFigure(steps)}</div>`}
@@ -146,7 +150,7 @@ function pretrainFigures(
   return figures;
 }
 
-async function lossFigure(steps: readonly StepMetrics[]): Promise<Html> {
+async function lossFigure(steps: readonly StepMetrics[], name = "InfoNCE loss"): Promise<Html> {
   const title = "Loss";
   if (steps.length < 2) {
     return absent(title, "Fewer than two steps were logged, so there is no curve to draw.");
@@ -175,7 +179,7 @@ async function lossFigure(steps: readonly StepMetrics[]): Promise<Html> {
       ).join(", ")
     }.`,
     x: stepAxis,
-    y: { title: "InfoNCE loss", zero: false },
+    y: { title: name, zero: false },
     lines,
   });
   return figure({ title, chart, legend: series, caption: smoothingNote(series[0].group, radius) });

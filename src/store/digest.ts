@@ -4,3 +4,8 @@ export async function digest(data: Uint8Array<ArrayBuffer> | string): Promise<st
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return hash.subarray(0, 8).toHex();
 }
+
+/** All 64 hexadecimal digits of a SHA-256. */
+export async function sha256Hex(data: BufferSource): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", data)).toHex();
+}

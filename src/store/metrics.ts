@@ -17,6 +17,8 @@ export interface StepMetrics {
   readonly lossMax?: number;
   readonly lossMin?: number;
   readonly lossRandom?: number;
+  /** Where the loss is a weighted sum: each term without its weight, mean over all architectures, by name. */
+  readonly lossTerms?: Readonly<Record<string, number>>;
   readonly lr: number;
   readonly imagesPerSecond: number;
 }

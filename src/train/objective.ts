@@ -29,6 +29,10 @@ export interface ObjectiveInput {
   readonly architectures: readonly Architecture[];
   /** Receives the loss of each, [architectures]. */
   readonly losses: Tensor;
+  /** Receives each term of each loss without its weight, [terms, architectures]; absent where nobody asks. */
+  readonly terms?: Tensor | undefined;
+  /** What a teacher says of each image of the batch, [B, D], in its order; for objectives that learn from one. */
+  readonly targets?: Tensor | undefined;
 }
 
 /** A loss over an elastic network, with all the state that it needs beside the weights. */
@@ -39,6 +43,8 @@ export interface Objective extends Disposable {
   readonly sources: readonly NamedSource[];
   /** Whole numbers that a checkpoint holds besides, by name. */
   readonly counters: Record<string, number>;
+  /** Names of the terms that the loss is a weighted sum of; absent where it has but one. */
+  readonly terms?: readonly string[];
   /**
    * Draws what a run begins with.
    * @param given values of the backbone, which are taken as they are

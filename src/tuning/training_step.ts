@@ -1,4 +1,5 @@
 /** What is measured while tuning: whole training steps of a configuration, on random images. */
+import { needsTargets, targetDimension } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { turn } from "../interrupt.ts";
@@ -11,8 +12,8 @@ import type { Shape } from "../shape.ts";
 /** Values drawn between two turns of the event loop. */
 const valuesPerTurn = 2 ** 20;
 
-async function randomImages(gpu: Gpu, shape: Shape, seed: number, view: number): Promise<Tensor> {
-  const random = new Random(seed, purpose.tuning, view);
+async function randomTensor(gpu: Gpu, shape: Shape, seed: number, number: number): Promise<Tensor> {
+  const random = new Random(seed, purpose.tuning, number);
   const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
   for (let at = 0; at < values.length; at++) {
     values[at] = random.uniform(-1, 1);
@@ -29,6 +30,7 @@ export class TrainingStep {
     readonly state: PretrainState,
     readonly images: readonly Tensor[],
     readonly losses: Tensor,
+    readonly targets: Tensor | undefined,
   ) {}
 
   /** Allocates and draws everything. */
@@ -38,9 +40,12 @@ export class TrainingStep {
     await state.initialise();
     const images = [];
     for (const view of [1, 2]) {
-      images.push(await randomImages(gpu, [batch, 3, imageSize, imageSize], seed, view));
+      images.push(await randomTensor(gpu, [batch, 3, imageSize, imageSize], seed, view));
     }
-    return new TrainingStep(gpu, config, state, images, Tensor.zeros(gpu, [2 + sandwich.random]));
+    const targets = needsTargets(config)
+      ? await randomTensor(gpu, [batch, targetDimension(config)], seed, 3)
+      : undefined;
+    return new TrainingStep(gpu, config, state, images, Tensor.zeros(gpu, [2 + sandwich.random]), targets);
   }
 
   /**
@@ -61,6 +66,7 @@ export class TrainingStep {
       architectures: passes.map(({ architecture }) => architecture),
       learningRate: 0,
       losses: this.losses,
+      targets: this.targets,
     });
     await gpu.finish();
     return (performance.now() - start) / 1000;
@@ -69,7 +75,7 @@ export class TrainingStep {
   /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.state.release();
-    for (const tensor of [...this.images, this.losses]) tensor.release();
+    for (const tensor of [...this.images, this.losses, this.targets]) tensor?.release();
   }
 
   [Symbol.dispose](): void {

@@ -9,7 +9,7 @@ const plan: RunPlan = {
   images: { training: 80, heldOut: 20 },
   memory: {
     device: { weights: 1, queue: 1, images: 1, activations: 1, total: 100 * MiB },
-    host: { images: 1, checkpoint: 1, runtime: 1, total: 400 * MiB },
+    host: { images: 1, teacher: 0, checkpoint: 1, runtime: 1, total: 400 * MiB },
   },
   free: 4000 * MiB,
   automatic: [],

@@ -24,6 +24,13 @@ Deno.test("settings that do not go together are refused with the reason", () => 
     [["data.storedSide=257"], "at most 8 times that, 256"],
     [["moco.batchnormGroups=7"], "moco.batchnormGroups is 7, which does not divide training.batch, 64"],
     [["moco.batchnormGroups=64"], "moco.batchnormGroups leaves one image per batchnorm group"],
+    [
+      ["distillation.teacher=nonsense"],
+      'distillation.teacher is "nonsense". Allowed: features:FILE.safetensors',
+    ],
+    [["distillation.teacher=features:x.npz"], 'distillation.teacher is "features:x.npz"'],
+    [["distillation.teacher=model:x.pt"], 'distillation.teacher is "model:x.pt"'],
+    [["moco.queue=63", "distillation.teacher=self", "distillation.moco=1"], "moco.queue is 63, less than"],
     [["training.batch=1"], "training.batch leaves one image per batchnorm group"],
     [["head.dimension=66"], "head.dimension is 66. It must be a multiple of 4"],
     [["sandwich.largest=false", "sandwich.smallest=false", "sandwich.random=0"], "sandwich asks for no pass"],
@@ -82,4 +89,14 @@ Deno.test("warnings", () => {
   assert(configWarnings(configWith("data.heldOut=0"), 2048)[0].startsWith("No kNN"));
   assertEquals(configWarnings(configWith("data.heldOut=0", "knn.every=0"), 2048), []);
   assert(configWarnings(configWith("knn.bank=100"), 2048)[0].includes("only 100 images are searched"));
+});
+
+Deno.test("without keys, the queue does not matter", () => {
+  const alone = configWith("moco.queue=63", "distillation.teacher=self");
+  assertEquals(
+    configWarnings({ ...alone, moco: { ...alone.moco, queue: 5000 } }, 1000).join().includes("moco.queue"),
+    false,
+  );
+  const both = configWith("distillation.teacher=self", "distillation.moco=1", "moco.queue=5000");
+  assert(configWarnings(both, 1000).join().includes("moco.queue holds 5000 keys"));
 });

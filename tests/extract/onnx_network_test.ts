@@ -13,6 +13,8 @@ function model(
   return () =>
     Promise.resolve({
       input: { name: "x", height, width },
+      batch: undefined,
+      dimension: 1,
       output: "y",
       metadata,
       run(images, [count]) {

@@ -15,6 +15,10 @@ The batch is the whole image set, both views are the images as they are (no augm
   4. key encoder: k = m k + (1 - m) q over all parameters, from the new weights, at full width; batchnorm buffers are not
      averaged. (MoCo's code does this at the start of the next step, which gives the same keys.)
   5. the keys enter the queue at the pointer, which advances modulo the queue's length.
+With distillation.teacher, each pass adds distillation.weight times 1 - the mean cosine between its pooled features behind
+the layer `distillation` and the teacher's features of the same image: rows of `targets`, or with `self` what the network
+`teacher` makes of the images with the batch's statistics. The rest of the loss is weighed by distillation.moco; where that
+is 0 there are no keys and no queue, and the key encoder's batchnorm buffers follow the query encoder's as its weights do.
 Everything is computed in float64 unless --float32 is given, and stored as float32.
 """
 import argparse
@@ -69,8 +73,9 @@ class Encoder:
     `kinks` collects distances to points where the gradient jumps: a ReLU's zero, a tie in the max-pool. Where rounding
     takes a value across such a point, float32 and float64 gradients differ by far more than rounding."""
 
-    def __init__(self, space, state, prefix, groups, kinks=None):
+    def __init__(self, space, state, prefix, groups, kinks=None, frozen=False):
         self.space, self.state, self.prefix, self.groups, self.kinks = space, state, prefix, groups, kinks
+        self.frozen = frozen
 
     def tensor(self, name):
         return self.state[f"{self.prefix}.{name}"]
@@ -79,8 +84,8 @@ class Encoder:
         return F.conv2d(x, self.tensor(f"{name}.weight")[:outputs, :x.shape[1]], None, stride, padding)
 
     def normalise(self, x, name):
-        """Training-mode batchnorm over contiguous groups of the batch; the running statistics move towards the mean
-        over the groups of each group's mean and unbiased variance."""
+        """Training-mode batchnorm over contiguous groups of the batch; the running statistics, unless there are none,
+        move towards the mean over the groups of each group's mean and unbiased variance."""
         batch, channels = x.shape[:2]
         if batch % self.groups:
             raise SystemExit(f"a batch of {batch} does not split into {self.groups} equal batchnorm groups")
@@ -91,7 +96,7 @@ class Encoder:
         scale, shift = (self.tensor(f"{name}.{each}")[:channels, None, None] for each in ("weight", "bias"))
         count = grouped[0, :, 0].numel()
         with torch.no_grad():
-            for each, value in zip(BUFFERS, (mean, variance * count / (count - 1))):
+            for each, value in () if self.frozen else zip(BUFFERS, (mean, variance * count / (count - 1))):
                 running = self.tensor(f"{name}.{each}")[:channels]
                 running += STATISTICS_MOMENTUM * (value.mean(0).flatten() - running)
         return (centred / torch.sqrt(variance + EPSILON) * scale + shift).reshape(x.shape)
@@ -125,6 +130,10 @@ class Encoder:
 
     def __call__(self, images, architecture):
         """L2-normalised projections [N,dim] of images [N,3,H,W]."""
+        return self.project(self.pooled(images, architecture))
+
+    def pooled(self, images, architecture):
+        """Features [N,C] of images [N,3,H,W], averaged over the positions."""
         stem, widths, depths = architecture
         large = self.space.stem["kind"] == "7x7"
         x = self.convolve(images, "conv1", stem, *((2, 3) if large else (1, 1)))
@@ -136,7 +145,10 @@ class Encoder:
                 first = index == 0
                 x = self.block(x, f"layer{stage + 1}.{index}", width, self.space.strides[stage] if first else 1,
                                first and self.space.has_downsample(stage))
-        x = x.mean((2, 3))
+        return x.mean((2, 3))
+
+    def project(self, x):
+        """L2-normalised projections [N,dim] of pooled features."""
         if f"{self.prefix}.fc.0.weight" in self.state:
             x = F.linear(x, self.tensor("fc.0.weight")[:, :x.shape[1]], self.tensor("fc.0.bias"))
             x = F.linear(self.relu(x), self.tensor("fc.2.weight"), self.tensor("fc.2.bias"))
@@ -151,31 +163,55 @@ def parameters_of(state):
             if name.startswith("encoder_q.") and not name.endswith(BUFFERS)]
 
 
-def step(state, images, space, architectures, settings, number, key_order=None, kinks=None):
+def teach(state, space, images, targets, groups):
+    """The teacher's features of the images."""
+    if targets is not None:
+        return targets
+    return Encoder(space, state, "teacher", groups, frozen=True).pooled(images, space.architecture("max"))
+
+
+def contrast(query, keys, queue, settings, first):
+    """The contrastive loss of a pass, and its distribution over the queue; `first`: that of the step's first pass."""
+    positive = (query * keys).sum(1, keepdim=True)
+    logits = torch.cat([positive, query @ queue.T], 1) / settings["temperature"]
+    loss = F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long))
+    similarities = query @ queue.T / settings["temperature"]
+    if first is not None and settings["selfDistillation"] > 0:
+        # Every pass but the first matches the first one's similarities to the queue, from the same view.
+        loss = loss + settings["selfDistillation"] * F.cross_entropy(similarities, first)
+    return loss, similarities.detach().softmax(1)
+
+
+def step(state, images, space, architectures, settings, number, key_order=None, kinks=None, targets=None):
     """Makes step `number` (from 0) on `state`, in place; returns the passes' losses. `key_order`: the order in which
-    the batch goes through the key encoder (shuffled batchnorm); the keys return to the batch's order."""
+    the batch goes through the key encoder (shuffled batchnorm); the keys return to the batch's order. `targets`: the
+    teacher's features of the images, unless the teacher is the network itself."""
     names = parameters_of(state)
-    queue, pointer, groups = state["queue"], state["queue_pointer"], settings["groups"]
+    groups, teacher = settings["groups"], settings["teacher"]
+    contrasted = teacher is None or teacher["moco"] > 0
     with torch.no_grad():
-        order = torch.arange(len(images)) if key_order is None else torch.as_tensor(key_order)
-        shuffled = Encoder(space, state, "encoder_k", groups)(images[order], space.architecture("max"))
-        keys = torch.empty_like(shuffled)
-        keys[order] = shuffled
+        if contrasted:
+            queue, pointer = state["queue"], state["queue_pointer"]
+            order = torch.arange(len(images)) if key_order is None else torch.as_tensor(key_order)
+            shuffled = Encoder(space, state, "encoder_k", groups)(images[order], space.architecture("max"))
+            keys = torch.empty_like(shuffled)
+            keys[order] = shuffled
+        features = teach(state, space, images, targets, groups) if teacher else None
     for name in names:
         state[f"encoder_q.{name}"].requires_grad_(True).grad = None
     losses, distribution = [], None
     for text in architectures:
-        query = Encoder(space, state, "encoder_q", groups, kinks)(images, space.architecture(text))
-        positive = (query * keys).sum(1, keepdim=True)
-        logits = torch.cat([positive, query @ queue.T], 1) / settings["temperature"]
-        loss = F.cross_entropy(logits, torch.zeros(len(images), dtype=torch.long))
-        if settings["selfDistillation"] > 0:
-            # Every pass but the first matches the first one's similarities to the queue, from the same view.
-            similarities = query @ queue.T / settings["temperature"]
-            if distribution is None:
-                distribution = similarities.detach().softmax(1)
-            else:
-                loss = loss + settings["selfDistillation"] * F.cross_entropy(similarities, distribution)
+        encoder = Encoder(space, state, "encoder_q", groups, kinks)
+        pooled = encoder.pooled(images, space.architecture(text))
+        loss = 0
+        if contrasted:
+            loss, found = contrast(encoder.project(pooled), keys, queue, settings, distribution)
+            distribution = found if distribution is None else distribution
+        if teacher:
+            learned = F.linear(pooled, encoder.tensor("distillation.weight")[:, :pooled.shape[1]],
+                               encoder.tensor("distillation.bias"))
+            distance = (1 - F.cosine_similarity(learned, features, dim=1)).mean()
+            loss = teacher["moco"] * loss + teacher["weight"] * distance
         # Autograd adds to what is there: after the passes each .grad is the sum.
         loss.backward()
         losses.append(loss.item())
@@ -192,19 +228,26 @@ def step(state, images, space, architectures, settings, number, key_order=None, 
             weight.requires_grad_(False).grad = None
             key = state[f"encoder_k.{name}"]
             key.copy_(settings["ema"] * key + (1 - settings["ema"]) * weight)
-        rows = (int(pointer) + torch.arange(len(keys))) % len(queue)
-        queue[rows] = keys
-        pointer.fill_((int(pointer) + len(keys)) % len(queue))
+        if contrasted:
+            rows = (int(pointer) + torch.arange(len(keys))) % len(queue)
+            queue[rows] = keys
+            pointer.fill_((int(pointer) + len(keys)) % len(queue))
+        else:
+            for name in [each for each in state if each.startswith("encoder_k.") and each.endswith(BUFFERS)]:
+                query = state[name.replace("encoder_k.", "encoder_q.")]
+                state[name].copy_(settings["ema"] * state[name] + (1 - settings["ema"]) * query)
     return losses
 
 
 def load_state(tensors, kind):
     """Torch tensors of the given floating type from a checkpoint's, those that a step reads or writes."""
     state = {name: torch.from_numpy(numpy.array(value)) for name, value in tensors.items()
-             if name.startswith(("encoder_", "queue", "optimizer.momentum."))}
+             if name.startswith(("encoder_", "queue", "optimizer.momentum.", "teacher."))}
     state = {name: value.to(kind) if value.is_floating_point() else value for name, value in state.items()}
-    wanted = ["queue", "queue_pointer"] + [f"{prefix}.{name}" for name in parameters_of(state)
-                                           for prefix in ("encoder_k", "optimizer.momentum.encoder_q")]
+    wanted = [f"{prefix}.{name}" for name in parameters_of(state)
+              for prefix in ("encoder_k", "optimizer.momentum.encoder_q")]
+    if not any(name.startswith("encoder_q.distillation") for name in state) or "encoder_q.fc.bias" in state:
+        wanted += ["queue", "queue_pointer"]
     missing = [name for name in wanted if name not in state]
     if missing:
         raise SystemExit(f"the checkpoint lacks {', '.join(missing[:5])}")
@@ -252,6 +295,13 @@ def read_orders(path, images_file, count, steps):
     return [lines[min(number, len(lines) - 1)] for number in range(steps)]
 
 
+def teacher_of(distillation):
+    """The weights of both terms; None without a teacher."""
+    if not distillation or distillation.get("teacher") is None:
+        return None
+    return {"moco": distillation.get("moco", 0), "weight": distillation.get("weight", 1)}
+
+
 def settings_of(config, total_steps=None):
     """The numbers of a step from a resolved configuration. One step is one epoch, as the batch is the whole set."""
     optimizer, moco = config["optimizer"], config["moco"]
@@ -262,7 +312,7 @@ def settings_of(config, total_steps=None):
     settings = {name: optimizer[name] for name in ("learningRate", "momentum", "weightDecay", "schedule")}
     settings.update(ema=moco["momentum"], temperature=moco["temperature"], groups=moco["batchnormGroups"],
                     selfDistillation=moco.get("selfDistillation", 0),
-                    totalSteps=total_steps or config["training"]["epochs"])
+                    teacher=teacher_of(config.get("distillation")), totalSteps=total_steps or config["training"]["epochs"])
     if settings["totalSteps"] < 1:
         raise SystemExit("the configuration has training.epochs 0; give the length of the run with --total-steps")
     return settings
@@ -275,6 +325,7 @@ def main():
     parser.add_argument("--architectures", default="max", help="passes, e.g. max,min,ID; steps separated by ;")
     parser.add_argument("--order", help="text file: the batch's order, a line per step")
     parser.add_argument("--key-order", help="text file: the order in which the key encoder sees the batch")
+    parser.add_argument("--targets", help="safetensors file with the teacher's `features`, a row an image")
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--first-step", type=int, default=0, help="number of the first step, for the learning rate")
     parser.add_argument("--float32", action="store_true")
@@ -284,10 +335,16 @@ def main():
     with open(flags.config) as file:
         config = json.load(file)
     settings = settings_of(config, flags.total_steps)
+    teacher = (config.get("distillation") or {}).get("teacher")
+    if teacher not in (None, "self") and not flags.targets:
+        raise SystemExit(f"the teacher is {teacher}: give its features with --targets")
     kind = torch.float32 if flags.float32 else torch.float64
     state = load_state(safetensors_io.read(flags.checkpoint)[0], kind)
     images_file = safetensors_io.read(flags.images)[0]
     images = torch.from_numpy(numpy.array(images_file["images"])).to(kind)
+    targets = None
+    if flags.targets:
+        targets = torch.from_numpy(numpy.array(safetensors_io.read(flags.targets)[0]["features"])).to(kind)
     orders = read_orders(flags.order, images_file, len(images), flags.steps)
     key_orders = read_orders(flags.key_order, {}, len(images), flags.steps)
     passes = [each.split(",") for each in flags.architectures.split(";")]
@@ -295,7 +352,8 @@ def main():
     for number in range(flags.steps):
         architectures = passes[min(number, len(passes) - 1)]
         losses = step(state, images[orders[number]], Space(config["space"]), architectures, settings,
-                      flags.first_step + number, key_orders[number], kinks)
+                      flags.first_step + number, key_orders[number], kinks,
+                      None if targets is None else targets[orders[number]])
         log.append({"architectures": architectures, "losses": losses})
         print(json.dumps(log[-1]))
     print(f"distance to the nearest kink {min(kinks):.1e}; below about 1e-6, float32 may fall on its other side")

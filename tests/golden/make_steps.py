@@ -20,7 +20,8 @@ BOTTLENECK = {"block": "bottleneck", "stem": {"kind": "7x7", "widths": [3, 4]}, 
               "depths": [[1], [1, 2], [1], [1]], "strides": [1, 2, 2, 2], "named": {}}
 
 # Name, first seed to try (those before do not suit), space, head, image size, batchnorm groups, passes of each step,
-# whether the state is that of a running training, weight of the self-distillation.
+# whether the state is that of a running training, weight of the self-distillation, teacher: weights of both terms, and the
+# dimension of its features, absent where the network that the run began with is the teacher.
 STEPS = [
     ("step_single", 1, SINGLE, "linear", 12, 1, [["max"], ["max"]], False),
     ("step_pair", 0, PAIR, "mlp", 12, 1, [["max", "min"], ["max", "min"]], False),
@@ -28,13 +29,24 @@ STEPS = [
     ("step_bottleneck", 588, BOTTLENECK, "mlp", 33, 1,
      [["max", "min", "3-2.3.3.3-1.1.1.1"], ["max", "min", "4-2.2.3.4-1.2.1.1"]], True),
     ("step_distillation", 0, WIDE, "mlp", 12, 1, [["max", "min", "4-4.4.6.8-1.1.1.1"], ["max", "min", "4-4.4.8.6-1.1.1.1"]], True, 0.7),
+    ("step_teacher", 0, WIDE, "linear", 12, 1,
+     [["max", "min", "4-4.4.6.8-1.1.1.1"], ["max", "min", "4-4.4.8.6-1.1.1.1"]], True, 0,
+     {"weight": 0.8, "moco": 0, "dimension": 11}),
+    ("step_teacher_moco", 0, WIDE, "mlp", 12, 2, [["max", "min"], ["max", "min"]], True, 0.7,
+     {"weight": 1.5, "moco": 0.4, "dimension": 11}),
+    ("step_teacher_self", 0, WIDE, "linear", 12, 2, [["max", "min"], ["max", "4-4.4.8.6-1.1.1.1"]], True, 0,
+     {"weight": 1, "moco": 0}),
 ]
 BATCH, QUEUE, DIMENSION, HIDDEN = 8, 24, 8, 10
 
 
-def configuration(space, head, size, groups, passes, distillation):
+def configuration(space, head, size, groups, passes, distillation, teacher=None):
     """The whole configuration of a run that makes these steps, as a run folder holds it."""
     extra = {"selfDistillation": distillation} if distillation else {}
+    taught = {}
+    if teacher:
+        spec = "features:features.safetensors" if "dimension" in teacher else "self"
+        taught = {"distillation": {"teacher": spec, **teacher}}
     return {
         "space": space,
         "data": {"source": "tensor:images.safetensors", "heldOut": 0, "imageSize": size},
@@ -42,6 +54,7 @@ def configuration(space, head, size, groups, passes, distillation):
         "head": {"kind": head, "hidden": HIDDEN, "dimension": DIMENSION},
         "moco": {"queue": QUEUE, "momentum": 0.9, "temperature": 0.2, "teacher": "largest", "batchnormGroups": groups,
                  "shuffle": False, **extra},
+        **taught,
         "sandwich": {"largest": True, "smallest": True, "random": len(passes[0][2:])},
         "optimizer": {"learningRate": 0.1, "momentum": 0.9, "weightDecay": 0.01, "schedule": "cosine",
                       "warmupEpochs": 0},
@@ -50,7 +63,7 @@ def configuration(space, head, size, groups, passes, distillation):
     }
 
 
-def shapes(space, head):
+def shapes(space, head, teacher=None):
     """Names and shapes of an encoder's parameters and buffers, at full width, in torchvision's order."""
     found = {}
 
@@ -75,6 +88,8 @@ def shapes(space, head):
             inputs = outputs
     layers = [("fc", DIMENSION, inputs)] if head == "linear" else [
         ("fc.0", HIDDEN, inputs), ("fc.2", DIMENSION, HIDDEN)]
+    if teacher:
+        layers = (layers if teacher["moco"] else []) + [("distillation", teacher.get("dimension", inputs), inputs)]
     for name, after, before in layers:
         found[f"{name}.weight"], found[f"{name}.bias"] = (after, before), (after,)
     return found
@@ -94,11 +109,11 @@ def draw(random, name, shape, running):
     return random.normal(0, 0.2, shape)
 
 
-def initial_state(definition, head, size, running, seed):
+def initial_state(definition, head, size, running, seed, teacher=None):
     """A state as a checkpoint holds it, and images. `running`: the key encoder differs from the query encoder, the
     momentum is not zero and the queue's next write wraps around in the second step."""
     random = numpy.random.RandomState(seed)
-    wanted = shapes(exact_step.Space(definition), head)
+    wanted = shapes(exact_step.Space(definition), head, teacher)
     query = {name: draw(random, name, shape, running) for name, shape in wanted.items()}
     key = {name: draw(random, name, shape, running) for name, shape in wanted.items()} if running else query
     state = {f"encoder_q.{name}": value for name, value in query.items()}
@@ -110,24 +125,37 @@ def initial_state(definition, head, size, running, seed):
             state[f"optimizer.momentum.encoder_q.{name}"] = random.normal(0, 0.05, shape) * running
     state = {name: value.astype(numpy.float32) for name, value in state.items()}
     state["queue_pointer"] = numpy.array([QUEUE - BATCH if running else 0], numpy.int32)
+    if teacher and not teacher["moco"]:
+        del state["queue"], state["queue_pointer"]
     images = random.normal(size=(BATCH, 3, size, size)).astype(numpy.float32)
     order = random.permutation(BATCH).astype(numpy.int32)
-    return state, images, order
+    if not teacher:
+        return state, images, order, None
+    if "dimension" in teacher:
+        return state, images, order, random.normal(size=(BATCH, teacher["dimension"])).astype(numpy.float32)
+    for name, shape in wanted.items():
+        if not name.startswith("distillation") and not name.endswith(exact_step.BUFFERS):
+            state[f"teacher.{name}"] = draw(random, name, shape, running).astype(numpy.float32)
+    return state, images, order, None
 
 
 def two_steps(definition, head, size, groups, passes, running, *rest, kind=torch.float64):
     """The tensors and metadata of one golden file, and the distance to the nearest kink."""
-    *distillation, seed = rest
-    initial, images, order = initial_state(definition, head, size, running, seed)
+    *extra, seed = rest
+    distillation, teacher = [*extra, *[0, None][len(extra):]]
+    initial, images, order, targets = initial_state(definition, head, size, running, seed, teacher)
     tensors = {"images": images, "order": order, **{f"initial.{each}": value for each, value in initial.items()}}
-    config = configuration(definition, head, size, groups, passes, *(distillation or [0]))
+    if targets is not None:
+        tensors["targets"] = targets
+    config = configuration(definition, head, size, groups, passes, distillation, teacher)
     settings = exact_step.settings_of(config)
     state = exact_step.load_state(initial, kind)
     batch = torch.from_numpy(images[order]).to(kind)
+    taught = None if targets is None else torch.from_numpy(targets[order]).to(kind)
     kinks, losses = [], []
     for number, architectures in enumerate(passes):
         losses.append(exact_step.step(state, batch, exact_step.Space(definition), architectures, settings, number,
-                                      kinks=kinks))
+                                      kinks=kinks, targets=taught))
         saved = exact_step.save_state(state)
         tensors.update({f"step{number + 1}.{each}": value for each, value in saved.items()})
         tensors[f"step{number + 1}.losses"] = numpy.array(losses[-1], numpy.float32)

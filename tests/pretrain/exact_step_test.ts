@@ -8,7 +8,18 @@ import { readSafetensors } from "../../src/store/safetensors.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { assertClose, gpuTest } from "../helpers.ts";
 
-for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck", "step_distillation"]) {
+const names = [
+  "single",
+  "pair",
+  "groups",
+  "bottleneck",
+  "distillation",
+  "teacher",
+  "teacher_moco",
+  "teacher_self",
+];
+
+for (const name of names.map((name) => `step_${name}`)) {
   gpuTest(`two steps of ${name}`, async (gpu) => {
     const path = new URL(`../golden/${name}.safetensors`, import.meta.url).pathname;
     const { tensors, metadata } = await readSafetensors(path);
@@ -21,16 +32,22 @@ for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck"
     const architectures: string[][] = JSON.parse(metadata.architectures);
     const state = new PretrainState(gpu, config);
     for (const [tensorName, tensor] of stateTensors(state)) tensor.write(values(`initial.${tensorName}`));
-    state.objective.counters.queue_pointer = values("initial.queue_pointer")[0];
+    for (const counter of Object.keys(state.objective.counters)) {
+      state.objective.counters[counter] = values(`initial.${counter}`)[0];
+    }
 
     const shape = tensors.get("images")!.shape;
     const order = values("order");
-    const imageLength = shape[1] * shape[2] * shape[3];
-    const batch = new Float32Array(order.length * imageLength);
-    order.forEach((image, row) =>
-      batch.set(values("images").subarray(image * imageLength, (image + 1) * imageLength), row * imageLength)
-    );
-    const images = Tensor.from(gpu, batch, [order.length, ...shape.slice(1)]);
+    const inOrder = (tensor: string) => {
+      const columns = values(tensor).length / shape[0];
+      const rows = new Float32Array(order.length * columns);
+      order.forEach((image, row) =>
+        rows.set(values(tensor).subarray(image * columns, (image + 1) * columns), row * columns)
+      );
+      return Tensor.from(gpu, rows, [order.length, ...tensors.get(tensor)!.shape.slice(1)]);
+    };
+    const images = inOrder("images");
+    const targets = tensors.has("targets") ? inOrder("targets") : undefined;
     const losses = Tensor.create(gpu, [3]);
 
     for (const step of [0, 1]) {
@@ -40,6 +57,7 @@ for (const name of ["step_single", "step_pair", "step_groups", "step_bottleneck"
         architectures: passes,
         learningRate: learningRate(config.optimizer, step, 1, config.training.epochs),
         losses,
+        targets,
       });
       const found = (await losses.read()).subarray(0, passes.length);
       assertClose(

@@ -148,3 +148,18 @@ Deno.test("a chart fills the width it is given and describes itself in escaped w
   assert(svg.includes("half &lt;way&gt;") && svg.includes("a &lt; b") && svg.endsWith("</svg>"));
   assertEquals((lineChartSpec(chart) as { layer: unknown[] }).layer.length, 3);
 });
+
+Deno.test("a loss of two terms has a chart for each, and its own name", async () => {
+  const { metrics, ...rest } = exampleRun(20);
+  const taught = metrics.map((line): MetricsLine =>
+    isKnn(line) ? line : { ...line, lossTerms: { moco: line.loss - 0.5, distillation: 0.5 } }
+  );
+  const summary = { ...exampleSummary, lossName: "weighted sum of the losses" };
+  const page = await renderPretrainReport({ ...rest, metrics: taught, summary });
+  const charts = pictures(page);
+  assertEquals([...charts.keys()].slice(0, 3), ["Loss over", "Momentum contrast", "Distance to"]);
+  assert(charts.get("Loss over")!.includes("weighted sum of the losses"));
+  assert(charts.get("Momentum contrast")!.includes("InfoNCE loss"));
+  assert(charts.get("Distance to")!.includes("1 - cosine"));
+  assert(!(await renderPretrainReport(exampleRun(20))).includes("Distance to the teacher"));
+});

@@ -1,5 +1,6 @@
 /** A configuration for the images and the device that it meets: what it leaves open becomes numbers. */
 import { withPublished } from "../../config/automatic.ts";
+import { hasQueue } from "../../config/objective.ts";
 import type { Config, Settings } from "../../config/schema.ts";
 import { ConfigurationError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
@@ -47,9 +48,10 @@ export async function fitSettings(gpu: Gpu, settings: Settings, look: Look): Pro
   const { data, moco, optimizer, training, knn } = settings;
   const { software } = gpu.facts;
   const chosen: ChosenField[] = [];
-  // Without kNN, nobody asks.
+  // Without kNN, or keys, nobody asks.
   const silent = (field: string) =>
-    field.startsWith("knn.") && (look.classes === undefined || knn.every === 0);
+    (field.startsWith("knn.") && (look.classes === undefined || knn.every === 0)) ||
+    (field === "moco.queue" && !hasQueue(settings));
   const decide = (field: string, given: number | "auto", choose: () => Choice): number => {
     if (given !== "auto") return given;
     const choice = choose();
@@ -73,7 +75,7 @@ export async function fitSettings(gpu: Gpu, settings: Settings, look: Look): Pro
     const more = [...chosen];
     const follow = (field: string, given: number | "auto", choice: Choice): number => {
       if (given !== "auto") return given;
-      more.push({ field, ...choice });
+      if (!silent(field)) more.push({ field, ...choice });
       return choice.value;
     };
     const size = follow("training.batch", training.batch, batch);
@@ -90,7 +92,7 @@ export async function fitSettings(gpu: Gpu, settings: Settings, look: Look): Pro
     return { config, chosen: more };
   };
   if (training.batch !== "auto") return withBatch({ value: training.batch, reason: "" });
-  const queue = moco.queue === "auto" ? undefined : moco.queue;
+  const queue = moco.queue === "auto" || !hasQueue(settings) ? undefined : moco.queue;
   let batch = chooseBatch(train, software, moco.batchnormGroups, queue);
   for (;;) {
     const fitted = withBatch(batch);
@@ -112,7 +114,7 @@ export async function fitSettings(gpu: Gpu, settings: Settings, look: Look): Pro
 export function withUsualBatch(settings: Settings, software: boolean): Config {
   const { training, moco } = settings;
   if (training.batch !== "auto") return withPublished(settings);
-  const queue = moco.queue === "auto" ? undefined : moco.queue;
+  const queue = moco.queue === "auto" || !hasQueue(settings) ? undefined : moco.queue;
   const { value: batch } = chooseBatch(Infinity, software, moco.batchnormGroups, queue);
   return withPublished({ ...settings, training: { ...training, batch } });
 }

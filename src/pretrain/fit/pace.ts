@@ -51,7 +51,7 @@ export async function measureStep(gpu: Gpu, config: Config, onFirst?: () => void
       size,
     );
     await gpu.finish();
-    const own = stepMacs(state.encoder.network, imageSize, architectures);
+    const own = stepMacs(state.encoder.network, config, architectures);
     return { batch: size, seconds: seconds() * average / own };
   };
   const upTo = (size: number) => Math.max(2 * groups, Math.floor(Math.min(size, batch) / groups) * groups);

@@ -8,7 +8,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import type { ViewBatch } from "../objective.ts";
 
 /** Projections of images, rows of length one, [B, dimension]. */
-export function embed(
+function embed(
   encoder: Encoder,
   tape: Tape,
   images: Tensor,

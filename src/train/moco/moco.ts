@@ -11,23 +11,30 @@
  *
  *   loss = InfoNCE + selfDistillation * cross-entropy(softmax(first query queue^T / T), softmax(query queue^T / T))
  *
+ * Another term may stand beside it, from the same pass:
+ *
+ *   loss = weight * (InfoNCE + …) + term.weight * term
+ *
  * Up to the update, nothing changes but gradients and running statistics.
  */
 import type { Gpu } from "../../gpu/device.ts";
 import { turn } from "../../interrupt.ts";
-import { Arena } from "../../nn/arena.ts";
-import { Encoder, type GivenValues, type HeadDefinition, type Initialisation } from "../../nn/encoder.ts";
+import type { Encoder, GivenValues, HeadDefinition, Initialisation } from "../../nn/encoder.ts";
+import type { Pass } from "../../nn/layers.ts";
 import type { Network } from "../../nn/network.ts";
 import { purpose, Random } from "../../random.ts";
 import { distributionCrossEntropy, softmaxTargets } from "../../tensor/ops/distribution.ts";
 import { add, scale } from "../../tensor/ops/elementwise.ts";
+import { l2Normalise } from "../../tensor/ops/l2_normalise.ts";
 import { matmul } from "../../tensor/ops/matmul.ts";
 import { infoNce } from "../../tensor/ops/softmax.ts";
-import { emaStep, enqueue } from "../../tensor/ops/update.ts";
+import { enqueue } from "../../tensor/ops/update.ts";
 import { Tape } from "../../tensor/tape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import { MomentumPair } from "../momentum_pair.ts";
 import type { NamedSource, Objective, ObjectiveInput, ViewOrder } from "../objective.ts";
-import { embed, StepKeys } from "./keys.ts";
+import type { LossTerm } from "../term.ts";
+import { StepKeys } from "./keys.ts";
 
 /** Settings of momentum contrast. */
 export interface MocoOptions {
@@ -71,44 +78,53 @@ const published: Required<MocoDefinition> & { readonly moco: MocoOptions } = {
   seed: 1,
 };
 
+/** A term beside the contrast, and how much the contrast weighs then. */
+export interface MocoCompany {
+  /** The objective releases it. */
+  readonly term: LossTerm;
+  readonly weight: number;
+}
+
 /** Momentum contrast: two encoders and the queue of keys, on the device. */
 export class MomentumContrast implements Objective {
   readonly definition: typeof published;
-  /** The network that is trained. */
-  readonly encoder: Encoder;
-  /** Its moving average, which makes the keys. */
-  readonly momentumEncoder: Encoder;
+  /** Names of the terms: `moco` and that of the other one, where there is one. */
+  readonly terms?: readonly string[];
+  readonly #pair: MomentumPair;
   /** [queue, dimension], rows of length one. */
   readonly queue: Tensor;
   /** `queue_pointer`: row of the queue that the next key goes to. */
   readonly counters = { queue_pointer: 0 };
-  /** Both encoders' running statistics, and as they were before the present step. */
-  readonly #statistics: readonly { now: Arena; before: Arena }[];
   #pointerBefore = 0;
   /** Of a recorded step whose update is still to come. */
   #keys: StepKeys | undefined;
 
   /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
-  constructor(readonly gpu: Gpu, readonly network: Network, definition: MocoDefinition = {}) {
+  constructor(
+    readonly gpu: Gpu,
+    readonly network: Network,
+    definition: MocoDefinition = {},
+    readonly company?: MocoCompany,
+  ) {
     this.definition = { ...published, ...definition, moco: { ...published.moco, ...definition.moco } };
     const { head, moco } = this.definition;
-    this.encoder = new Encoder(gpu, network, head, true);
-    this.momentumEncoder = new Encoder(gpu, network, head, false);
+    this.#pair = new MomentumPair(gpu, network, company ? [head, company.term.head] : [head]);
     this.queue = Tensor.create(gpu, [moco.queue, head.dimension]);
-    this.#statistics = [this.encoder, this.momentumEncoder].map(({ statistics: { arena } }) => ({
-      now: arena,
-      before: new Arena(gpu, arena.layout),
-    }));
+    if (company) this.terms = ["moco", company.term.name];
+  }
+
+  /** The network that is trained. */
+  get encoder(): Encoder {
+    return this.#pair.encoder;
+  }
+
+  /** Its moving average, which makes the keys. */
+  get momentumEncoder(): Encoder {
+    return this.#pair.average;
   }
 
   get sources(): readonly NamedSource[] {
-    return [
-      ["encoder_q.", this.encoder.weights.values],
-      ["encoder_q.", this.encoder.statistics.arena],
-      ["encoder_k.", this.momentumEncoder.weights.values],
-      ["encoder_k.", this.momentumEncoder.statistics.arena],
-      ["queue", this.queue],
-    ];
+    return [...this.#pair.sources, ["queue", this.queue], ...this.company?.term.sources ?? []];
   }
 
   /** New or given weights in both encoders, a queue of random directions. */
@@ -116,6 +132,7 @@ export class MomentumContrast implements Objective {
     const { seed, initialisation } = this.definition;
     await this.encoder.initialise(seed, initialisation, given);
     this.momentumEncoder.copyFrom(this.encoder);
+    this.company?.term.begin(this.encoder);
     this.queue.write(await randomDirections(this.queue.shape[0], this.queue.shape[1], seed));
     this.counters.queue_pointer = 0;
   }
@@ -132,28 +149,33 @@ export class MomentumContrast implements Objective {
 
   beginStep(): void {
     this.#pointerBefore = this.counters.queue_pointer;
-    this.#statistics.forEach(({ now, before }) => before.copyFrom(now));
+    this.#pair.beginStep();
   }
 
   undoStep(): void {
-    this.#dropKeys();
+    this.#dropStep();
     this.counters.queue_pointer = this.#pointerBefore;
-    this.#statistics.forEach(({ now, before }) => now.copyFrom(before));
+    this.#pair.undoStep();
   }
 
-  async record({ views: [query, key], architectures, losses }: ObjectiveInput): Promise<void> {
-    const { gpu, encoder, queue, definition: { moco } } = this;
-    this.#dropKeys();
+  async record(input: ObjectiveInput): Promise<void> {
+    const { gpu, encoder, queue, company, definition: { moco } } = this;
+    const { views: [query, key], architectures, losses } = input;
+    this.#dropStep();
     const keys = this.#keys = new StepKeys(this.momentumEncoder, key, moco.batchnormGroups);
+    company?.term.prepare(input);
     let targets: Tensor | undefined;
     try {
       for (const [index, architecture] of architectures.entries()) {
         const own = keys.of(moco.teacher === "largest" ? this.network.space.max : architecture);
         await gpu.stream.breathe();
         using tape = new Tape(gpu, true);
-        const embedded = embed(encoder, tape, query.images, architecture, moco.batchnormGroups);
+        const pass = encoder.pass({ tape, training: true, batchnormGroups: moco.batchnormGroups });
+        const { pooled } = encoder.features(pass, query.images, architecture);
+        const embedded = l2Normalise(tape, encoder.project(pass, pooled));
         const contrast = infoNce(tape, embedded, own, queue, moco.temperature);
-        const loss = targets ? add(tape, contrast, this.#distillation(tape, embedded, targets)) : contrast;
+        const alone = targets ? add(tape, contrast, this.#distillation(tape, embedded, targets)) : contrast;
+        const loss = company ? this.#join(company, alone, pass, pooled, index, input) : alone;
         gpu.stream.copy(loss, losses.slice(index, []));
         if (moco.selfDistillation > 0 && architectures.length > 1) targets ??= this.#targets(embedded);
         tape.backward(loss);
@@ -162,27 +184,42 @@ export class MomentumContrast implements Objective {
     } finally {
       targets?.release();
     }
+    company?.term.finish();
   }
 
   afterUpdate(): void {
-    const { gpu, encoder, momentumEncoder, counters, definition: { moco } } = this;
-    encoder.weights.values.chunks.forEach((value, chunk) =>
-      emaStep(gpu, value, momentumEncoder.weights.values.chunks[chunk], moco.momentum)
-    );
+    const { gpu, counters, definition: { moco } } = this;
+    this.#pair.averageWeights(moco.momentum);
     counters.queue_pointer = enqueue(gpu, this.#keys!.first, this.queue, counters.queue_pointer);
-    this.#dropKeys();
+    this.#dropStep();
   }
 
   release(): void {
-    this.#dropKeys();
-    for (const { before } of this.#statistics) before.release();
-    this.encoder.release();
-    this.momentumEncoder.release();
+    this.#dropStep();
+    this.company?.term.release();
+    this.#pair.release();
     this.queue.release();
   }
 
   [Symbol.dispose](): void {
     this.release();
+  }
+
+  /** The weighted sum of both terms, each of which is told as it is. */
+  #join(
+    { term, weight }: MocoCompany,
+    contrast: Tensor,
+    pass: Pass,
+    pooled: Tensor,
+    index: number,
+    { architectures, terms }: ObjectiveInput,
+  ): Tensor {
+    const { tape } = pass;
+    const other = term.loss(this.encoder, pass, pooled);
+    [contrast, other].forEach((loss, row) => {
+      if (terms) this.gpu.stream.copy(loss, terms.slice(row * architectures.length + index, []));
+    });
+    return add(tape, scale(tape, contrast, weight), scale(tape, other, term.weight));
   }
 
   /** The first architecture's distribution over the queue, [B, queue]; the caller owns it. */
@@ -200,7 +237,8 @@ export class MomentumContrast implements Objective {
     return scale(tape, loss, moco.selfDistillation);
   }
 
-  #dropKeys(): void {
+  #dropStep(): void {
+    this.company?.term.finish();
     this.#keys?.release();
     this.#keys = undefined;
   }

@@ -69,6 +69,19 @@ gpuTest("what is given stays, and the rest goes with it", async (gpu) => {
   );
 });
 
+gpuTest("a run without keys has no queue to decide about", async (gpu) => {
+  const given = [
+    "data.source=synthetic:100",
+    "moco.queue=4",
+    "training.epochs=1",
+    "distillation.teacher=self",
+  ];
+  const { config, plan } = await planRun(gpu, openSettings(...given));
+  assertEquals([config.training.batch, plan.memory.device.queue], [16, 0]);
+  const open = await planRun(gpu, openSettings(...given, "moco.queue=auto"));
+  assert(open.plan.automatic.every(({ field }) => field !== "moco.queue"));
+});
+
 gpuTest(
   "a flat folder of few images fits from the start to the last step",
   (gpu) =>
