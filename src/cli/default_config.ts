@@ -8,6 +8,7 @@ import type { Logger } from "./logger.ts";
 
 export const demoConfig = "configs/demo.json";
 export const photosConfig = "configs/photos.json";
+export const smallPhotosConfig = "configs/photos-small.json";
 
 /** Shorter side, in pixels, from which images are photos; the demo's networks see 32. */
 const photoSide = 64;

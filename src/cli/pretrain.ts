@@ -286,6 +286,7 @@ export const pretrainCommand = defineCommand({
         gpu,
         settings,
         path: flags.resume ? undefined : configPath,
+        overrides: overridesOf(flags),
         logger,
         done,
         dry: flags.dryRun,

@@ -1,9 +1,13 @@
 /** What `deno task pretrain` says before a run: what was decided, its steps, time and memory. */
-import { loadConfig } from "../config/load.ts";
+import { loadSettings } from "../config/load.ts";
+import type { Override } from "../config/overrides.ts";
 import type { Config, Settings } from "../config/schema.ts";
+import { ConfigurationError } from "../errors.ts";
 import { formatDuration } from "../duration.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { planRun, type RunPlan } from "../pretrain/dry_run.ts";
+import { type PlanOptions, planRun, type RunPlan } from "../pretrain/dry_run.ts";
+import { long } from "../pretrain/fit/duration.ts";
+import { demoConfig, smallPhotosConfig } from "./default_config.ts";
 import { counted, formatCount, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
@@ -13,6 +17,8 @@ export interface PlanRequest {
   readonly settings: Settings;
   /** The configuration's file; undefined for a run that goes on. */
   readonly path: string | undefined;
+  /** What flags set of it. */
+  readonly overrides: readonly Override[];
   readonly logger: Logger;
   /** Steps that are done already. */
   readonly done: number;
@@ -26,9 +32,10 @@ const secondsPerRedraw = 0.2;
 
 /** Plans a run, with a status line while steps are measured, and says what was decided. */
 export async function planWithProgress(
-  { gpu, settings, path, logger, done, dry }: PlanRequest,
+  request: PlanRequest,
 ): Promise<{ config: Config; plan: RunPlan }> {
-  const smaller = await smallerConfig(path, settings);
+  const { gpu, settings, logger, done, dry } = request;
+  const smaller = await smallerConfig(request);
   const { submission } = gpu.stream;
   logger.status("looking at the images");
   try {
@@ -66,25 +73,29 @@ export async function planWithProgress(
   }
 }
 
-/** `configs/photos-small.json` for `configs/photos.json`: the same of smaller networks, where there is one. */
+/**
+ * `configs/photos-small.json` for `configs/photos.json`: the same of smaller networks, where there is one; else the smallest
+ * that comes along with the same first convolution.
+ */
 async function smallerConfig(
-  path: string | undefined,
-  { data, training, sandwich }: Settings,
-): Promise<{ flags: string; config: Config } | undefined> {
-  const other = path?.replace(/\.json$/, "-small.json");
-  if (other === undefined || other === path) return undefined;
-  if (!await Deno.stat(other).then(({ isFile }) => isFile, () => false)) return undefined;
-  const config = await loadConfig(other);
-  // As large as the images that were asked for.
-  return {
-    flags: `--config ${other}`,
-    config: {
-      ...config,
-      sandwich,
-      data: { ...config.data, imageSize: data.imageSize },
-      training: { ...config.training, seed: training.seed },
-    },
-  };
+  { path, settings, overrides }: PlanRequest,
+): Promise<PlanOptions["smaller"]> {
+  if (path === undefined) return undefined;
+  const { space, initialisation } = settings;
+  const smallest = space.stem.kind === "7x7" ? smallPhotosConfig : demoConfig;
+  const others = [
+    path.replace(/\.json$/, "-small.json"),
+    ...(initialisation.weights === null ? [smallest] : []),
+  ];
+  for (const other of others) {
+    if (other === path) continue;
+    try {
+      return { flags: `--config ${other}`, settings: await loadSettings(other, overrides) };
+    } catch (error) {
+      // It is not there, or what flags set does not go with it.
+      if (!(error instanceof ConfigurationError)) throw error;
+    }
+  }
 }
 
 /** Time and memory of a run in few lines, for its start. */
@@ -105,9 +116,10 @@ function timeLines({ secondsPerStep, seconds, ends, shorter }: RunPlan): string[
       formatDuration(seconds)
     } in all: ends about ${formatClock(new Date(ends))}`,
   ];
-  if (shorter.length > 0) {
+  if (seconds > long) {
     const ways = shorter.map((way) => `${way.flags} (about ${formatDuration(way.seconds)})`);
-    lines.push(`That is more than an hour. Shorter: ${ways.join(", ")}`);
+    const shorterOnes = ways.length > 0 ? ways.join(", ") : "fewer images, or smaller networks (space)";
+    lines.push(`That is more than an hour. Shorter: ${shorterOnes}`);
   }
   return lines;
 }

@@ -6,10 +6,12 @@ import type { SourceOptions } from "../data/image_set.ts";
 import { heldOutCount, splitHeldOut } from "../data/split.ts";
 import type { Gpu } from "../gpu/device.ts";
 import {
+  long,
   runSeconds,
   secondsWithImages,
   type ShorterWay,
   shorterWays,
+  type SmallerWay,
   type TimedRun,
 } from "./fit/duration.ts";
 import { type ChosenField, decodingWorkers, fitEpochs, fitSettings } from "./fit/fit.ts";
@@ -49,7 +51,7 @@ export interface PlanOptions extends Pick<SourceOptions, "onWarning"> {
   /** A run of so many steps or fewer is not measured; default 0. */
   readonly unmeasuredSteps?: number;
   /** A configuration of smaller networks, and the flag that asks for it. */
-  readonly smaller?: { readonly flags: string; readonly config: Config };
+  readonly smaller?: { readonly flags: string; readonly settings: Settings };
   /** Told of images that are smaller than the network's input, with their shorter side. */
   onSmallImages?(side: number): void;
   /** Told before the first measured step, which compiles. */
@@ -113,7 +115,22 @@ export async function planRun(
     secondsPerStep: measured ? Number(secondsWithImages(run).toPrecision(4)) : null,
     seconds: seconds === undefined ? null : Number(seconds.toFixed(1)),
     ends: seconds === undefined ? null : new Date(Date.now() + 1000 * seconds).toISOString(),
-    shorter: measured ? shorterWays(run, smaller) : [],
+    shorter: measured ? shorterWays(run, await measureSmaller(gpu, run, smaller)) : [],
   };
   return { config, plan };
+}
+
+/** What a step of smaller networks takes, where the run is long. */
+async function measureSmaller(
+  gpu: Gpu,
+  run: TimedRun,
+  smaller: PlanOptions["smaller"],
+): Promise<SmallerWay | undefined> {
+  if (smaller === undefined || run.done > 0 || runSeconds(run) <= long) return undefined;
+  const { flags, settings } = smaller;
+  const { training } = withPublished(settings);
+  const batch = settings.training.batch === "auto" ? run.config.training.batch : training.batch;
+  const config = { ...withPublished(settings), training: { ...training, batch } };
+  const ratio = await measureStep(gpu, config) / batch / (run.secondsPerStep / run.config.training.batch);
+  return { flags, ratio, epochs: settings.training.epochs };
 }

@@ -75,53 +75,61 @@ export function runSeconds(run: TimedRun): number {
   return decoding + left * secondsWithImages(run) + evaluations * evaluation;
 }
 
-/** Epochs of a run whose epochs take another time. */
-function epochsOf({ config, training, stepsPerEpoch, automaticEpochs }: TimedRun, seconds: number): number {
-  if (!automaticEpochs) return config.training.epochs;
-  return automaticEpochsOf(config, training, stepsPerEpoch, seconds).value;
-}
-
-/** Seconds after which a run is called long, and what a shorter one should take. */
-const long = 3600, wanted = 3300;
+/** Seconds after which a run is called long. */
+export const long = 3600;
+/** What a shorter one should take. */
+const wanted = 3300;
 /** Fewer epochs are no way: they would teach nothing. */
 const leastEpochs = 3;
+
+/** A configuration of less work, and the flag that asks for it. */
+export interface SmallerWay {
+  readonly flags: string;
+  /** Its epochs, where it gives them. */
+  readonly epochs: number | "auto";
+  /** Time of an image in a step, over that of the run. */
+  readonly ratio: number;
+}
 
 /**
  * Ways to a run of less than an hour, or nearer to it; none for one that is not longer.
  *
- * @param smaller a configuration of smaller networks, and the flag that asks for it
+ * @param smaller a configuration that is one where its steps take less
  */
-export function shorterWays(
-  run: TimedRun,
-  smaller?: { readonly flags: string; readonly config: Parameters<typeof averageStepMacs>[0] },
-): ShorterWay[] {
+export function shorterWays(run: TimedRun, smaller?: SmallerWay): ShorterWay[] {
   const seconds = runSeconds(run);
   if (seconds <= long) return [];
-  const { config, done, stepsPerEpoch } = run;
+  const { config, done, training, stepsPerEpoch, automaticEpochs } = run;
   const { training: { epochs }, data: { imageSize }, space } = config;
   const doneEpochs = Math.ceil(done / stepsPerEpoch);
   /** With fewer epochs, where that is enough. */
-  const shortened = (flags: string, seconds: number): ShorterWay | undefined => {
+  const shortened = (flags: string, seconds: number, epochs: number): ShorterWay | undefined => {
     const left = (epochs - doneEpochs) * wanted / seconds;
     if (left < leastEpochs) return undefined;
     const fewer = doneEpochs + roundDown(left);
     const share = (fewer - doneEpochs) / (epochs - doneEpochs);
     return { flags: `${flags}--epochs ${fewer}`, seconds: seconds * share };
   };
-  const ways = [shortened("", seconds)];
+  const ways = [shortened("", seconds, epochs)];
   // A run that goes on keeps its network and its images' size.
   if (done === 0) {
-    const own = averageStepMacs(config);
-    const add = (flags: string, macs: number) => {
-      const perEpoch = seconds / epochs * macs / own;
-      const way = { flags, seconds: perEpoch * epochsOf(run, perEpoch) };
-      ways.push(way, way.seconds > long ? shortened(`${flags} `, way.seconds) : undefined);
+    const add = ({ flags, ratio, epochs: given }: SmallerWay) => {
+      if (ratio >= 1) return;
+      const perEpoch = seconds / epochs * ratio;
+      const number = given === "auto"
+        ? automaticEpochsOf(config, training, stepsPerEpoch, perEpoch).value
+        : given;
+      const way = { flags, seconds: perEpoch * number };
+      ways.push(way, way.seconds > long ? shortened(`${flags} `, way.seconds, number) : undefined);
     };
     const least = space.stem.kind === "7x7" ? 64 : 32;
     const side = Math.max(least, Math.floor(imageSize * 0.7 / 16) * 16);
     const data = { ...config.data, imageSize: side };
-    if (side < imageSize) add(`--set data.imageSize=${side}`, averageStepMacs({ ...config, data }));
-    if (smaller) add(smaller.flags, averageStepMacs(smaller.config));
+    if (side < imageSize) {
+      const ratio = averageStepMacs({ ...config, data }) / averageStepMacs(config);
+      add({ flags: `--set data.imageSize=${side}`, ratio, epochs: automaticEpochs ? "auto" : epochs });
+    }
+    if (smaller) add(smaller);
   }
   const found = ways.filter((way) => way !== undefined);
   const fitting = found.filter((way) => way.seconds <= long);

@@ -37,8 +37,7 @@ Deno.test("images that do not stay in memory are decoded in each epoch, beside t
 
 Deno.test("a run of more than an hour has shorter ways; a shorter one has none", () => {
   assertEquals(shorterWays(timed({}, 70)), []);
-  const small = smallRun({ space: { stem: { kind: "3x3", widths: [2] }, widths: [[2], [2], [4], [4]] } });
-  const smaller = { flags: "--config small.json", config: small };
+  const smaller = { flags: "--config small.json", ratio: 0.1, epochs: 200 };
   const ways = shorterWays(timed({}, 200), smaller);
   assertEquals(ways.map(({ flags }) => flags), [
     "--epochs 65",
@@ -51,15 +50,16 @@ Deno.test("a run of more than an hour has shorter ways; a shorter one has none",
 });
 
 Deno.test("a smaller run has as many epochs as fit an hour, where they are not given", () => {
-  const small = smallRun({ space: { stem: { kind: "3x3", widths: [2] }, widths: [[2], [2], [4], [4]] } });
-  const smaller = { flags: "--config small.json", config: small };
-  const last = (automaticEpochs: boolean) =>
-    shorterWays(timed({ automaticEpochs, secondsPerStep: 40 }, 20), smaller).at(-1)!;
-  const [given, open] = [last(false), last(true)];
+  const run = timed({ secondsPerStep: 40 }, 20);
+  const last = (epochs: number | "auto") =>
+    shorterWays(run, { flags: "--config small.json", ratio: 0.01, epochs }).at(-1)!;
+  const [given, open] = [last(20), last("auto")];
   assertEquals([given.flags, open.flags], Array(2).fill("--config small.json"));
   const perEpoch = given.seconds / 20;
   assert(open.seconds > given.seconds && open.seconds <= 3600, `${open.seconds}`);
   assert(open.seconds > 3600 - 100 * perEpoch, `${open.seconds} of ${perEpoch}`);
+  const larger = { flags: "--config large.json", ratio: 1.2, epochs: 2 };
+  assert(shorterWays(run, larger).every(({ flags }) => !flags.includes("large")));
 });
 
 Deno.test("a run that nothing alone shortens enough has ways of several flags, or the nearest there are", () => {

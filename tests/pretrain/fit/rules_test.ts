@@ -58,13 +58,13 @@ Deno.test("learning rate, workers, bank, neighbours", () => {
 });
 
 Deno.test("epochs: what fits an hour, not too few, at most 200 but for few images", () => {
-  assertEquals(chooseEpochs(16_000, 250, 60).value, 60);
+  assertEquals(chooseEpochs(16_000, 250, 55).value, 60);
   assertEquals(chooseEpochs(1600, 25, 600).value, 20);
   assertEquals(chooseEpochs(5000, 78, 6000).value, 13);
   assertEquals(chooseEpochs(20_000, 312, 6000).value, 5);
   assertEquals(chooseEpochs(16_000, 250, 1).value, 200);
   assertEquals(chooseEpochs(300, 9, 1).value, 800);
   assertEquals(chooseEpochs(1000, 15, 1).value, 400);
-  assertEquals(chooseEpochs(300, 9, 9.1).value, 390);
-  assertEquals(chooseEpochs(20_000, 312, 25.2).value, 140);
+  assertEquals(chooseEpochs(300, 9, 9.1).value, 360);
+  assertEquals(chooseEpochs(20_000, 312, 25.2).value, 130);
 });
