@@ -214,7 +214,7 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 function format({ images, settings, results, pixels, data, testData }: WorthResult): string {
   const shown = ({ knn, linear }: Accuracies) => [percent(knn), percent(linear)];
   const rows = results.map(({ arch, macs, params, untrained, ...trained }) => [
-    ...[arch, formatQuantity(macs, 2), formatQuantity(params, 2), ...shown(trained), ...shown(untrained)],
+    ...[arch, formatQuantity(macs), formatQuantity(params), ...shown(trained), ...shown(untrained)],
   ]);
   const side = pixels.imageSize;
   const error = 100 * Math.sqrt(0.25 / images.test);

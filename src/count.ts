@@ -1,6 +1,9 @@
+/** Whole numbers in messages. */
+import { formatInteger, withPlainSpaces } from "./number_format.ts";
+
 /** A whole number in groups of three digits: 85 293. */
 export function formatCount(value: number): string {
-  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
+  return withPlainSpaces(formatInteger(value));
 }
 
 /** `1 step`, `85 293 steps`. */

@@ -31,7 +31,7 @@ function hooksOf(signal: AbortSignal, onSteps: (step: number) => void): Pretrain
     onProgress: () => {},
     onStart: () => {},
     onSteps: ({ step }) => onSteps(step),
-    onKnn: () => {},
+    onEvaluation: () => {},
   };
 }
 

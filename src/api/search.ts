@@ -11,6 +11,7 @@ export {
   type SearchImages,
   type SearchStart,
 } from "../search/rank_subnets.ts";
+export type { Latency } from "../search/latency.ts";
 export type { RankedCandidate, RankedGroup, Ranking } from "../search/ranking.ts";
 export { choosePlaces, type Metric, type Place, type Task } from "../search/places.ts";
 export type { BatchnormMode } from "../search/runner.ts";

@@ -35,5 +35,11 @@ export { recordStep, type StepInput, type Trained } from "../train/step.ts";
 export type { StepTimes } from "../pretrain/step_times.ts";
 export type { TrainingObserver, TrainingResult } from "../pretrain/trainer.ts";
 export { RunFolder, type StoredConfig } from "../store/run_folder.ts";
-export type { KnnMetrics, MetricsLine, StepMetrics } from "../store/metrics.ts";
+export type {
+  EvaluationMetrics,
+  KnnMetrics,
+  MetricsLine,
+  SpreadMetrics,
+  StepMetrics,
+} from "../store/metrics.ts";
 export type { Dtype, DtypeArrays, TensorOf } from "../store/safetensors_header.ts";

@@ -12,7 +12,7 @@ import { summarise } from "../studies/compare/summary.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
-import { formatTable } from "./format.ts";
+import { formatShare, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { compareOutput, guardOutputFolder } from "./output_guard.ts";
 import { studyHooks } from "./study_hooks.ts";
@@ -117,7 +117,7 @@ async function knownRows(path: string): Promise<ComparedRow[]> {
 function formatResult({ rows, file, report }: CompareResult): string {
   const methods = summarise(rows);
   const percent = (mean: number, values: readonly number[]) =>
-    `${(100 * mean).toFixed(1)} % (${values.map((value) => (100 * value).toFixed(1)).join(", ")})`;
+    `${formatShare(mean)} (${values.map((value) => (100 * value).toFixed(1)).join(", ")})`;
   const [{ cells }] = methods;
   return [
     formatTable([

@@ -9,6 +9,7 @@ import { readSavedCorrelation, saveCorrelation, type SavedCorrelation } from "..
 import { spreadSubnets } from "../studies/correlate/subnets.ts";
 import { formatDuration } from "../duration.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
+import { formatCorrelation, formatInterval } from "../number_format.ts";
 import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
@@ -24,7 +25,7 @@ import { withAdvice } from "./advice.ts";
 import { correlateFlags } from "./correlate_flags.ts";
 import { givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatQuantity, formatTable } from "./format.ts";
+import { formatCount, formatQuantity, formatShare, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { correlateOutput, dataPaths, guardOutputFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
@@ -251,30 +252,28 @@ function resultOf(
 }
 
 function formatResult({ subnets, correlations, ceiling, seconds, file, report }: CorrelateResult): string {
-  const number = (value: number) => Number.isNaN(value) ? "–" : value.toFixed(2);
-  const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
   const rows = correlations.map((
-    { metric, spearman, interval: [low, high], kendall, precisionTop10, regret },
+    { metric, spearman, interval, kendall, precisionTop10, regret },
   ) => [
     metric,
-    number(spearman),
-    `${number(low)} to ${number(high)}`,
-    number(kendall),
-    percent(precisionTop10),
-    percent(regret),
+    formatCorrelation(spearman),
+    formatInterval(interval),
+    formatCorrelation(kendall),
+    formatShare(precisionTop10),
+    formatShare(regret),
   ]);
   const first = subnets.map(({ downstream: [accuracy] }) => accuracy).sort((a, b) => a - b);
   return [
     formatTable([["score", "Spearman", "95 %", "Kendall", "top tenth", "regret"], ...rows], "lrrrrr"),
     "",
-    `${formatCount(subnets.length)} subnets of ${formatQuantity(subnets[0].macs, 2)} to ` +
-    `${formatQuantity(subnets.at(-1)!.macs, 2)} MACs: kNN ${percent(first[0])} to ${
-      percent(first.at(-1)!)
+    `${formatCount(subnets.length)} subnets of ${formatQuantity(subnets[0].macs)} to ` +
+    `${formatQuantity(subnets.at(-1)!.macs)} MACs: kNN ${formatShare(first[0])} to ${
+      formatShare(first.at(-1)!)
     }; ` +
     formatDuration(seconds),
     !ceiling
       ? "How far two seeds agree is not known; --seeds 2 pretrains a second time to say."
-      : `Two seeds agree with each other to a Spearman of ${number(ceiling.spearman)}.`,
+      : `Two seeds agree with each other to a Spearman of ${formatCorrelation(ceiling.spearman)}.`,
     file,
     report,
   ].join("\n");

@@ -94,7 +94,7 @@ async function chooseFromRanking(
     logger.info(
       `${arch} has the highest score of those ranked in ${path}${
         flags.macs === undefined && flags.params === undefined ? "" : ", within the budget"
-      }: ${score.toFixed(4)}, ${formatQuantity(macs, 2)} MACs, ${formatQuantity(params, 2)} parameters`,
+      }: ${score.toFixed(4)}, ${formatQuantity(macs)} MACs, ${formatQuantity(params)} parameters`,
     );
   }
   return chosen.map(({ arch }) => arch);
@@ -226,8 +226,8 @@ export const extractCommand = defineCommand({
       ["architecture", "MACs", "parameters", "calibrated on", "file"],
       ...models.map(({ arch, macs, params, calibration, file }) => [
         arch,
-        formatQuantity(macs, 2),
-        formatQuantity(params, 2),
+        formatQuantity(macs),
+        formatQuantity(params),
         calibration ? `${calibration.images} images` : "nothing",
         file,
       ]),

@@ -1,25 +1,41 @@
-/** Numbers, durations and tables for people; numbers are set as in the reports. */
+/** Numbers, durations and tables for people. */
 import { counted, formatCount } from "../count.ts";
+import {
+  formatMeasure,
+  formatPercent,
+  formatQuartiles,
+  formatShort,
+  withPlainSpaces,
+} from "../number_format.ts";
+import type { Latency } from "../search/latency.ts";
 
 export { counted, formatCount };
 
-const units: readonly [number, string][] = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
-
-/** A count with its SI prefix: 4087136256 with 4 digits becomes `4.0871 G`. */
-export function formatQuantity(value: number, digits: number): string {
-  const [scale, unit] = units.find(([size]) => value >= size) ?? [1, ""];
-  return (value / scale).toFixed(scale === 1 ? 0 : digits) + unit;
+/** A count with its SI prefix: 4087136256 becomes `4.09 G`. */
+export function formatQuantity(value: number, significant = 3): string {
+  return withPlainSpaces(formatShort(value, "kept", significant));
 }
 
 /** A round quantity without superfluous zeros: 1500000 becomes `1.5 M`. */
 export function formatRoundQuantity(value: number): string {
-  const [scale, unit] = units.find(([size]) => value >= size) ?? [1, ""];
-  return Number((value / scale).toPrecision(6)) + unit;
+  return withPlainSpaces(formatShort(value, "dropped", 6));
 }
 
-/** A number with about three significant digits and no exponent. */
+/** What was measured, to three digits or as a whole number: 0.752, 12.5, 1 250. */
 export function formatRate(value: number): string {
-  return value < 100 ? value.toFixed(value < 10 ? 2 : 1) : formatCount(value);
+  return withPlainSpaces(formatMeasure(value));
+}
+
+/** A share, 0 to 1, in percent: 46.1 %. */
+export function formatShare(share: number): string {
+  return withPlainSpaces(formatPercent(share));
+}
+
+/** The median of a time with its quartiles; nothing where it was not measured. */
+export function formatTime(time: Latency | undefined): string {
+  return time === undefined
+    ? ""
+    : withPlainSpaces(formatQuartiles(time.msPerImage, time.lowerQuartile, time.upperQuartile));
 }
 
 /**

@@ -35,7 +35,7 @@ export function nextAfterSearch(
   const ascending = frontier(candidates);
   const { arch, macs, score } = cheapestOfGain(ascending, sufficientShare);
   const largest = ascending.at(-1)!;
-  const figures = `${formatQuantity(macs, 2)} MACs, score ${score.toFixed(4)}`;
+  const figures = `${formatQuantity(macs)} MACs, score ${score.toFixed(4)}`;
   const why = ascending.length === 1
     ? `the cheapest of those ranked, and none scores higher (${figures})`
     : `the cheapest that makes ${100 * sufficientShare} % of the gain in score, from ${

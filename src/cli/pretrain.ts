@@ -1,29 +1,24 @@
 /** `deno task pretrain`: pretrains an elastic network without labels. */
 import { formatDuration } from "../duration.ts";
-import { sourceName } from "../config/data_source.ts";
 import { configDifferences } from "../config/difference.ts";
 import { loadSettings } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
-import type { Config, Settings } from "../config/schema.ts";
+import type { Settings } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
-import type { Gpu } from "../gpu/device.ts";
 import type { RunPlan } from "../pretrain/dry_run.ts";
-import { type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
+import { resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { resumedConfig } from "../pretrain/resume.ts";
-import { renderPretrainReport } from "../report/pretrain_report.ts";
-import { formatArchitecture } from "../elastic/architecture.ts";
-import { macs, parameters } from "../elastic/costs.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
-import { writeFileAtomically } from "../store/atomic_file.ts";
-import { isKnn, type StepMetrics } from "../store/metrics.ts";
+import { qualityWarnings } from "../evaluate/verdict.ts";
+import { withPlainSpaces } from "../number_format.ts";
+import { isStep } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
-import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { dataFlag, givenData } from "./data_flag.ts";
 import { defaultConfigFor, demoConfig, photosConfig } from "./default_config.ts";
 import { openDevice } from "./device.ts";
-import { counted, formatQuantity } from "./format.ts";
+import { counted, formatRate, formatShare } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
@@ -31,7 +26,8 @@ import { dataPaths, guardRunFolder } from "./output_guard.ts";
 import { initFlag, initOverrides } from "./init_flag.ts";
 import { hooksFor } from "./pretrain_hooks.ts";
 import { formatPlan, planLines, planWithProgress } from "./pretrain_plan.ts";
-import { expectTaughtSelf, lossName, objectiveSettings, teacherFlag, teacherPath } from "./teacher.ts";
+import { writeReport } from "./run_report.ts";
+import { expectTaughtSelf, teacherFlag, teacherPath } from "./teacher.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
 interface PretrainSummary {
@@ -140,7 +136,7 @@ async function storedRun(path: string, overrides: readonly Override[]) {
   const folder = await RunFolder.open(path);
   const { config } = await resumedConfig(folder, overrides);
   const metrics = await folder.readMetrics();
-  const last = metrics.findLast((line): line is StepMetrics => !isKnn(line) && line.imagesPerSecond > 0);
+  const last = metrics.filter(isStep).findLast(({ imagesPerSecond }) => imagesPerSecond > 0);
   const secondsPerStep = last && config.training.batch / last.imagesPerSecond;
   return { config, steps: metrics.at(-1)?.step ?? 0, secondsPerStep };
 }
@@ -167,56 +163,13 @@ async function resumeOverrides(path: string, flags: Flags, logger: Logger): Prom
   return overrides;
 }
 
-async function writeReport(
-  gpu: Gpu,
-  { folder, config, images, classes, steps, epochs, seconds }: PretrainOutcome,
-): Promise<void> {
-  const network = configuredNetwork(config);
-  const { space } = network;
-  const cost = (architecture: typeof space.max) => ({
-    arch: formatArchitecture(architecture),
-    macs: macs(network, architecture, config.data.imageSize),
-    params: parameters(network, architecture),
-  });
-  const page = await renderPretrainReport({
-    config,
-    metrics: await folder.readMetrics(),
-    summary: {
-      title: folder.path,
-      version,
-      device: gpu.facts.description,
-      data: { spec: sourceName(config.data.source), images, classes },
-      imageSize: config.data.imageSize,
-      lossName: lossName(config),
-      space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },
-      steps,
-      epochs,
-      seconds,
-      settings: describeSettings(config),
-    },
-  });
-  await writeFileAtomically(folder.reportPath, page);
-}
-
-function describeSettings(config: Config): [string, string][] {
-  const { initialisation, training, optimizer } = config;
-  return [
-    ["initial weights", initialisation.weights ?? "new"],
-    ["batch", String(training.batch)],
-    ["learning rate", `${optimizer.learningRate}, ${optimizer.schedule}`],
-    ["weight decay", String(optimizer.weightDecay)],
-    ...objectiveSettings(config),
-    ["seed", String(training.seed)],
-  ];
-}
-
 function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }: PretrainSummary): string {
   const parts = [
     `${counted(steps, "step")} (${counted(epochs, "epoch")}) in ${formatDuration(seconds)}`,
   ];
-  if (steps > 0) parts.push(`${formatQuantity(imagesPerSecond, 0).trim()} images/s`);
+  if (steps > 0) parts.push(`${formatRate(imagesPerSecond)} images/s`);
   if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);
-  if (knn !== null) parts.push(`kNN ${(100 * knn).toFixed(1)} %`);
+  if (knn !== null) parts.push(`kNN ${formatShare(knn)}`);
   return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
 }
 
@@ -309,7 +262,12 @@ export const pretrainCommand = defineCommand({
       compiled: planned !== undefined && planned.plan.secondsPerStep !== null,
       secondsPerStep: stored?.secondsPerStep,
       start: () => onInterrupt("Stopping; the last complete step is saved."),
-      finish: (outcome) => writeReport(gpu, outcome),
+      async finish(outcome) {
+        await writeReport(gpu, outcome);
+        for (const warning of qualityWarnings(await outcome.folder.readMetrics())) {
+          logger.warn(withPlainSpaces(warning));
+        }
+      },
     });
     const outcome = planned ? await startRun(gpu, path, planned.config, hooks) : await resumeRun(gpu, path, {
       overrides,

@@ -1,4 +1,5 @@
 /** What `deno task pretrain` shows while a run goes on. */
+import { evaluationText } from "../evaluate/verdict.ts";
 import type { PretrainHooks, PretrainOutcome } from "../pretrain/pretrain.ts";
 import { counted, formatCount, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
@@ -73,10 +74,9 @@ export function hooksFor(
         "images/s": formatRate(imagesPerSecond),
       });
     },
-    onEvaluation: () => logger.status("evaluating by kNN"),
-    onKnn({ epoch, knn, knnPixels }) {
-      const pixels = knnPixels === undefined ? "" : ` (raw pixels ${(100 * knnPixels).toFixed(1)} %)`;
-      logger.info(`epoch ${epoch}: kNN ${(100 * knn).toFixed(1)} %${pixels}`);
+    onEvaluating: () => logger.status("evaluating"),
+    onEvaluation(line) {
+      logger.info(evaluationText(line));
       training?.restart();
     },
     async onEnd(outcome) {

@@ -5,7 +5,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { formatProfile, kernelSeconds, type KernelTime } from "../gpu/profiler.ts";
 import type { StepTimes } from "../pretrain/step_times.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { formatCount } from "./format.ts";
+import { formatCount, formatShare } from "./format.ts";
 
 /** What was measured. */
 export interface Measurements {
@@ -39,7 +39,7 @@ export async function measureProfile(gpu: Gpu, times: StepTimes): Promise<Measur
 /** The table of kernels, then the whole: kernels and the rest make up the steps' wall time. */
 export function profileText({ kernels, times, idleWait, memory, resident }: Measurements): string {
   if (times.wall === 0) return "profile: there were no steps";
-  const part = (seconds: number) => `${seconds.toFixed(2)} s (${(100 * seconds / times.wall).toFixed(1)} %)`;
+  const part = (seconds: number) => `${seconds.toFixed(2)} s (${formatShare(seconds / times.wall)})`;
   const busy = kernelSeconds(kernels);
   return [
     formatProfile(kernels),

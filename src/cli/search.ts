@@ -2,11 +2,19 @@
 import { formatDuration } from "../duration.ts";
 import { join } from "@std/path";
 import { loadConfig } from "../config/load.ts";
+import type { Latency } from "../search/latency.ts";
 import type { Metric, Task } from "../search/places.ts";
 import { buildTree } from "../search/tree.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { withAdvice } from "./advice.ts";
-import { formatCount, formatQuantity, formatRoundQuantity, formatTable } from "./format.ts";
+import {
+  formatCount,
+  formatQuantity,
+  formatRoundQuantity,
+  formatShare,
+  formatTable,
+  formatTime,
+} from "./format.ts";
 import { openRunCheckpoint } from "./run_checkpoint.ts";
 import { selectCandidates } from "./search_candidates.ts";
 import { rankingPath } from "./search_files.ts";
@@ -21,6 +29,7 @@ interface BestCandidate {
   readonly params: number;
   readonly score: number;
   readonly msPerImage?: number;
+  readonly latency?: readonly Latency[];
 }
 
 interface SearchSummary {
@@ -47,27 +56,36 @@ function formatSummary(summary: SearchSummary): string {
   const { evaluated, seconds, images, groups, ranking, blockEvaluations } = summary;
   if (ranking === null || blockEvaluations === null) return `interrupted after ${formatDuration(seconds)}`;
   const { done, saved } = blockEvaluations;
-  const timed = groups.some(({ best }) => best.msPerImage !== undefined);
+  const batches = groups.find(({ best }) => best.latency)?.best.latency?.map(({ batch }) => batch) ?? [];
   return [
     formatTable([
-      ["group", "", "best", "MACs", "parameters", "score", timed ? "ms/image" : "", ""],
+      [
+        "group",
+        "",
+        "best",
+        "MACs",
+        "parameters",
+        "score",
+        ...batches.map((batch) => `ms/image (batch ${batch})`),
+        "",
+      ],
       ...groups.map(({ from, to, best, dominatedBy }) => [
         formatRoundQuantity(from),
         `to ${formatRoundQuantity(to)}`,
         best.arch,
-        formatQuantity(best.macs, 2),
-        formatQuantity(best.params, 2),
+        formatQuantity(best.macs),
+        formatQuantity(best.params),
         best.score.toFixed(4),
-        best.msPerImage?.toPrecision(3) ?? "",
+        ...batches.map((_, at) => formatTime(best.latency?.[at])),
         dominatedBy === null ? "" : `outdone by the cheaper ${dominatedBy}`,
       ]),
-    ], "rllrrrrl"),
+    ], `rllrrr${"r".repeat(batches.length)}l`),
     "",
     `${formatCount(evaluated)} architectures on ${formatCount(images)} images in ${
       formatDuration(seconds)
     }; ` +
     `shared prefixes saved ${formatCount(saved)} of ${formatCount(done + saved)} block evaluations ` +
-    `(${(100 * saved / (done + saved)).toFixed(1)} %)`,
+    `(${formatShare(saved / (done + saved))})`,
     ranking,
     ranking.replace(/ranking\.json$/, "report.html"),
   ].join("\n");

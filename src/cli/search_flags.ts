@@ -129,7 +129,9 @@ export const searchFlags = {
   resume: { type: "boolean", description: "Continue an interrupted search of the same settings in --out" },
   measure: {
     type: "boolean",
-    description: "Measure the time of each ranked architecture on this adapter, in milliseconds per image",
+    description:
+      "Measure the time of each ranked architecture on this adapter, in milliseconds per image: of single images and of " +
+      "batches, in several rounds",
   },
   measureBest: {
     type: "integer",

@@ -9,7 +9,7 @@ import { measureRate } from "../search/rate.ts";
 import { countWork, type PrefixTree, type TreeWork } from "../search/tree.ts";
 import { macs } from "../elastic/costs.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatQuantity, formatTable } from "./format.ts";
+import { formatCount, formatQuantity, formatShare, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 
 /** What a dry run says. */
@@ -81,7 +81,7 @@ export function formatPlan(plan: SearchPlan): string {
   const row = (name: string, part: "alone" | "tree") => [
     name,
     formatCount(blocks[part]),
-    formatQuantity(macsPerImage[part], 1),
+    formatQuantity(macsPerImage[part]),
     seconds ? formatDuration(seconds[part]) : "-",
   ];
   const factor = macsPerImage.alone / macsPerImage.tree;
@@ -95,12 +95,10 @@ export function formatPlan(plan: SearchPlan): string {
     ], "lrrr"),
     "",
     `Shared prefixes save ${formatCount(blocks.alone - blocks.tree)} block evaluations a batch and ` +
-    `${(100 * (1 - 1 / factor)).toFixed(1)} % of the MACs (${factor.toFixed(1)} times fewer). ` +
-    `The teacher adds ${formatQuantity(teacherMacs, 1)} MACs an image.`,
+    `${formatShare(1 - 1 / factor)} of the MACs (${factor.toFixed(1)} times fewer). ` +
+    `The teacher adds ${formatQuantity(teacherMacs)} MACs an image.`,
     macsPerSecond === null
       ? "No adapter: no time is estimated."
-      : `Measured here: ${
-        formatQuantity(macsPerSecond, 1)
-      }MAC/s. Times leave the comparison of features out.`,
+      : `Measured here: ${formatQuantity(macsPerSecond)}MAC/s. Times leave the comparison of features out.`,
   ].join("\n");
 }

@@ -18,7 +18,7 @@ import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
 import { givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
-import { formatCount } from "./format.ts";
+import { formatCount, formatShare } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPaths, guardOutputFolder, searchOutput } from "./output_guard.ts";
@@ -164,7 +164,7 @@ export class SearchRun {
             logger: this.#logger,
             label: "measure",
             total: toMeasure,
-            unit: "architectures",
+            unit: "measurements",
           });
         },
         onMeasured: () => progress?.update(++done),
@@ -260,7 +260,7 @@ export class SearchRun {
     this.#logger.info(formatProfile(times));
     this.#logger.info(
       `kernels ${busy.toFixed(2)} s of ${seconds.toFixed(2)} s wall time; comparing features ` +
-        `${(100 * comparing / busy).toFixed(1)} % of the kernels' time; device memory ${
+        `${formatShare(comparing / busy)} of the kernels' time; device memory ${
           formatCount(peak)
         } bytes at most`,
     );

@@ -31,8 +31,8 @@ function formatSummary(
   const row = (name: string, costs: Costs) => [
     name,
     costs.arch,
-    formatQuantity(costs.macs, 4),
-    formatQuantity(costs.params, 3),
+    formatQuantity(costs.macs, 5),
+    formatQuantity(costs.params, 5),
   ];
   const mostCommon = Math.max(...groups.map(({ count }) => count));
   return [

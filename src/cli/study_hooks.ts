@@ -16,7 +16,7 @@ export function studyHooks(logger: Logger, signal: AbortSignal, label: string): 
       }
     },
     onSteps: ({ step }) => progress?.update(step),
-    onKnn() {},
+    onEvaluation() {},
     onEnd() {
       progress?.finish();
       return Promise.resolve();

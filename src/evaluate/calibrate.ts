@@ -20,20 +20,26 @@ export async function recalibrate(
 ): Promise<Statistics> {
   const { gpu } = encoder.weights;
   const statistics = new Statistics(gpu, encoder.shapes);
-  statistics.reset();
-  let seen = 0;
-  for await (using images of batches) {
-    seen += images.shape[0];
-    using tape = new Tape(gpu, false);
-    const pass = encoder.pass({
-      tape,
-      training: true,
-      batchnormGroups: 1,
-      batchnormMomentum: images.shape[0] / seen,
-      statistics,
-    });
-    encoder.features(pass, images, architecture);
-    await gpu.finish();
+  try {
+    statistics.reset();
+    let seen = 0;
+    for await (using images of batches) {
+      seen += images.shape[0];
+      using tape = new Tape(gpu, false);
+      const pass = encoder.pass({
+        tape,
+        training: true,
+        batchnormGroups: 1,
+        batchnormMomentum: images.shape[0] / seen,
+        statistics,
+      });
+      encoder.features(pass, images, architecture);
+      await gpu.finish();
+    }
+  } catch (error) {
+    // An interruption, most often.
+    statistics.release();
+    throw error;
   }
   return statistics;
 }

@@ -10,8 +10,8 @@ import type { LabelledFeatures } from "../evaluate/knn.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import type { Statistics } from "../nn/weights.ts";
-import { chooseImages, type KnnImages, type LabelledImages, testLabels } from "../pretrain/run_data.ts";
-import { evaluationBatches, mixed } from "../pretrain/watch.ts";
+import { type KnnImages, type LabelledImages, testLabels } from "../pretrain/run_data.ts";
+import { chooseImages, evaluationBatches, mixed } from "../pretrain/watched_features.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ModelInput } from "./model.ts";
@@ -49,14 +49,15 @@ export async function openLabelledImages(
     return { source, views, indices: all.filter((index) => !source.broken?.has(index)) };
   };
   try {
-    const { source: train, ...bank } = await open(data);
-    if (!train.labels) {
-      throw new ConfigurationError(`${train.name} has no labels. Give images in one folder per class.`);
+    const bank = await open(data);
+    const { labels } = bank.source;
+    if (!labels) {
+      throw new ConfigurationError(`${bank.source.name} has no labels. Give images in one folder per class.`);
     }
-    const { source: test, ...queries } = await open(testData);
+    const queries = await open(testData);
     return {
-      bank: { ...bank, labels: train.labels },
-      queries: { ...queries, labels: testLabels(train, test) },
+      bank: { ...bank, labels },
+      queries: { ...queries, labels: testLabels(bank.source, queries.source) },
       release,
     };
   } catch (error) {

@@ -21,7 +21,9 @@ import { Tensor } from "../tensor/tensor.ts";
 import { PretrainState } from "./state.ts";
 import type { ViewBatch } from "../train/objective.ts";
 import { recordStep } from "../train/step.ts";
-import { mostPixelValues } from "./watch.ts";
+import { pixelValues } from "../evaluate/pixels.ts";
+import { sheetSizes } from "./neighbours.ts";
+import { mostSpreadImages } from "./watch.ts";
 
 /** Bytes of a run by what takes them. */
 export interface MemoryPlan {
@@ -90,7 +92,7 @@ export async function planMemory(
   const ownImages = imageBytes === 4 * imageSize ** 2 || images === 0
     ? 0
     : sizes
-    ? sizes.bank + sizes.queries
+    ? Math.max(sizes.bank, sizes.sheet) + sizes.queries
     : 0;
   const cache = Math.min(cacheMegabytes * 2 ** 20, images * imageBytes + ownImages * 4 * imageSize ** 2);
   const resident = images * imageBytes > defaultResidentBytes(gpu)
@@ -104,7 +106,10 @@ export async function planMemory(
       await rehearseStep(rehearsal, state, kept);
       rehearsal.stream.discard();
     }
-    if (sizes) await rehearseEvaluation(rehearsal, state, kept, sizes, false);
+    if (sizes) {
+      await rehearseEvaluation(rehearsal, state, kept, sizes, false);
+      await rehearseEvaluation(rehearsal, state, kept, neighbourSizes(sizes), false);
+    }
   } catch (error) {
     if (!(error instanceof DeviceLimitError)) throw error;
     throw new ConfigurationError(
@@ -143,15 +148,30 @@ interface EvaluationSizes {
   readonly bank: number;
   readonly queries: number;
   readonly calibration: number;
+  /** Images that the sheet of neighbours searches. */
+  readonly sheet: number;
+  /** Whether the device compares the queries with the bank. */
+  readonly compared: boolean;
 }
 
-/** Images of an evaluation; undefined where there is none. */
-function evaluationSizes({ data, knn }: Config, images: number): EvaluationSizes | undefined {
+/** Images of the sheet of neighbours, which compares on the host. */
+function neighbourSizes(sizes: EvaluationSizes): EvaluationSizes {
+  const { sheet } = sizes;
+  return { ...sizes, bank: sheet, queries: Math.min(sheet, sheetSizes.queries), compared: false };
+}
+
+/** Images of an evaluation. Without images that are held out it is the spread of features, and nothing is compared. */
+function evaluationSizes({ data, knn }: Config, images: number): EvaluationSizes {
   const heldOut = data.test === null ? data.heldOut : 0;
   const queries = data.test === null ? heldOut : queryRows;
-  if (queries === 0) return undefined;
-  const bank = Math.min(knn.bank, images === 0 ? Infinity : Math.max(1, images - heldOut));
-  return { bank, queries, calibration: Math.min(knn.calibrate, bank) };
+  const all = Math.min(knn.bank, images === 0 ? Infinity : Math.max(1, images - heldOut));
+  return {
+    bank: queries === 0 ? Math.min(all, mostSpreadImages) : all,
+    queries,
+    calibration: Math.min(knn.calibrate, all),
+    sheet: Math.min(all, sheetSizes.bank),
+    compared: queries > 0,
+  };
 }
 
 function bound<T>(field: string, make: () => T): T {
@@ -233,7 +253,7 @@ export async function rehearseStep(
 }
 
 /**
- * Records what `KnnWatch` does.
+ * Records what `KnnWatch` and `SpreadWatch` do.
  *
  * @param sizes images of the bank, of the queries, and for the statistics
  * @param pixels also compare raw pixels
@@ -274,9 +294,9 @@ async function rehearseEvaluation(
     }
     for (const part of bank) part.release();
   };
-  if (pixels && 3 * imageSize ** 2 <= mostPixelValues) {
+  if (pixels && sizes.compared) {
     for (const count of [sizes.bank, sizes.queries]) await batches(count, () => {});
-    compare(3 * imageSize ** 2);
+    compare(pixelValues(imageSize, imageSize));
   }
   const run = (images: Tensor, training: boolean, statistics: Statistics) => {
     const tape = new Tape(gpu, false);
@@ -290,9 +310,11 @@ async function rehearseEvaluation(
   for (const count of [sizes.bank, sizes.queries]) {
     await batches(count, (images) => run(images, false, statistics));
   }
-  compare(
-    knn.features === "projection" ? encoder.head!.dimension : featureChannels(encoder.network, space.max),
-  );
+  if (sizes.compared) {
+    compare(
+      knn.features === "projection" ? encoder.head!.dimension : featureChannels(encoder.network, space.max),
+    );
+  }
   statistics.release();
 }
 

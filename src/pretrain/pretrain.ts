@@ -3,10 +3,10 @@ import { configWarnings } from "../config/checks.ts";
 import type { Override } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
 import type { SourceOptions } from "../data/image_set.ts";
-import { ConfigurationError, TrainingError } from "../errors.ts";
+import { ConfigurationError, DataError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { readDataRecord } from "../store/data_record.ts";
-import { isKnn, type MetricsLine } from "../store/metrics.ts";
+import { isEvaluation, isKnn, isStep, type MetricsLine } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import { readInitialWeights } from "./init/initial_weights.ts";
@@ -18,7 +18,8 @@ import { expectMemory } from "./memory_plan.ts";
 import { PretrainState } from "./state.ts";
 import { openTeacher, type TeacherHooks, withTeacherDimension } from "./teacher/teacher.ts";
 import { Trainer, type TrainingObserver, type TrainingResult, type TrainingTask } from "./trainer.ts";
-import { KnnWatch } from "./watch.ts";
+import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
+import { KnnWatch, SpreadWatch } from "./watch.ts";
 
 /** What the caller of a run hears of it. */
 export interface PretrainHooks
@@ -48,6 +49,8 @@ export interface PretrainOutcome extends TrainingResult {
   images: number;
   /** Number of classes, where the images have labels. */
   classes: number | undefined;
+  /** Images with their nearest; undefined where the run was stopped, or wants no evaluation. */
+  neighbours: NeighbourSheet | undefined;
 }
 
 /**
@@ -177,7 +180,9 @@ interface ReadyRun {
 
 async function train(run: ReadyRun): Promise<PretrainOutcome> {
   const { gpu, config, folder, data, state, hooks, metrics, resumedFrom } = run;
-  const watch = data.knn && new KnnWatch(state, config, data.knn);
+  const watch = data.knn
+    ? new KnnWatch(state, config, data.knn)
+    : data.bank && new SpreadWatch(state, config, data.bank);
   const trainer = new Trainer({
     gpu,
     config,
@@ -187,7 +192,8 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     images: data.train,
     targets: run.targets,
     evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
-    evaluated: resumedFrom !== undefined && metrics.some((line) => isKnn(line) && line.step === state.step),
+    evaluated: resumedFrom !== undefined &&
+      metrics.some((line) => isEvaluation(line) && line.step === state.step),
     observer: hooks,
     signal: hooks.signal,
   });
@@ -219,13 +225,35 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     ...result,
     folder,
     config,
-    loss: all.findLast((line) => "loss" in line)?.loss,
+    loss: all.findLast(isStep)?.loss,
     knn: all.findLast(isKnn)?.knn,
     images: data.train.length,
     classes: labels && classes?.length,
+    neighbours: result.interrupted ? undefined : await findNeighbours(run),
   };
   await hooks.onEnd?.(outcome);
   return outcome;
+}
+
+/** Undefined where the configuration wants no evaluation, or the user no longer waits for it. */
+async function findNeighbours(
+  { gpu, config, data, state, hooks }: ReadyRun,
+): Promise<NeighbourSheet | undefined> {
+  if (!data.bank) return undefined;
+  const { stream } = gpu;
+  const { interrupt } = stream;
+  stream.interrupt = hooks.signal;
+  try {
+    return await stream.unprofiled(() => neighbourSheet(state, config, data.bank!, data.knn?.queries));
+  } catch (error) {
+    // The run is done and saved; a report without pictures is one, too.
+    if (error instanceof DataError) {
+      hooks.onWarning(`The report has no neighbours of images: ${error.message}`);
+    } else if (!hooks.signal.aborted || error !== hooks.signal.reason) throw error;
+    return undefined;
+  } finally {
+    stream.interrupt = interrupt;
+  }
 }
 
 /** The first change of a run's folder, after everything that it depends on was checked. */

@@ -13,8 +13,8 @@ import { openViews } from "../data/views.ts";
 import type { ViewMaker } from "../data/view_maker.ts";
 import { ConfigurationError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { purpose, Random } from "../random.ts";
 import type { DataRecord, RecordedSet } from "../store/data_record.ts";
+import { chooseImages, type WatchedImages } from "./watched_features.ts";
 
 /** Labelled images for kNN: those that vote, and those that are classified. */
 export interface KnnImages {
@@ -23,9 +23,7 @@ export interface KnnImages {
 }
 
 /** Some images of a source, with the class of every image of the source. */
-export interface LabelledImages {
-  readonly views: ViewMaker;
-  readonly indices: Uint32Array;
+export interface LabelledImages extends WatchedImages {
   readonly labels: Int32Array;
 }
 
@@ -37,6 +35,8 @@ export interface RunData {
   readonly train: Uint32Array;
   /** Absent when there are no labels, nothing is held out, or the configuration wants no kNN. */
   readonly knn: KnnImages | undefined;
+  /** Training images that the run is watched by; absent when the configuration wants no evaluation. */
+  readonly bank: WatchedImages | undefined;
   /** What the run's folder keeps of this. */
   readonly record: Omit<DataRecord, "accepted">;
   /** What it kept until now; undefined for a new run, and one of a version that kept nothing. */
@@ -121,23 +121,23 @@ export async function openRunData(
       closers.push(() => testViews.release());
       const indices = Uint32Array.from({ length: test.length }, (_, index) => index)
         .filter((index) => !test.broken?.has(index));
-      queries = { views: testViews, indices, labels: testLabels(source, test) };
+      queries = { source: test, views: testViews, indices, labels: testLabels(source, test) };
     } else if (watched && split.heldOut.length > 0) {
-      queries = { views, indices: split.heldOut, labels: source.labels! };
+      queries = { source, views, indices: split.heldOut, labels: source.labels! };
     }
+    const bank = {
+      source,
+      views,
+      indices: chooseImages(split.train, knn.bank, dataSeed(config)),
+      labels: source.labels,
+    };
     const changes = [change, testChange && `data.test: ${testChange}`].filter((text) => text !== undefined);
     return {
       source,
       views,
       train: split.train,
-      knn: queries && {
-        queries,
-        bank: {
-          views,
-          indices: chooseImages(split.train, knn.bank, dataSeed(config)),
-          labels: source.labels!,
-        },
-      },
+      knn: queries && { queries, bank: { ...bank, labels: source.labels! } },
+      bank: knn.every > 0 ? bank : undefined,
       record: { ...set, heldOut: Array.from(split.reserved), test: testSet ?? null },
       earlier: earlier?.record,
       change: changes.length > 0 ? changes.join("; ") : undefined,
@@ -158,14 +158,6 @@ function chooseSplit(
 ): UsableSplit {
   if (!record) return splitImages(config, source);
   return change === undefined ? recordedSplit(record) : acceptedSplit(config, source, record, list);
-}
-
-/** At most `count` of the images, the same for the same seed, ascending. */
-export function chooseImages(images: Uint32Array, count: number, seed: number): Uint32Array {
-  if (images.length <= count) return images;
-  return new Random(seed, purpose.heldOut, 1).permutation(images.length).slice(0, count).map((at) =>
-    images[at]
-  ).sort();
 }
 
 /** Labels of the test set in the training set's numbers; folders are matched by their names. */

@@ -7,7 +7,7 @@ import { purpose, Random } from "../random.ts";
 import type { SandwichPass } from "../elastic/choice_space.ts";
 import { unlessAborted } from "../interrupt.ts";
 import type { Architecture } from "../elastic/architecture.ts";
-import type { KnnMetrics, StepMetrics } from "../store/metrics.ts";
+import type { EvaluationMetrics, KnnMetrics, StepMetrics } from "../store/metrics.ts";
 import type { RunFolder } from "../store/run_folder.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { saveCheckpoint, stateFiniteness } from "./checkpoint.ts";
@@ -39,9 +39,9 @@ export interface TrainingObserver {
   /** Steps done, as a fraction: before and after each step, and within a long one. */
   onPart?(done: number): void;
   /** Before each evaluation. */
-  onEvaluation?(): void;
+  onEvaluating?(): void;
   /** After each evaluation. */
-  onKnn(line: KnnMetrics): void;
+  onEvaluation(line: EvaluationMetrics | KnnMetrics): void;
 }
 
 /** What the trainer is given. */
@@ -58,8 +58,8 @@ export interface TrainingTask {
    * absent where nobody teaches.
    */
   targets?: ((batch: Uint32Array) => Tensor) | undefined;
-  /** Evaluates the present network; absent without labels. */
-  evaluate?: (step: number, epoch: number) => Promise<KnnMetrics>;
+  /** Evaluates the present network; absent where the configuration wants no evaluation. */
+  evaluate?: (step: number, epoch: number) => Promise<EvaluationMetrics | KnnMetrics>;
   /** The state's step was evaluated already, before an interruption. */
   evaluated: boolean;
   observer: TrainingObserver;
@@ -305,11 +305,11 @@ export class Trainer {
   async #evaluate(): Promise<void> {
     const { gpu, state, evaluate, folder, observer } = this.#task;
     if (!evaluate) return;
-    observer.onEvaluation?.();
+    observer.onEvaluating?.();
     const line = await gpu.stream.unprofiled(() => evaluate(state.step, this.#epoch));
     await folder.appendMetrics(line);
     this.#evaluatedStep = state.step;
-    observer.onKnn(line);
+    observer.onEvaluation(line);
     this.#log.restartClock();
   }
 

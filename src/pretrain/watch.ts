@@ -1,94 +1,110 @@
-/** kNN on held-out images: how a run is watched. Labels are used here and nowhere else. */
+/** How a run is watched: the spread of its features, and with labels kNN. Labels are used here and nowhere else. */
+import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
-import type { ViewMaker } from "../data/view_maker.ts";
-import { recalibrate } from "../evaluate/calibrate.ts";
-import { evaluationBatchSize } from "../evaluate/batch_size.ts";
-import { collectRows, extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
+import { collectRows, type FeatureMatrix } from "../evaluate/features.ts";
 import { knnClasses, type LabelledFeatures } from "../evaluate/knn.ts";
-import type { KnnMetrics } from "../store/metrics.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { chooseImages, type KnnImages, type LabelledImages } from "./run_data.ts";
+import { pixelBlock, shrinkPixels } from "../evaluate/pixels.ts";
+import { type FeatureSpread, featureSpread } from "../evaluate/spread.ts";
+import type { EvaluationMetrics, KnnMetrics } from "../store/metrics.ts";
+import type { KnnImages, LabelledImages } from "./run_data.ts";
 import type { Architecture } from "../elastic/architecture.ts";
-import type { PretrainState } from "./state.ts";
+import {
+  chooseImages,
+  type ImageFeatures,
+  WatchedFeatures,
+  type WatchedImages,
+  type WatchedState,
+} from "./watched_features.ts";
 
-/** Most values of an image, 64x64 pixels, that are compared as they are: a larger bank of images would fill the memory. */
-export const mostPixelValues = 12_288;
+/** Most images whose features' spread is measured: the time grows with their square. */
+export const mostSpreadImages = 1024;
 
-/** Batches of some images in order; `used` receives the index of each image that was really read. */
-export async function* evaluationBatches(
-  views: ViewMaker,
-  indices: Uint32Array,
-  size: number,
-  used?: number[],
-): AsyncGenerator<Tensor> {
-  for (let first = 0; first < indices.length; first += size) {
-    const batch = await views.evaluationBatch(indices.subarray(first, first + size));
-    used?.push(...batch.indices);
-    yield batch.images;
+/** Watches a run by the query encoder at its largest architecture, with batchnorm statistics taken anew. */
+export interface Watch {
+  /**
+   * @param withPixels also classify by raw pixels, of large images shrunk: the baseline that needs no network
+   */
+  evaluate(step: number, epoch: number, withPixels: boolean): Promise<EvaluationMetrics>;
+}
+
+/** Watches a run whose images have no labels, or which holds none out. */
+export class SpreadWatch implements Watch {
+  readonly #features: WatchedFeatures;
+
+  constructor(readonly state: WatchedState, readonly config: Config, readonly bank: WatchedImages) {
+    this.#features = new WatchedFeatures(state, config, bank);
+  }
+
+  async evaluate(step: number, epoch: number): Promise<EvaluationMetrics> {
+    const { gpu, space: { max } } = this.state;
+    const { views, indices } = this.bank;
+    const images = { views, indices: chooseImages(indices, mostSpreadImages, dataSeed(this.config)) };
+    const features = await this.#features.recalibrated(
+      max,
+      (statistics) => this.#features.read(max, images, statistics),
+    );
+    gpu.stream.submit();
+    return { step, epoch, ...await spreadField(features) };
   }
 }
 
-/** Evaluates the query encoder at its largest architecture, with batchnorm statistics taken anew. */
-export class KnnWatch {
-  /** Images of one batch. */
-  readonly #batch: number;
+/** Watches a run with labels. */
+export class KnnWatch implements Watch {
+  readonly #features: WatchedFeatures;
 
-  constructor(
-    readonly state: Pick<PretrainState, "gpu" | "space" | "encoder">,
-    readonly config: Config,
-    readonly images: KnnImages,
-  ) {
-    const { gpu, space, encoder: { network } } = state;
-    this.#batch = evaluationBatchSize(gpu, network, space.max, images.bank.views.height);
+  constructor(readonly state: WatchedState, readonly config: Config, readonly images: KnnImages) {
+    this.#features = new WatchedFeatures(state, config, images.bank);
   }
 
-  /**
-   * @param withPixels also classify by raw pixels, the baseline that needs no network; left out for large images
-   */
   async evaluate(step: number, epoch: number, withPixels: boolean): Promise<KnnMetrics> {
-    const { gpu } = this.state;
+    const { gpu, space } = this.state;
     const { bank, queries } = this.images;
-    const small = 3 * bank.views.height * bank.views.width <= mostPixelValues;
-    const knnPixels = withPixels && small
-      ? share(await this.#right((batches) => collectRows(batches, (images) => images.read())))
-      : undefined;
-    const accuracy = share(await this.rightOf(this.state.space.max));
+    const knnPixels = withPixels ? share(await this.#right((images) => this.#pixels(images))) : undefined;
+    let seen: FeatureMatrix;
+    const right = await this.rightOf(space.max, (features) => seen = features);
     gpu.stream.submit();
     return {
       step,
       epoch,
-      knn: accuracy,
+      knn: share(right),
       knnPixels,
       images: queries.indices.length,
       bank: bank.indices.length,
+      ...await spreadField(seen!),
     };
   }
 
-  /** Whether an architecture's features classify each query right (1), with batchnorm statistics of its own. */
-  async rightOf(architecture: Architecture): Promise<Uint8Array> {
-    const { encoder } = this.state;
-    const { knn } = this.config;
-    const { bank } = this.images;
-    const calibration = chooseImages(bank.indices, knn.calibrate, this.config.training.seed);
-    const statistics = calibration.length > 0
-      ? await recalibrate(
-        encoder,
-        architecture,
-        evaluationBatches(bank.views, mixed(calibration, this.#batch), this.#batch),
-      )
-      : undefined;
-    const right = await this.#right((batches) =>
-      extractFeatures(encoder, architecture, knn.features, batches, statistics)
+  #pixels({ views, indices }: LabelledImages): Promise<ImageFeatures> {
+    const { height, width } = views;
+    const block = pixelBlock(height, width);
+    return this.#features.collect(
+      { views, indices },
+      (batches) =>
+        collectRows(batches, async (batch) => shrinkPixels(await batch.read(), height, width, block)),
     );
-    statistics?.release();
-    return right;
   }
 
-  async #right(toFeatures: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>): Promise<Uint8Array> {
-    const labelled = async ({ views, indices, labels }: LabelledImages): Promise<LabelledFeatures> => {
-      const used: number[] = [];
-      const features = await toFeatures(evaluationBatches(views, indices, this.#batch, used));
-      return { ...features, labels: Int32Array.from(used, (index) => labels[index]) };
+  /**
+   * Whether an architecture's features classify each query right (1), with batchnorm statistics of its own.
+   *
+   * @param onQueries receives the queries' features
+   */
+  async rightOf(
+    architecture: Architecture,
+    onQueries?: (features: FeatureMatrix) => void,
+  ): Promise<Uint8Array> {
+    return await this.#features.recalibrated(architecture, (statistics) =>
+      this.#right(async (images) => {
+        const features = await this.#features.read(architecture, images, statistics);
+        if (images === this.images.queries) onQueries?.(features);
+        return features;
+      }));
+  }
+
+  async #right(read: (images: LabelledImages) => Promise<ImageFeatures>): Promise<Uint8Array> {
+    const labelled = async (images: LabelledImages): Promise<LabelledFeatures> => {
+      const features = await read(images);
+      return { ...features, labels: Int32Array.from(features.indices, (index) => images.labels[index]) };
     };
     const bank = await labelled(this.images.bank);
     const queries = await labelled(this.images.queries);
@@ -102,13 +118,17 @@ export function share(right: Uint8Array): number {
   return right.reduce((sum, one) => sum + one, 0) / right.length;
 }
 
-/** Sorted images of a folder come class by class; statistics of a batch need all classes mixed. Every k-th instead. */
-export function mixed(indices: Uint32Array, batch: number): Uint32Array {
-  const stride = Math.ceil(indices.length / batch);
-  const order = new Uint32Array(indices.length);
-  let next = 0;
-  for (let offset = 0; offset < stride; offset++) {
-    for (let at = offset; at < indices.length; at += stride) order[next++] = indices[at];
-  }
-  return order;
+/** The spread as a metrics line has it; null where it cannot be measured. */
+async function spreadField(
+  { rows, dimension, values }: FeatureMatrix,
+): Promise<{ spread: FeatureSpread | null }> {
+  if (rows < 2 || !values.every(Number.isFinite)) return { spread: null };
+  const kept = Math.min(rows, mostSpreadImages);
+  const { effectiveRank, meanCosine, ...spread } = await featureSpread({
+    rows: kept,
+    dimension,
+    values: values.slice(0, kept * dimension),
+  });
+  const short = (value: number) => Number(value.toPrecision(6));
+  return { spread: { ...spread, effectiveRank: short(effectiveRank), meanCosine: short(meanCosine) } };
 }

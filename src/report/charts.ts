@@ -52,12 +52,53 @@ export interface Axis {
   readonly tickMinStep?: number;
 }
 
-/** A chart of lines over a common quantity. Sizes are those of the whole picture in CSS pixels. */
-export interface LineChart {
-  /** What a screen reader says in place of the picture. */
-  readonly description: string;
+/** Size of a whole picture in CSS pixels. */
+export interface ChartSize {
   readonly width: number;
   readonly height: number;
+}
+
+/** A picture for wide screens and one for narrow ones, each legible at its size: the page shows one of them. */
+export interface ChartSizes {
+  readonly wide: ChartSize;
+  readonly narrow: ChartSize;
+}
+
+/** A chart over the whole width of the page, and one over half of it. The narrow one fits a screen of 400 pixels. */
+export const wholeSizes: ChartSizes = {
+  wide: { width: 1016, height: 390 },
+  narrow: { width: 360, height: 300 },
+};
+export const halfSizes: ChartSizes = {
+  wide: { width: 484, height: 260 },
+  narrow: { width: 360, height: 230 },
+};
+
+/** The size of a Vega-Lite specification: charts side by side keep one frame whatever the width of their labels. */
+export function framed({ width, height }: ChartSize) {
+  return {
+    width,
+    height,
+    padding: { left: 0, right: 8, top: 4, bottom: 4 },
+    autosize: { type: "fit" as const, contains: "padding" as const },
+  };
+}
+
+/** Labels of large numbers on an axis, with SI prefixes as in the page's texts: set apart from the number. */
+export const shortLabels = "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')";
+
+/** The axis of training steps. */
+export const stepAxis: Axis = { title: "step", format: ",d", zero: true, tickMinStep: 1 };
+
+/** More points than this are averaged in groups before a line joins them: 1500 over the page's width. */
+export function linePointLimit({ width }: ChartSize): number {
+  return Math.round(1500 * width / wholeSizes.wide.width);
+}
+
+/** A chart of lines over a common quantity. */
+export interface LineChart extends ChartSize {
+  /** What a screen reader says in place of the picture. */
+  readonly description: string;
   readonly x: Axis;
   readonly y: Axis;
   readonly lines: readonly Line[];
@@ -143,6 +184,30 @@ export async function renderChart(
   }
 }
 
+/** Renders a picture for wide screens and one for narrow ones. */
+export async function renderBoth(
+  { wide, narrow }: ChartSizes,
+  render: (size: ChartSize) => Promise<Html>,
+): Promise<Html> {
+  return html`
+    <div class="for-wide">${await render(wide)}</div>
+    <div class="for-narrow">${await render(narrow)}</div>
+  `;
+}
+
+/** Renders a chart of lines in both sizes; a narrow one may draw fewer points. */
+export async function renderLineCharts(
+  sizes: ChartSizes,
+  chart: (size: ChartSize) => Omit<LineChart, keyof ChartSize>,
+): Promise<Html> {
+  return await renderBoth(sizes, (size) => renderLineChart({ ...chart(size), ...size }));
+}
+
+/** A line without dots. */
+export function line(points: readonly Point[], color: string, width: number, opacity = 1): Line {
+  return { points, color, width, opacity, dots: false };
+}
+
 /** Renders a chart of lines, in the order given, the last on top. */
 export async function renderLineChart(chart: LineChart): Promise<Html> {
   return await renderChart(lineChartSpec(chart), chart.description);
@@ -168,31 +233,13 @@ export function lineChartSpec({ width, height, x, y, lines, levels = [] }: LineC
     },
   };
   return {
-    width,
-    height,
-    padding: { left: 0, right: 8, top: 4, bottom: 4 },
-    // Charts side by side keep the same frame whatever the width of their labels.
-    autosize: { type: "fit", contains: "padding" },
+    ...framed({ width, height }),
     layer: [
-      ...levels.flatMap(({ y, label, side }) => [
-        {
-          data: { values: [{ y }] },
-          mark: { type: "rule" as const, color: colors.muted, strokeDash: [3, 4] },
-          encoding: { y: position.y },
-        },
-        {
-          data: { values: [{ y, label }] },
-          mark: {
-            type: "text" as const,
-            color: colors.muted,
-            fontSize: 13,
-            align: "right" as const,
-            baseline: side === "above" ? "bottom" as const : "top" as const,
-            dy: side === "above" ? -4 : 5,
-          },
-          encoding: { x: { value: "width" as const }, y: position.y, text: { field: "label" } },
-        },
-      ]),
+      ...levels.map(({ y }) => ({
+        data: { values: [{ y }] },
+        mark: { type: "rule" as const, color: colors.muted, strokeDash: [3, 4] },
+        encoding: { y: position.y },
+      })),
       ...lines.map(({ points, color, width, opacity, dots }) => ({
         data: { values: [...points] },
         mark: {
@@ -206,6 +253,18 @@ export function lineChartSpec({ width, height, x, y, lines, levels = [] }: LineC
           point: dots && { filled: true, size: 36, color, opacity: 1 },
         },
         encoding: { x: position.x, y: position.y, order: { field: "x" } },
+      })),
+      ...levels.map(({ y, label, side }) => ({
+        data: { values: [{ y, label }] },
+        mark: {
+          type: "text" as const,
+          color: colors.muted,
+          fontSize: 13,
+          align: "right" as const,
+          baseline: side === "above" ? "bottom" as const : "top" as const,
+          dy: side === "above" ? -4 : 5,
+        },
+        encoding: { x: { value: "width" as const }, y: position.y, text: { field: "label" } },
       })),
     ],
   };

@@ -1,6 +1,7 @@
 /** What each choice of the search space contributes: scores by stem width, and by width and depth of each stage. */
 
 import { parseArchitecture } from "../elastic/resnet_architecture.ts";
+import { quantile } from "../quantile.ts";
 import { colors, renderChart } from "./charts.ts";
 import { type Html, html } from "./page.ts";
 import { formatDifference, scoreDomain, type ScoreFormat } from "./scores.ts";
@@ -58,13 +59,6 @@ function summarise(choice: number, scores: readonly number[]): ChoiceScores {
     lowerQuartile: quantile(sorted, 0.25),
     upperQuartile: quantile(sorted, 0.75),
   };
-}
-
-/** Linear between the two nearest of the sorted values. */
-function quantile(sorted: Float64Array, share: number): number {
-  const place = share * (sorted.length - 1);
-  const below = Math.floor(place), above = Math.ceil(place);
-  return sorted[below] + (place - below) * (sorted[above] - sorted[below]);
 }
 
 /** The section of small charts, one per dimension, all with the same range of scores. */

@@ -1,19 +1,17 @@
 /** The report of a comparison: what each size is worth by each way of pretraining. */
 import type { TopLevelSpec } from "vega-lite";
 import { formatDuration } from "../duration.ts";
-import { colors, renderChart } from "./charts.ts";
+import { formatInteger, formatPercent, formatPoints, formatShort } from "../number_format.ts";
 import {
-  factList,
-  figure,
-  formatPercent,
-  formatPoints,
-  formatShort,
-  type Html,
-  html,
-  keyFigures,
-  renderPage,
-  table,
-} from "./page.ts";
+  type ChartSize,
+  colors,
+  framed,
+  renderBoth,
+  renderChart,
+  shortLabels,
+  wholeSizes,
+} from "./charts.ts";
+import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
 /** What one method makes of one size. */
 interface Cell {
@@ -45,6 +43,8 @@ export interface CompareReport {
   readonly methods: readonly Method[];
 }
 
+const sizes = { wide: { ...wholeSizes.wide, height: 360 }, narrow: wholeSizes.narrow };
+
 const palette = [colors.blue, colors.accent, colors.orange, colors.muted];
 
 /** Renders the report as one self-contained HTML page. */
@@ -62,7 +62,7 @@ export async function renderCompareReport(report: CompareReport): Promise<string
       <section><h2>How it was measured</h2>${factList([
         ["Comparison", config],
         ["Device", device],
-        ["Seeds", String(methods[0].cells[0].knn.length)],
+        ["Seeds", formatInteger(methods[0].cells[0].knn.length)],
       ])}</section>
     `,
     footer: `Written by Scion ${version}.`,
@@ -95,30 +95,38 @@ async function sizesFigure(methods: readonly Method[]): Promise<Html> {
     range: methods.map((_, at) => palette[at % 4]),
   };
   const color = { field: "method", type: "nominal" as const, scale, legend: null };
-  const position = {
-    x: { field: "macs", type: "quantitative" as const, axis: { title: "MACs per image", format: ".3~s" } },
-    color,
-  };
-  const y = (field: string) => ({
-    field,
-    type: "quantitative" as const,
-    scale: { zero: false, nice: true },
-    axis: { title: "kNN accuracy", format: ".0%" },
-  });
-  const spec: TopLevelSpec = {
-    width: 1016,
-    height: 360,
-    padding: { left: 0, right: 8, top: 4, bottom: 4 },
-    autosize: { type: "fit", contains: "padding" },
-    data: { values: points },
-    layer: [
-      { mark: { type: "line", strokeWidth: 2 }, encoding: { ...position, y: y("mean") } },
-      { mark: { type: "point", filled: true, size: 60 }, encoding: { ...position, y: y("knn") } },
-    ],
+  const spec = (size: ChartSize): TopLevelSpec => {
+    const x = {
+      field: "macs",
+      type: "quantitative" as const,
+      axis: {
+        title: "MACs per image",
+        tickCount: Math.round(size.width / 110),
+        labelExpr: shortLabels,
+        labelOverlap: true,
+      },
+    };
+    const y = (field: string) => ({
+      field,
+      type: "quantitative" as const,
+      scale: { zero: false, nice: true },
+      axis: { title: "kNN accuracy", format: ".0%", tickCount: Math.round(size.height / 50) },
+    });
+    return {
+      ...framed(size),
+      data: { values: points },
+      layer: [
+        { mark: { type: "line", strokeWidth: 2 }, encoding: { x, y: y("mean"), color } },
+        { mark: { type: "point", filled: true, size: 60 }, encoding: { x, y: y("knn"), color } },
+      ],
+    };
   };
   return figure({
     title: "kNN over MACs",
-    chart: await renderChart(spec, "kNN accuracy of each size by each method."),
+    chart: await renderBoth(
+      sizes,
+      (size) => renderChart(spec(size), "kNN accuracy of each size by each method."),
+    ),
     legend: methods.map(({ method }, at) => ({ label: method, color: palette[at % 4] })),
     caption: "Each point is one seed, each line the mean over seeds.",
   });

@@ -1,18 +1,23 @@
 /** The report of a correlation: whether scores without labels order subnets as labels do. */
 import type { TopLevelSpec } from "vega-lite";
-import { colors, type Placement, renderChart } from "./charts.ts";
 import {
-  factList,
-  figure,
+  formatCorrelation,
   formatInteger,
+  formatInterval,
   formatPercent,
   formatShort,
-  type Html,
-  html,
-  keyFigures,
-  renderPage,
-  table,
-} from "./page.ts";
+} from "../number_format.ts";
+import {
+  type ChartSize,
+  colors,
+  framed,
+  halfSizes,
+  type Placement,
+  renderBoth,
+  renderChart,
+  shortLabels,
+} from "./charts.ts";
+import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
 type Interval = readonly [low: number, high: number];
 
@@ -68,7 +73,10 @@ const names: Readonly<Record<string, string>> = {
   lastWidth: "last width",
 };
 
-const chartSize = { width: 496, height: 320 };
+const sizes = {
+  wide: { ...halfSizes.wide, height: 320 },
+  narrow: { ...halfSizes.narrow, height: 280 },
+};
 
 /** Renders the report as one self-contained HTML page. */
 export async function renderCorrelateReport(report: CorrelateReport): Promise<string> {
@@ -87,13 +95,15 @@ export async function renderCorrelateReport(report: CorrelateReport): Promise<st
       `kNN on ${formatInteger(report.queries)} labelled images: does the score order them as the labels do?`,
     body: html`
       ${keyFigures(mainFigures(report, main))}
-      <p>${verdict(report, main)}</p>
+      <section>
+        <p>${verdict(report, main)}</p>
+      </section>
       <div class="pair">${charts}</div>
       <section><h2>Scores and their rivals</h2>${predictorTable(report)}</section>
       <section><h2>How it was measured</h2>${factList([
         ["Run", report.run],
         ["Device", report.device],
-        ["Intervals", "95 % of 1000 bootstrap draws of subnets and images together"],
+        ["Intervals", `95 % of ${formatInteger(1000)} bootstrap draws of subnets and images together`],
         ...report.settings,
       ])}</section>
       <details><summary>The subnets</summary>${subnetTable(report)}</details>
@@ -105,14 +115,6 @@ export async function renderCorrelateReport(report: CorrelateReport): Promise<st
 /** kNN accuracy of each subnet under one seed. */
 function accuracies({ subnets }: CorrelateReport, seed = 0): number[] {
   return subnets.map(({ right }) => right[seed].reduce((sum, one) => sum + one, 0) / right[seed].length);
-}
-
-function formatCorrelation(value: number): string {
-  return Number.isNaN(value) ? "–" : value.toFixed(2).replace("-", "−");
-}
-
-function formatInterval([low, high]: Interval): string {
-  return `${formatCorrelation(low)} to ${formatCorrelation(high)}`;
 }
 
 function mainFigures(report: CorrelateReport, main: Predictor) {
@@ -137,9 +139,11 @@ function mainFigures(report: CorrelateReport, main: Predictor) {
         note: formatInterval(report.ceiling.interval),
       }
       : {
-        label: "kNN of the subnets",
-        value: `${formatPercent(Math.min(...accuracy))} to ${formatPercent(best)}`,
-        note: `standard error ${formatPercent(Math.sqrt(best * (1 - best) / report.queries))}`,
+        label: "kNN of the best subnet",
+        value: formatPercent(best),
+        note: `standard error ${
+          formatPercent(Math.sqrt(best * (1 - best) / report.queries))
+        }; the worst has ${formatPercent(Math.min(...accuracy))}`,
       },
     {
       label: "Regret",
@@ -175,23 +179,24 @@ async function accuracyFigure(
 ): Promise<Html> {
   const accuracy = accuracies(report);
   const widths = [...new Set(report.subnets.map(({ lastWidth }) => lastWidth))].sort((a, b) => a - b);
-  const marks = ({ x, y }: Placement) =>
+  // A telephone has nothing to hover with.
+  const marks = ({ x, y }: Placement, hovered: boolean) =>
     html`<g class="points" fill="${colors.blue}">${
       report.subnets.map((subnet, at) =>
         html`
           <circle cx="${x(quantity(subnet)).toFixed(1)}" cy="${y(accuracy[at]).toFixed(1)}" r="4"
             fill-opacity="${shade(widths, subnet.lastWidth)}">
-            <title>${[subnet.arch, `kNN ${formatPercent(accuracy[at])}`, `${formatShort(subnet.macs)} MACs`]
-              .join("\n")}</title>
+            ${hovered && html`<title>${describeSubnet(subnet, accuracy[at])}</title>`}
           </circle>
         `
       )
     }</g>`;
-  const chart = await renderChart(
-    accuracySpec(report.subnets.map(quantity), accuracy, title, isCount),
-    `kNN accuracy over ${title} of ${report.subnets.length} subnets.`,
-    marks,
-  );
+  const chart = await renderBoth(sizes, (size) =>
+    renderChart(
+      accuracySpec(report.subnets.map(quantity), accuracy, { title, isCount }, size),
+      `kNN accuracy over ${title} of ${formatInteger(report.subnets.length)} subnets.`,
+      (placement) => marks(placement, size === sizes.wide),
+    ));
   return figure({
     title: `kNN over ${title}`,
     chart,
@@ -199,6 +204,10 @@ async function accuracyFigure(
       widths.map(formatInteger).join(", ")
     } channels).`,
   });
+}
+
+function describeSubnet({ arch, macs }: Subnet, accuracy: number): string {
+  return [arch, `kNN ${formatPercent(accuracy)}`, `${formatShort(macs)} MACs`].join("\n");
 }
 
 /** Darker for wider. */
@@ -209,8 +218,8 @@ function shade(widths: readonly number[], width: number): string {
 function accuracySpec(
   x: readonly number[],
   y: readonly number[],
-  title: string,
-  isCount: boolean,
+  { title, isCount }: { title: string; isCount: boolean },
+  size: ChartSize,
 ): TopLevelSpec {
   const domain = (values: readonly number[]): [number, number] => {
     const low = Math.min(...values), high = Math.max(...values);
@@ -218,9 +227,7 @@ function accuracySpec(
     return [low - margin, high + margin];
   };
   return {
-    ...chartSize,
-    padding: { left: 0, right: 8, top: 4, bottom: 4 },
-    autosize: { type: "fit", contains: "padding" },
+    ...framed(size),
     data: { values: [] },
     mark: "point",
     encoding: {
@@ -230,8 +237,8 @@ function accuracySpec(
         scale: { domain: domain(x), nice: false, zero: false },
         axis: {
           title,
-          tickCount: 5,
-          ...(isCount && { labelExpr: "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')" }),
+          tickCount: Math.round(size.width / 90),
+          ...(isCount && { labelExpr: shortLabels }),
           labelOverlap: true,
         },
       },
@@ -239,7 +246,7 @@ function accuracySpec(
         field: "y",
         type: "quantitative",
         scale: { domain: domain(y), nice: true, zero: false },
-        axis: { title: "kNN accuracy", format: ".0%", tickCount: 6 },
+        axis: { title: "kNN accuracy", format: ".0%", tickCount: Math.round(size.height / 50) },
       },
     },
   };

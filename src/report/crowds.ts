@@ -18,14 +18,17 @@ interface PictureSize {
  * Divides the picture of scores over MACs into the smallest square cells that leave at most `limit` points if each
  * cell keeps one. Lonely points stay where they are; only crowds get thinner. Which one stays is as good as random,
  * since any rule by place, such as the highest, would draw the grid.
+ *
+ * @param cost of a candidate, along the picture's width; default MACs
  */
 export function thinCrowds(
   candidates: readonly SearchCandidate[],
   { width, height }: PictureSize,
   limit: number,
+  cost: (candidate: SearchCandidate) => number = ({ macs }) => macs,
 ): CrowdPoint[] {
   if (candidates.length <= limit) return candidates.map((candidate) => ({ candidate, count: 1 }));
-  const column = pixels(candidates.map(({ macs }) => macs), width);
+  const column = pixels(candidates.map(cost), width);
   const row = pixels(candidates.map(({ score }) => score), height);
   for (let cell = 2;; cell++) {
     const columns = Math.floor(width / cell) + 1;

@@ -1,6 +1,7 @@
 /** Charts of a loss's terms, where it is a weighted sum of several. */
 import type { StepMetrics } from "../store/metrics.ts";
-import { colors, renderLineChart } from "./charts.ts";
+import { formatInteger } from "../number_format.ts";
+import { colors, halfSizes, type Level, line, linePointLimit, renderLineCharts, stepAxis } from "./charts.ts";
 import { figure, type Html, html } from "./page.ts";
 import { thin } from "./series.ts";
 
@@ -9,30 +10,50 @@ const titles: Readonly<Record<string, string>> = {
   distillation: "Distance to the teacher",
 };
 const units: Readonly<Record<string, string>> = { moco: "InfoNCE loss", distillation: "1 - cosine" };
-const size = { width: 484, height: 260 };
-const pointLimit = 1500;
 
-/** A chart for each term, side by side; nothing where the loss has but one. */
-export async function lossTermFigures(steps: readonly StepMetrics[]): Promise<Html | undefined> {
+/** The loss of momentum contrast whose network tells nothing apart. */
+export function guessing(queue: number): Level {
+  const loss = Math.log(queue + 1);
+  return { y: loss, label: `guessing: ln(queue + 1) = ${loss.toFixed(2)}`, side: "above" };
+}
+
+/** Why the loss of momentum contrast rises before it falls. */
+export function fillingNote(queue: number): string {
+  return `MoCo's loss rises at first: the queue of ${
+    formatInteger(queue)
+  } keys begins with random ones, which are ` +
+    "easy to tell from an image's own, and fills with keys of real images. Only after that does a falling loss mean " +
+    "learning.";
+}
+
+/**
+ * A chart for each term, side by side; nothing where the loss has but one.
+ *
+ * @param queue keys of momentum contrast, where they are known
+ */
+export async function lossTermFigures(
+  steps: readonly StepMetrics[],
+  queue: number | undefined,
+): Promise<Html | undefined> {
   const logged = steps.filter(({ lossTerms }) => lossTerms !== undefined);
   if (logged.length < 2) return undefined;
   const charts: Html[] = [];
   for (const name of Object.keys(logged[0].lossTerms!)) {
-    const { points } = thin(
-      logged.map(({ step, lossTerms }) => ({ x: step, y: lossTerms![name] })),
-      pointLimit,
-    );
+    const all = logged.map(({ step, lossTerms }) => ({ x: step, y: lossTerms![name] }));
     const title = titles[name] ?? name;
-    const chart = await renderLineChart({
-      ...size,
-      description: `${title} over training steps, from ${points[0].y.toFixed(3)} to ${
-        points.at(-1)!.y.toFixed(3)
+    const keys = name === "moco" ? queue : undefined;
+    const chart = await renderLineCharts(halfSizes, (size) => ({
+      description: `${title} over training steps, from ${all[0].y.toFixed(3)} to ${
+        all.at(-1)!.y.toFixed(3)
       }.`,
-      x: { title: "step", format: ",d", zero: true, tickMinStep: 1 },
+      x: stepAxis,
       y: { title: units[name] ?? "loss", zero: false },
-      lines: [{ points, color: colors.accent, width: 2, opacity: 1, dots: false }],
-    });
-    charts.push(figure({ title, chart, caption: "Mean over all architectures, without its weight." }));
+      lines: [line(thin(all, linePointLimit(size)).points, colors.accent, 2)],
+      levels: keys === undefined ? [] : [guessing(keys)],
+    }));
+    const caption = "Mean over all architectures, without its weight." +
+      (keys === undefined ? "" : ` ${fillingNote(keys)}`);
+    charts.push(figure({ title, chart, caption }));
   }
   return html`<div class="pair">${charts}</div>`;
 }

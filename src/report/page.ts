@@ -3,7 +3,8 @@
  * Colours are CSS variables, which the charts use too, so that both follow the reader's light or dark mode.
  */
 
-import stylesheet from "./page.css" with { type: "text" };
+import frameStyles from "./page.css" with { type: "text" };
+import partStyles from "./parts.css" with { type: "text" };
 
 /** Text that is HTML already. Made by {@linkcode html} and {@linkcode trustedHtml}. */
 export class Html {
@@ -46,53 +47,6 @@ function toHtml(value: HtmlValue): string {
   if (value instanceof Html) return value.text;
   if (typeof value === "object") return value.map(toHtml).join("");
   return escapeHtml(String(value));
-}
-
-const noBreakSpace = "\u00a0";
-const narrowNoBreakSpace = "\u202f";
-
-/** An integer with its thousands set apart: `85 293`. */
-export function formatInteger(value: number): string {
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, narrowNoBreakSpace);
-}
-
-/**
- * A large number, such as MACs or parameters, to three digits: `4.1 M`, `15.5 G`.
- *
- * @param zeros whether zeros at the end of a fraction are kept, as columns of numbers want it: `4.10 M`
- */
-export function formatShort(value: number, zeros: "dropped" | "kept" = "dropped"): string {
-  const units = ["", "k", "M", "G", "T", "P"];
-  let digits = Number(value.toPrecision(3)), unit = 0;
-  while (Math.abs(digits) >= 1000 && unit < units.length - 1) {
-    digits = Number((digits / 1000).toPrecision(3));
-    unit++;
-  }
-  if (unit === 0) return String(digits);
-  return `${zeros === "kept" ? digits.toPrecision(3) : digits}${noBreakSpace}${units[unit]}`;
-}
-
-/** A range of large numbers, the unit written once where both share it: `4–5 G`, `800 k–1 M`. */
-export function formatRange(from: number, to: number): string {
-  const [low, lowUnit] = formatShort(from).split(noBreakSpace);
-  const [, highUnit] = formatShort(to).split(noBreakSpace);
-  return `${lowUnit === highUnit || from === 0 ? low : formatShort(from)}–${formatShort(to)}`;
-}
-
-/** A share, 0 to 1, in percent with one decimal: `46.1 %`. */
-export function formatPercent(share: number): string {
-  return `${(share * 100).toFixed(1)}${noBreakSpace}%`;
-}
-
-/** The difference of two shares in percentage points, signed: `+20.4`, `−3.0`. */
-export function formatPoints(difference: number): string {
-  const points = (Math.abs(difference) * 100).toFixed(1);
-  return Number(points) === 0 ? points : (difference < 0 ? "−" : "+") + points;
-}
-
-/** Milliseconds to three digits, without their unit: `0.752`, `1.00`, `12.5`, `1 250`. */
-export function formatMilliseconds(milliseconds: number): string {
-  return milliseconds < 100 ? milliseconds.toPrecision(3) : formatInteger(milliseconds);
 }
 
 /** A number that matters most on the page. */
@@ -212,7 +166,7 @@ export function renderPage(
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <meta name="color-scheme" content="light dark">
         <title>${title} · ${kicker}</title>
-        <style>${trustedHtml(stylesheet)}</style>
+        <style>${trustedHtml(frameStyles + partStyles)}</style>
       </head>
       <body>
         <main>

@@ -4,23 +4,33 @@
 
 import { formatDuration } from "../duration.ts";
 import { median } from "../median.ts";
-import { isKnn, type KnnMetrics, type MetricsLine, type StepMetrics } from "../store/metrics.ts";
-import { colors, type Level, type Line, type Point, renderLineChart } from "./charts.ts";
-import { lossTermFigures } from "./loss_terms.ts";
+import { qualityWarnings } from "../evaluate/verdict.ts";
+import type { NeighbourSheet } from "../pretrain/neighbours.ts";
 import {
-  factList,
-  figure,
-  formatInteger,
-  formatPercent,
-  formatPoints,
-  formatShort,
-  type Html,
-  html,
-  type KeyFigure,
-  keyFigures,
-  renderPage,
-  table,
-} from "./page.ts";
+  isEvaluation,
+  isKnn,
+  isStep,
+  type KnnMetrics,
+  type MetricsLine,
+  type StepMetrics,
+} from "../store/metrics.ts";
+import {
+  type ChartSize,
+  colors,
+  halfSizes,
+  type Level,
+  line,
+  linePointLimit,
+  type Point,
+  renderLineCharts,
+  stepAxis,
+  wholeSizes,
+} from "./charts.ts";
+import { fillingNote, guessing, lossTermFigures } from "./loss_terms.ts";
+import { neighbourSection } from "./neighbour_section.ts";
+import { measuredSpreads, spreadFigure, spreadSection } from "./spread_section.ts";
+import { formatInteger, formatMeasure, formatPercent, formatPoints, formatShort } from "../number_format.ts";
+import { factList, figure, type Html, html, type KeyFigure, keyFigures, renderPage, table } from "./page.ts";
 import { smooth, smoothingRadius, thin } from "./series.ts";
 
 /** An architecture's id and cost; `macs` at the run's image size. */
@@ -54,6 +64,8 @@ export interface PretrainSummary {
   readonly epochs: number;
   /** Wall time of the training, evaluations included. */
   readonly seconds: number;
+  /** Keys in the queue, where the loss is InfoNCE over them: guessing has the loss ln(queue + 1). */
+  readonly queue?: number;
   /** Further settings worth reading, in the order in which they are listed. */
   readonly settings: readonly (readonly [label: string, value: string])[];
 }
@@ -62,30 +74,30 @@ export interface PretrainSummary {
 export interface PretrainReport {
   readonly config: object;
   readonly metrics: readonly MetricsLine[];
+  /** Images with their nearest, where they were looked for. */
+  readonly neighbours?: NeighbourSheet;
   readonly summary: PretrainSummary;
 }
-
-/** A chart over the whole width of the page, and one over half of it. */
-const wide = { width: 1016, height: 390 };
-const half = { width: 484, height: 260 };
-
-const stepAxis = { title: "step", format: ",d", zero: true, tickMinStep: 1 };
-
-/** More points than this are averaged in groups before they are drawn. */
-const pointLimit = 1500;
 
 /**
  * Renders the report as one self-contained HTML page: no scripts, nothing loaded. A run of no steps, without labels
  * or with a single architecture leaves out what it has not measured and says so.
  */
-export async function renderPretrainReport({ config, metrics, summary }: PretrainReport): Promise<string> {
+export async function renderPretrainReport(
+  { config, metrics, neighbours, summary }: PretrainReport,
+): Promise<string> {
   const knn = metrics.filter(isKnn);
-  const steps = metrics.filter((line): line is StepMetrics => !isKnn(line));
+  const steps = metrics.filter(isStep);
+  const spreads = measuredSpreads(metrics.filter(isEvaluation));
+  const warnings = qualityWarnings(metrics).map((text) => html`<p class="warning">${text}</p>`);
   const body = html`
-    ${keyFigures(pretrainFigures(steps, knn, summary))}
-    ${await lossFigure(steps, summary.lossName)}
-    ${await lossTermFigures(steps)}
+    ${keyFigures([...pretrainFigures(steps, knn, summary), ...spreadFigure(spreads)])}
+    ${warnings.length > 0 && html`<section>${warnings}</section>`}
+    ${neighbours && neighbours.rows.length > 0 && neighbourSection(neighbours)}
+    ${await lossFigure(steps, summary)}
+    ${await lossTermFigures(steps, summary.queue)}
     ${await knnFigure(knn, summary)}
+    ${await spreadSection(spreads)}
     ${steps.length > 1 &&
       html`<div class="pair">${await throughputFigure(steps)}${await rateFigure(steps)}</div>`}
     <section><h2>What was trained</h2>${factList(facts(summary))}</section>
@@ -138,7 +150,7 @@ function pretrainFigures(
   if (steps.length > 0) {
     figures.push({
       label: "Images per second",
-      value: formatShort(speed),
+      value: formatMeasure(speed),
       note: "median of the logged steps",
     });
   }
@@ -150,7 +162,7 @@ function pretrainFigures(
   return figures;
 }
 
-async function lossFigure(steps: readonly StepMetrics[], name = "InfoNCE loss"): Promise<Html> {
+async function lossFigure(steps: readonly StepMetrics[], summary: PretrainSummary): Promise<Html> {
   const title = "Loss";
   if (steps.length < 2) {
     return absent(title, "Fewer than two steps were logged, so there is no curve to draw.");
@@ -164,25 +176,33 @@ async function lossFigure(steps: readonly StepMetrics[], name = "InfoNCE loss"):
   // With a single architecture its loss is the loss, and a second line would only cover the first.
   const single = steps.every((line) => line.lossMin === undefined && line.lossRandom === undefined);
   const series = (single ? candidates.slice(0, 1) : candidates)
-    .map(({ value, ...rest }) => ({ ...rest, ...thin(pointsOf(steps, value), pointLimit) }))
+    .map(({ value, ...rest }) => ({ ...rest, points: pointsOf(steps, value) }))
     .filter(({ points }) => points.length > 0);
-  const radius = smoothingRadius(series[0].points.length);
-  const lines = radius === 0 ? series.map(({ points, color }) => line(points, color, 2)) : [
-    ...series.map(({ points, color }) => line(points, color, 0.8, 0.4)),
-    ...series.map(({ points, color }) => line(smooth(points, radius), color, 2.2)),
-  ];
-  const chart = await renderLineChart({
-    ...wide,
+  const drawn = (size: ChartSize) => {
+    const thinned = series.map(({ points, color }) => ({ color, ...thin(points, linePointLimit(size)) }));
+    const radius = smoothingRadius(thinned[0].points.length);
+    const lines = radius === 0 ? thinned.map(({ points, color }) => line(points, color, 2)) : [
+      ...thinned.map(({ points, color }) => line(points, color, 0.8, 0.4)),
+      ...thinned.map(({ points, color }) => line(smooth(points, radius), color, 2.2)),
+    ];
+    return { lines, group: thinned[0].group, radius };
+  };
+  // A sum of several losses has no such level.
+  const queue = steps[0].lossTerms === undefined ? summary.queue : undefined;
+  const chart = await renderLineCharts(wholeSizes, (size) => ({
     description: `Loss over training steps: ${
       series.map(({ label, points }) =>
         `${label} from ${points[0].y.toFixed(2)} to ${points.at(-1)!.y.toFixed(2)}`
       ).join(", ")
     }.`,
     x: stepAxis,
-    y: { title: name, zero: false },
-    lines,
-  });
-  return figure({ title, chart, legend: series, caption: smoothingNote(series[0].group, radius) });
+    y: { title: summary.lossName ?? "InfoNCE loss", zero: false },
+    lines: drawn(size).lines,
+    levels: queue === undefined ? [] : [guessing(queue)],
+  }));
+  const { group, radius } = drawn(wholeSizes.wide);
+  const caption = smoothingNote(group, radius) + (queue === undefined ? "" : ` ${fillingNote(queue)}`);
+  return figure({ title, chart, legend: series, caption });
 }
 
 /** What one point of a thinned series is. */
@@ -195,6 +215,8 @@ function smoothingNote(group: number, radius: number): string {
   const window = `their centred mean over ${2 * radius + 1} points`;
   return `Thin lines: ${pointNote(group)}. Thick lines: ${window}.`;
 }
+
+const knnSizes = { wide: { ...wholeSizes.wide, height: 320 }, narrow: wholeSizes.narrow };
 
 async function knnFigure(knn: readonly KnnMetrics[], { data }: PretrainSummary): Promise<Html> {
   const title = "kNN accuracy on held-out images";
@@ -212,9 +234,7 @@ async function knnFigure(knn: readonly KnnMetrics[], { data }: PretrainSummary):
     levels.push({ y: chance, label: `chance ${formatPercent(chance)}`, side: "below" });
   }
   const points = knn.map(({ epoch, knn }) => ({ x: epoch, y: knn }));
-  const chart = await renderLineChart({
-    ...wide,
-    height: 320,
+  const chart = await renderLineCharts(knnSizes, () => ({
     description: `kNN accuracy over epochs, from ${formatPercent(knn[0].knn)} to ${
       formatPercent(knn.at(-1)!.knn)
     }.`,
@@ -222,7 +242,7 @@ async function knnFigure(knn: readonly KnnMetrics[], { data }: PretrainSummary):
     y: { title: "accuracy", format: ".0%", zero: true },
     lines: [{ ...line(points, colors.accent, 2.2), dots: knn.length <= 60 }],
     levels,
-  });
+  }));
   const caption = `${formatInteger(knn[0].images)} held-out images, compared with ${
     formatInteger(knn[0].bank)
   } others by the network's features. Labels are used for this measurement only, never for training.`;
@@ -230,27 +250,27 @@ async function knnFigure(knn: readonly KnnMetrics[], { data }: PretrainSummary):
 }
 
 async function throughputFigure(steps: readonly StepMetrics[]): Promise<Html> {
-  const { points, group } = thin(pointsOf(steps, (step) => step.imagesPerSecond), pointLimit);
-  const middle = formatShort(median(points.map(({ y }) => y)));
-  const chart = await renderLineChart({
-    ...half,
+  const all = pointsOf(steps, (step) => step.imagesPerSecond);
+  const middle = formatMeasure(median(all.map(({ y }) => y)));
+  const chart = await renderLineCharts(halfSizes, (size) => ({
     description: `Images per second over training steps, median ${middle}.`,
     x: stepAxis,
     y: { title: "images per second", zero: true },
-    lines: [line(points, colors.blue, 1.5)],
-  });
+    lines: [line(thin(all, linePointLimit(size)).points, colors.blue, 1.5)],
+  }));
+  const { group } = thin(all, linePointLimit(halfSizes.wide));
   return figure({ title: "Throughput", chart, caption: `Line: ${pointNote(group)}, unsmoothed.` });
 }
 
 async function rateFigure(steps: readonly StepMetrics[]): Promise<Html> {
-  const { points, group } = thin(pointsOf(steps, ({ lr }) => lr), pointLimit);
-  const chart = await renderLineChart({
-    ...half,
-    description: `Learning rate over training steps, from ${points[0].y} to ${points.at(-1)!.y}.`,
+  const all = pointsOf(steps, ({ lr }) => lr);
+  const chart = await renderLineCharts(halfSizes, (size) => ({
+    description: `Learning rate over training steps, from ${all[0].y} to ${all.at(-1)!.y}.`,
     x: stepAxis,
     y: { title: "learning rate", zero: true },
-    lines: [line(points, colors.violet, 2)],
-  });
+    lines: [line(thin(all, linePointLimit(size)).points, colors.violet, 2)],
+  }));
+  const { group } = thin(all, linePointLimit(halfSizes.wide));
   return figure({ title: "Learning rate", chart, caption: `Line: ${pointNote(group)}.` });
 }
 
@@ -301,10 +321,6 @@ function absent(title: string, reason: string): Html {
       <p class="absent">${reason}</p>
     </section>
   `;
-}
-
-function line(points: readonly Point[], color: string, width: number, opacity = 1): Line {
-  return { points, color, width, opacity, dots: false };
 }
 
 function pointsOf(

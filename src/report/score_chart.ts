@@ -4,19 +4,36 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import { colors, type Placement, renderChart } from "./charts.ts";
+import {
+  type ChartSize,
+  type ChartSizes,
+  colors,
+  framed,
+  type Placement,
+  renderBoth,
+  renderChart,
+  shortLabels,
+  wholeSizes,
+} from "./charts.ts";
 import { type CrowdPoint, thinCrowds } from "./crowds.ts";
-import { figure, formatInteger, formatMilliseconds, formatShort, type Html, html } from "./page.ts";
+import { formatInteger, formatQuartiles, formatShort } from "../number_format.ts";
+import { figure, type Html, html } from "./page.ts";
 import { scoreDomain, type ScoreFormat } from "./scores.ts";
+import type { Latency } from "../search/latency.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
-/** More points than this are thinned before they are drawn; the frontier and the best of each group are not counted. */
-const pointLimit = 2000;
+/**
+ * More points than this, for the width of a picture, are thinned before they are drawn; the frontier and the best of each
+ * group are not counted.
+ */
+export function pointLimit({ width }: ChartSize): number {
+  return Math.round(2000 * width / sizes.wide.width);
+}
 
 /** More groups than this get no line at each bound, since those would only hide the points. */
 const boundLimit = 32;
 
-const size = { width: 1016, height: 440 };
+const sizes: ChartSizes = { wide: { ...wholeSizes.wide, height: 440 }, narrow: wholeSizes.narrow };
 
 /** Renders the chart with its title, legend and caption. `ascending` is the candidates' frontier. */
 export async function scoreFigure(
@@ -27,16 +44,25 @@ export async function scoreFigure(
   const { candidates, groups } = report;
   const singled = new Set([...ascending, ...groups.map(({ best }) => best)].map(({ arch }) => arch));
   const others = candidates.filter(({ arch }) => !singled.has(arch));
-  const points = thinCrowds(others, size, pointLimit);
+  const points = thinCrowds(others, sizes.wide, pointLimit(sizes.wide));
+  // Those of the small picture are some of the large one's.
+  const fewer = thinCrowds(points.map(({ candidate }) => candidate), sizes.narrow, pointLimit(sizes.narrow));
   const thinned = points.length < others.length;
   const top = ascending.at(-1)!;
-  const chart = await renderChart(
-    scoreSpec(report),
-    `Score over MACs of ${formatInteger(candidates.length)} architectures. The frontier rises from ${
-      format(ascending[0].score)
-    } at ${formatShort(ascending[0].macs)} to ${format(top.score)} at ${formatShort(top.macs)}.`,
-    (placement) => scoreMarks(report, { points, ascending, format, placement }),
-  );
+  const chart = await renderBoth(sizes, (size) =>
+    renderChart(
+      scoreSpec(report, size),
+      `Score over MACs of ${formatInteger(candidates.length)} architectures. The frontier rises from ${
+        format(ascending[0].score)
+      } at ${formatShort(ascending[0].macs)} to ${format(top.score)} at ${formatShort(top.macs)}.`,
+      (placement) =>
+        scoreMarks(report, {
+          ...{ points: size === sizes.wide ? points : fewer, ascending, placement },
+          // A telephone has nothing to hover with.
+          describe: size === sizes.wide &&
+            ((candidate, count) => describeCandidate(candidate, report.stages, format, count)),
+        }),
+    ));
   return figure({
     title: "Score over MACs",
     chart,
@@ -51,7 +77,7 @@ export async function scoreFigure(
     ],
     caption: [
       "The score is the similarity to the largest architecture, not an accuracy.",
-      "Hover over a point to read its architecture.",
+      "On a wide screen, hover over a point to read its architecture.",
       groups.length <= boundLimit && "Vertical lines bound the groups.",
       thinned &&
       `Of ${formatInteger(candidates.length)} architectures ${
@@ -63,14 +89,12 @@ export async function scoreFigure(
 }
 
 /** The axes, with the bounds of the groups; the marks are laid over them. */
-function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
+function scoreSpec({ candidates, groups }: SearchReport, size: ChartSize): TopLevelSpec {
   const bounds = [...new Set(groups.flatMap(({ from, to }) => [from, to]))];
   const scores = candidates.map(({ score }) => score);
   const low = scores.reduce((a, b) => Math.min(a, b)), high = scores.reduce((a, b) => Math.max(a, b));
   return {
-    ...size,
-    padding: { left: 0, right: 8, top: 4, bottom: 4 },
-    autosize: { type: "fit", contains: "padding" },
+    ...framed(size),
     data: { values: [] },
     mark: "point",
     encoding: {
@@ -82,8 +106,7 @@ function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
           title: "MACs per image",
           grid: groups.length <= boundLimit,
           values: groups.length <= boundLimit ? bounds : undefined,
-          // SI prefixes as in the page's texts: set apart from the number.
-          labelExpr: "replace(format(datum.value, '.3~s'), /([a-zA-Z])$/, '\u00a0$1')",
+          labelExpr: shortLabels,
           labelOverlap: true,
         },
       },
@@ -99,11 +122,11 @@ function scoreSpec({ candidates, groups }: SearchReport): TopLevelSpec {
 
 /** The points, the frontier and the rings, in this order. */
 function scoreMarks(
-  { groups, stages }: SearchReport,
-  { points, ascending, format, placement: { x, y } }: {
+  { groups }: SearchReport,
+  { points, ascending, describe, placement: { x, y } }: {
     points: readonly CrowdPoint[];
     ascending: readonly SearchCandidate[];
-    format: ScoreFormat;
+    describe: false | ((candidate: SearchCandidate, count: number) => string);
     placement: Placement;
   },
 ): Html {
@@ -113,10 +136,9 @@ function scoreMarks(
   const at = ({ macs, score }: SearchCandidate) => [x(macs).toFixed(1), y(score).toFixed(1)];
   const dot = (candidate: SearchCandidate, count = 1) => {
     const [cx, cy] = at(candidate);
-    const text = describe(candidate, stages, format, count);
     return html`
       <circle cx="${cx}" cy="${cy}" r="${radius}">
-        <title>${text}</title>
+        ${describe && html`<title>${describe(candidate, count)}</title>`}
       </circle>
     `;
   };
@@ -144,6 +166,11 @@ function scoreMarks(
   `;
 }
 
+/** The median of a time with its quartiles. */
+function formatTime({ msPerImage, lowerQuartile, upperQuartile }: Latency): string {
+  return formatQuartiles(msPerImage, lowerQuartile, upperQuartile);
+}
+
 /** Points by opacity: crowds darker, in one class per fourfold number of members. */
 function byOpacity(points: readonly CrowdPoint[]): [number, CrowdPoint[]][] {
   const crowded = points.some(({ count }) => count > 1);
@@ -155,8 +182,9 @@ function byOpacity(points: readonly CrowdPoint[]): [number, CrowdPoint[]][] {
   return [...groups].sort(([a], [b]) => a - b);
 }
 
-function describe(
-  { arch, macs, params, score, scorePerStage, msPerImage }: SearchCandidate,
+/** What hovering over a candidate's point shows, a line a fact. */
+function describeCandidate(
+  { arch, macs, params, score, scorePerStage, latency = [] }: SearchCandidate,
   stages: readonly string[],
   format: ScoreFormat,
   count: number,
@@ -166,7 +194,7 @@ function describe(
     `score ${format(score)}`,
     stages.length > 1 && stages.map((stage, index) => `${stage} ${format(scorePerStage[index])}`).join(" · "),
     `${formatShort(macs)} MACs · ${formatShort(params)} parameters`,
-    msPerImage !== undefined && `${formatMilliseconds(msPerImage)} ms per image`,
+    ...latency.map((time) => `${formatTime(time)} ms per image in batches of ${time.batch}`),
     count > 1 && `stands for ${formatInteger(count)} architectures here`,
   ].filter(Boolean).join("\n");
 }

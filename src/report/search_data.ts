@@ -1,5 +1,7 @@
 /** The plain data of which a search report is made. */
 
+import type { Latency } from "../search/latency.ts";
+
 /** One evaluated architecture. */
 export interface SearchCandidate {
   /** Its id, e.g. `64-64.128.256.512-3.4.6.3`. */
@@ -11,8 +13,8 @@ export interface SearchCandidate {
   readonly score: number;
   /** The score of each of {@linkcode SearchReport.stages}, in their order. */
   readonly scorePerStage: readonly number[];
-  /** Forward time, in milliseconds per image, where it was measured. */
-  readonly msPerImage?: number;
+  /** Forward times with their spread, where they were measured: of single images, then of the search's batch. */
+  readonly latency?: readonly Latency[];
 }
 
 /** A half-open range of MACs in which candidates were evaluated. */

@@ -7,13 +7,17 @@ import { cheapestOfGain, frontier, sufficientShare } from "../search/frontier.ts
 import { commandLine } from "../shell.ts";
 import { choiceSection, scoresByChoice } from "./choices.ts";
 import {
-  type Column,
-  factList,
   formatInteger,
-  formatMilliseconds,
+  formatMeasure,
   formatPercent,
+  formatQuartiles,
   formatRange,
   formatShort,
+} from "../number_format.ts";
+import type { Latency } from "../search/latency.ts";
+import {
+  type Column,
+  factList,
   type Html,
   html,
   type HtmlValue,
@@ -23,6 +27,7 @@ import {
   table,
 } from "./page.ts";
 import { scoreFigure } from "./score_chart.ts";
+import { timeSection } from "./time_chart.ts";
 import { type ScoreFormat, scoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
@@ -45,7 +50,8 @@ export async function renderSearchReport(report: SearchReport): Promise<string> 
   const body = html`
     ${keyFigures(searchFigures(report, ascending, format))}
     ${await scoreFigure(report, ascending, format)}
-    <section><h2>Best of each group</h2>${bestTable(report, format)}</section>
+    ${await timeSection(report, format)}
+    <section><h2>Best of each group</h2>${bestTable(report, format)}${timeNote(report)}</section>
     ${extraction(report, cheapestOfGain(ascending, sufficientShare))}
     ${dimensions.length > 0 && await choiceSection(dimensions, format)}
     <section><h2>How they were compared</h2>${factList(facts(report))}</section>
@@ -117,7 +123,8 @@ function describeCandidates(
   format: ScoreFormat,
 ): { columns: Column[]; rows: HtmlValue[][] } {
   const perStage = stages.length > 1;
-  const timed = candidates.some(({ msPerImage }) => msPerImage !== undefined);
+  const batches =
+    candidates.find(({ latency }) => latency !== undefined)?.latency?.map(({ batch }) => batch) ?? [];
   return {
     columns: [
       { label: "Architecture", numeric: false },
@@ -125,17 +132,32 @@ function describeCandidates(
       { label: "Parameters", numeric: true },
       { label: "Score", numeric: true },
       ...(perStage ? stages.map((label) => ({ label, numeric: true })) : []),
-      ...(timed ? [{ label: "ms/image", numeric: true }] : []),
+      ...batches.map((batch) => ({ label: `ms, batch ${formatInteger(batch)}`, numeric: true })),
     ],
-    rows: candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage }) => [
+    rows: candidates.map(({ arch, macs, params, score, scorePerStage, latency }) => [
       html`<code>${arch}</code>`,
       formatShort(macs, "kept"),
       formatShort(params, "kept"),
       html`<strong>${format(score)}</strong>`,
       ...(perStage ? scorePerStage.map(format) : []),
-      ...(timed ? [msPerImage !== undefined && formatMilliseconds(msPerImage)] : []),
+      ...batches.map((_, index) => latency && timeCell(latency[index], perStage)),
     ]),
   };
+}
+
+/** A time with its quartiles; in a table of many columns they stand below it. */
+function timeCell({ msPerImage, lowerQuartile, upperQuartile }: Latency, stacked: boolean): HtmlValue {
+  if (!stacked) return formatQuartiles(msPerImage, lowerQuartile, upperQuartile);
+  return html`${formatMeasure(msPerImage)}<small>${formatMeasure(lowerQuartile)}–${
+    formatMeasure(upperQuartile)
+  }</small>`;
+}
+
+/** What the columns of times say. */
+function timeNote({ candidates }: SearchReport): Html | false {
+  return candidates.some(({ latency }) => latency !== undefined) && html`
+    <p class="caption">Times are milliseconds per image: the median of several rounds, with quartiles.</p>
+  `;
 }
 
 function bestTable({ groups, stages }: SearchReport, format: ScoreFormat): Html {

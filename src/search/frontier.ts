@@ -13,12 +13,17 @@ export interface Scored {
 }
 
 /**
- * The candidates that score higher than every other of the same or fewer MACs, in ascending order of MACs and score:
- * the best that each budget buys. Of equals, the one of fewer parameters, then the first by id.
+ * The candidates that score higher than every other of the same or less cost, in ascending order of cost and score: the
+ * best that each budget buys. Of equals, the one of fewer parameters, then the first by id.
+ *
+ * @param cost what is to be spent sparingly; default MACs
  */
-export function frontier<T extends Scored>(candidates: readonly T[]): T[] {
+export function frontier<T extends Scored>(
+  candidates: readonly T[],
+  cost: (candidate: T) => number = ({ macs }) => macs,
+): T[] {
   const ascending = candidates.toSorted((a, b) =>
-    a.macs - b.macs || b.score - a.score || a.params - b.params || (a.arch < b.arch ? -1 : 1)
+    cost(a) - cost(b) || b.score - a.score || a.params - b.params || (a.arch < b.arch ? -1 : 1)
   );
   const best: T[] = [];
   for (const candidate of ascending) {

@@ -8,7 +8,7 @@ import type { Encoder } from "../nn/encoder.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { chooseBatch } from "./batch_size.ts";
 import { digest } from "../store/digest.ts";
-import { measureLatency } from "./latency.ts";
+import { type Latency, latencyRounds, measureLatencies } from "./latency.ts";
 import { choosePlaces, type Place, type Task } from "./places.ts";
 import { rankCandidates, type Ranking, withTimes } from "./ranking.ts";
 import type { BatchnormMode } from "./runner.ts";
@@ -79,9 +79,9 @@ export interface RankHooks {
   onStart?(start: SearchStart): void;
   /** After each run of a unit. */
   onBlock?(): void;
-  /** Scores are complete; so many architectures' times are measured next. */
+  /** Scores are complete; next come so many measurements, each architecture's in several rounds. */
   onScored?(seconds: number, toMeasure: number): void | Promise<void>;
-  /** After each measured architecture. */
+  /** After each measurement. */
   onMeasured?(): void;
   /** Keeps what was reached. */
   save?(search: SavedSearch): Promise<void>;
@@ -195,9 +195,9 @@ export async function rankSubnets(
   const names = places.map(({ name }) => name);
   const ranking = rankCandidates(network, tree.candidates, names, scores, { groupSize, imageSize });
   const measured = bestOfGroups(ranking, request.measureBest ?? 0);
-  await hooks.onScored?.(seconds, measured.length);
+  await hooks.onScored?.(seconds, measured.length * latencyRounds);
   const times = measured.length === 0
-    ? new Map<string, number>()
+    ? new Map<string, readonly Latency[]>()
     : await measure(measured, request, batch, signal, hooks);
   return {
     ...common,
@@ -213,21 +213,26 @@ function bestOfGroups({ groups, candidates }: Ranking, best: number): string[] {
   );
 }
 
-/** Milliseconds an image, by architecture, until the signal. */
+/** Times by architecture, for single images and for batches of the search's size; none where it was stopped early. */
 async function measure(
   architectures: readonly string[],
   { student, images }: RankRequest,
   batch: number,
   signal: AbortSignal,
-  hooks: RankHooks,
-): Promise<Map<string, number>> {
-  const times = new Map<string, number>();
+  { onMeasured }: RankHooks,
+): Promise<Map<string, readonly Latency[]>> {
+  using single = await images.load(0, 1);
   using input = await images.load(0, Math.min(batch, images.count));
-  for (const arch of architectures) {
-    if (signal.aborted) break;
-    const milliseconds = await measureLatency(student, student.network.space.resolve(arch), input);
-    times.set(arch, Number(milliseconds.toPrecision(4)));
-    hooks.onMeasured?.();
-  }
-  return times;
+  const { space } = student.network;
+  const latencies = await measureLatencies(
+    student,
+    architectures.map((arch) => space.resolve(arch)),
+    input.shape[0] === 1 ? [single] : [single, input],
+    { signal, onMeasured },
+  );
+  return new Map(
+    architectures.flatMap((arch, index) =>
+      latencies[index].length > 0 ? [[arch, latencies[index]] as const] : []
+    ),
+  );
 }

@@ -4,6 +4,7 @@ import { type Architecture, formatArchitecture } from "../elastic/architecture.t
 import { groupsByMacs, macs, parameters } from "../elastic/costs.ts";
 import type { ElasticNetwork } from "../elastic/network.ts";
 import { dominators } from "./frontier.ts";
+import type { Latency } from "./latency.ts";
 
 /** An evaluated candidate. */
 export interface RankedCandidate {
@@ -16,8 +17,10 @@ export interface RankedCandidate {
   readonly score: number;
   /** Score at each place, by its name. */
   readonly scorePerStage: Readonly<Record<string, number>>;
-  /** Forward time where it was measured, in milliseconds. */
+  /** Forward time of an image in a batch of the search, in milliseconds, where it was measured: a median. */
   readonly msPerImage?: number;
+  /** Forward times with their spread, where they were measured: of single images, then of the search's batch. */
+  readonly latency?: readonly Latency[];
 }
 
 /** Half-open range of MACs with evaluated candidates. */
@@ -100,11 +103,13 @@ export function rankCandidates(
   };
 }
 
-/** The ranking with measured times, by architecture. */
-export function withTimes(ranking: Ranking, times: ReadonlyMap<string, number>): Ranking {
+/** The ranking with measured times, by architecture; of each the last is that of the search's batch. */
+export function withTimes(ranking: Ranking, times: ReadonlyMap<string, readonly Latency[]>): Ranking {
   const timed = (candidate: RankedCandidate): RankedCandidate => {
-    const msPerImage = times.get(candidate.arch);
-    return msPerImage === undefined ? candidate : { ...candidate, msPerImage };
+    const latency = times.get(candidate.arch);
+    return latency === undefined
+      ? candidate
+      : { ...candidate, msPerImage: latency.at(-1)!.msPerImage, latency };
   };
   return {
     ...ranking,
@@ -124,8 +129,15 @@ export function rankingCsv({ candidates }: Ranking, places: readonly string[], g
     "score",
     ...places.map((place) => `score_${place}`),
   ];
-  if (timed) header.push("ms_per_image");
-  const lines = candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage }) =>
+  if (timed) {
+    header.push(
+      "ms_per_image",
+      "ms_per_image_lower_quartile",
+      "ms_per_image_upper_quartile",
+      "ms_single_image",
+    );
+  }
+  const lines = candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage, latency }) =>
     [
       arch,
       macs,
@@ -133,7 +145,15 @@ export function rankingCsv({ candidates }: Ranking, places: readonly string[], g
       Math.floor(macs / groupSize) * groupSize,
       score,
       ...places.map((place) => scorePerStage[place]),
-      ...timed ? [msPerImage ?? ""] : [],
+      ...timed
+        ? [
+          msPerImage,
+          latency?.at(-1)?.lowerQuartile,
+          latency?.at(-1)?.upperQuartile,
+          latency?.[0].msPerImage,
+        ]
+          .map((time) => time ?? "")
+        : [],
     ].join(",")
   );
   return [header.join(","), ...lines, ""].join("\n");

@@ -1,6 +1,7 @@
 /**
- * `metrics.jsonl`: one JSON object a line, a {@linkcode StepMetrics} for every logged step and a
- * {@linkcode KnnMetrics} for every evaluation, in the order in which they happened.
+ * `metrics.jsonl`: one JSON object a line, a {@linkcode StepMetrics} for every logged step and an
+ * {@linkcode EvaluationMetrics} for every evaluation, in the order in which they happened. With labels an evaluation is
+ * a {@linkcode KnnMetrics}.
  */
 
 import { DataError } from "../errors.ts";
@@ -23,14 +24,32 @@ export interface StepMetrics {
   readonly imagesPerSecond: number;
 }
 
-/** A kNN evaluation on held-out images. */
-export interface KnnMetrics {
+/** The spread of features, as `evaluate/spread.ts` measures it. */
+export interface SpreadMetrics {
+  readonly images: number;
+  readonly dimension: number;
+  readonly effectiveRank: number;
+  readonly meanCosine: number;
+  readonly deadShare: number;
+}
+
+/** An evaluation of the network, with or without labels. */
+export interface EvaluationMetrics {
   readonly step: number;
   /** Epochs done; 0 is the untrained network. */
   readonly epoch: number;
+  /** Null where features were not finite, or of a single image; absent in runs of earlier versions. */
+  readonly spread?: SpreadMetrics | null;
+}
+
+/** A kNN evaluation on held-out images. */
+export interface KnnMetrics extends EvaluationMetrics {
   /** Accuracy, 0 to 1. */
   readonly knn: number;
-  /** Accuracy of the same classifier on raw pixels, 0 to 1; on the run's first kNN line only. */
+  /**
+   * Accuracy of the same classifier on raw pixels, 0 to 1, of images beyond 64x64 shrunk to at most 32x32; on the run's
+   * first kNN line only.
+   */
   readonly knnPixels?: number;
   /** Images that were classified, and images that they were compared with. */
   readonly images: number;
@@ -38,9 +57,19 @@ export interface KnnMetrics {
 }
 
 /** A line of `metrics.jsonl`. */
-export type MetricsLine = StepMetrics | KnnMetrics;
+export type MetricsLine = StepMetrics | EvaluationMetrics | KnnMetrics;
 
-/** Whether a line is a kNN evaluation rather than a training step. */
+/** Whether a line is a training step. */
+export function isStep(line: MetricsLine): line is StepMetrics {
+  return "loss" in line;
+}
+
+/** Whether a line is an evaluation rather than a training step. */
+export function isEvaluation(line: MetricsLine): line is EvaluationMetrics | KnnMetrics {
+  return !isStep(line);
+}
+
+/** Whether a line is an evaluation with labels. */
 export function isKnn(line: MetricsLine): line is KnnMetrics {
   return "knn" in line;
 }
@@ -91,7 +120,7 @@ async function readLines(path: string): Promise<{ text: string; value: MetricsLi
     if (value !== undefined) return { text, value };
     throw new DataError(
       `${path}, line ${index + 1}, is no metrics line: ${JSON.stringify(text.slice(0, 80))}. ` +
-        `Each must be a JSON object with step, epoch and either loss or knn. Remove the line, or start another run.`,
+        `Each must be a JSON object with step, epoch and one of loss, knn and spread. Remove the line, or start another run.`,
     );
   });
   const last = parseLine(rest);
@@ -119,7 +148,8 @@ function parseLine(text: string): MetricsLine | undefined {
   }
   if (typeof value !== "object" || value === null) return undefined;
   const fields = value as Record<string, unknown>;
-  const measured = typeof fields.loss === "number" || typeof fields.knn === "number";
+  const measured = typeof fields.loss === "number" || typeof fields.knn === "number" ||
+    typeof fields.spread === "object";
   const placed = Number.isInteger(fields.step) && Number.isInteger(fields.epoch);
   return measured && placed ? value as MetricsLine : undefined;
 }

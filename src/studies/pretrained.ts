@@ -7,7 +7,7 @@ import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { openCheckpointFile } from "../pretrain/checkpoint_file.ts";
 import { type PretrainHooks, resumeRun, startRun } from "../pretrain/pretrain.ts";
-import { isKnn } from "../store/metrics.ts";
+import { isStep } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 
 /** A run that is done. */
@@ -71,7 +71,7 @@ async function epochsDone(folder: RunFolder): Promise<number> {
 async function secondsOf(folder: RunFolder, batch: number): Promise<number> {
   let seconds = 0, before = 0;
   for (const line of await folder.readMetrics()) {
-    if (isKnn(line)) continue;
+    if (!isStep(line)) continue;
     seconds += (line.step - before) * batch / line.imagesPerSecond;
     before = line.step;
   }

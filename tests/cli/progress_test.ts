@@ -1,6 +1,12 @@
 import { formatDuration } from "../../src/duration.ts";
 import { assertEquals } from "@std/assert";
-import { formatCount, formatQuantity, formatRoundQuantity, formatTable } from "../../src/cli/format.ts";
+import {
+  formatCount,
+  formatQuantity,
+  formatRate,
+  formatRoundQuantity,
+  formatTable,
+} from "../../src/cli/format.ts";
 import { Logger } from "../../src/cli/logger.ts";
 import { Progress } from "../../src/cli/progress.ts";
 
@@ -61,7 +67,7 @@ Deno.test("the rate ignores what a resumed run had done, and forgets a slow star
     clock.time += 400;
     progress.update(step);
   }
-  assertEquals(written[0], "pretrain 50 % (321/640 steps), 0.02 steps/s, 5:19 h left\n");
+  assertEquals(written[0], "pretrain 50 % (321/640 steps), 0.0167 steps/s, 5:19 h left\n");
   assertEquals(written.at(-1), "pretrain 61 % (396/640 steps), 2.50 steps/s, 1:38 min left\n");
 });
 
@@ -76,7 +82,7 @@ Deno.test("a long step shows its part, and what goes on", () => {
   assertEquals(written.map((line) => line.replace(/^.*░ /s, "")), [
     "pretrain 0 % (0/640 steps), first step: compiling",
     "pretrain 0 % (0/640 steps), 25 % of the next, first step: compiling",
-    "pretrain 0 % (1/640 steps), 50 % of the next, 0.38 steps/s, 28:23 min left",
+    "pretrain 0 % (1/640 steps), 50 % of the next, 0.375 steps/s, 28:23 min left",
   ]);
 });
 
@@ -95,7 +101,7 @@ Deno.test("the rate of steps that take longer than its window is that of two ste
     clock.time += part % 4 === 0 ? 37_000 : 1000; // each step's last quarter takes most of its 40 seconds
     progress.update(part / 4);
   }
-  assertEquals(written.at(-1), "pretrain 0 % (4/640 steps), 0.03 steps/s, 7:04 h left\n");
+  assertEquals(written.at(-1), "pretrain 0 % (4/640 steps), 0.0250 steps/s, 7:04 h left\n");
 });
 
 Deno.test("work that began before there was anything to show has its rate from then on", () => {
@@ -122,10 +128,15 @@ Deno.test("no status line without a terminal", () => {
 });
 
 Deno.test("numbers for people", () => {
-  assertEquals(formatQuantity(4_087_136_256, 4), "4.0871 G");
-  assertEquals(formatQuantity(512, 3), "512");
+  assertEquals([4_087_136_256, 27_000, 512].map((value) => formatQuantity(value)), [
+    "4.09 G",
+    "27.0 k",
+    "512",
+  ]);
+  assertEquals(formatQuantity(4_087_136_256, 5), "4.0871 G");
   assertEquals([1e9, 1_500_000, 200].map(formatRoundQuantity), ["1 G", "1.5 M", "200"]);
   assertEquals(formatCount(85_293), "85 293");
+  assertEquals([0.3412, 12.46, 1451.8].map(formatRate), ["0.341", "12.5", "1 452"]);
   assertEquals([7.6, 245, 7_380].map(formatDuration), ["8 s", "4:05 min", "2:03 h"]);
   assertEquals(formatTable([["a", "1"], ["bcd", "23"]], "lr"), "a     1\nbcd  23");
 });

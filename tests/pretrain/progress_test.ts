@@ -15,7 +15,7 @@ gpuTest(
       await startRun(gpu, `${folder}/run`, smallRun({ training: { epochs: 1 } }), {
         ...hooks,
         onPart: (done) => void told.push(done),
-        onEvaluation: () => void told.push("kNN"),
+        onEvaluating: () => void told.push("kNN"),
       });
       assertEquals(told.filter((one) => one === "kNN").length, 2);
       const parts = told.filter((one) => one !== "kNN") as number[];

@@ -17,6 +17,7 @@ export const exampleSummary: PretrainSummary = {
   steps: 640,
   epochs: 20,
   seconds: 228,
+  queue: 512,
   settings: [
     ["Seed", "7"],
     ["Batch", "64"],
@@ -49,7 +50,11 @@ export function exampleRun(logged: number): PretrainReport {
     if (epoch < nextEvaluation) continue;
     const knn = 0.205 + 0.25 * (1 - Math.exp(-epoch / 6)) + 0.006 * random.normal();
     const first = epoch === 0 ? { knnPixels: 0.16 } : {};
-    metrics.push({ step, epoch: nextEvaluation, knn, ...first, images: 512, bank: 2048 });
+    const spread = {
+      ...{ images: 512, dimension: 64, effectiveRank: 12 + 20 * (1 - Math.exp(-epoch / 5)) },
+      ...{ meanCosine: 0.9 - 0.2 * (1 - Math.exp(-epoch / 5)), deadShare: 1 / 64 },
+    };
+    metrics.push({ step, epoch: nextEvaluation, knn, ...first, images: 512, bank: 2048, spread });
     nextEvaluation += 2;
   }
   const config = {

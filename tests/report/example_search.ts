@@ -4,6 +4,7 @@ import type { SearchCandidate, SearchGroup, SearchReport } from "../../src/repor
 import { formatArchitecture } from "../../src/elastic/architecture.ts";
 import { groupsByMacs, macs, parameters, roundGroupSize } from "../../src/elastic/costs.ts";
 import { SearchSpace, type SpaceDefinition } from "../../src/elastic/search_space.ts";
+import { latencyOf } from "../../src/search/latency.ts";
 import { ElasticResNet } from "../../src/nn/resnet.ts";
 
 const strides = [1, 2, 2, 2];
@@ -19,6 +20,15 @@ export const exampleSpaces = {
   }),
   published: new SearchSpace({ ...published.space, strides } as unknown as SpaceDefinition),
 };
+
+/** Times of single images and of batches, growing with the cost. */
+function exampleTimes(cost: number, random: Random): Pick<SearchCandidate, "latency"> {
+  const latency = [1, 64].map((batch) => {
+    const time = (batch === 1 ? 1 : 0) + cost / 3e6 * random.uniform(0.9, 1.2);
+    return latencyOf(batch, [0.97, 0.99, 1, 1.02, 1.06].map((share) => share * time));
+  });
+  return { latency };
+}
 
 /**
  * A plausible search: at most `perGroup` random architectures of each group of MACs, scored by what share of the
@@ -58,7 +68,7 @@ export function exampleSearch(
       params: parameters(network, architecture),
       score: scorePerStage.reduce((sum, score) => sum + score) / stages.length,
       scorePerStage,
-      ...(timed && { msPerImage: cost / 3e9 * random.uniform(0.9, 1.2) }),
+      ...(timed && exampleTimes(cost, random)),
     };
     candidates.push(candidate);
     group.push(candidate);

@@ -1,19 +1,14 @@
 import { formatDuration } from "../../src/duration.ts";
 import { assert, assertEquals } from "@std/assert";
 import {
-  escapeHtml,
-  factList,
   formatInteger,
-  formatMilliseconds,
+  formatMeasure,
   formatPercent,
   formatPoints,
   formatRange,
   formatShort,
-  html,
-  renderPage,
-  table,
-  trustedHtml,
-} from "../../src/report/page.ts";
+} from "../../src/number_format.ts";
+import { escapeHtml, factList, html, renderPage, table, trustedHtml } from "../../src/report/page.ts";
 
 /** Narrow and ordinary no-break spaces as plain ones, to keep expectations readable. */
 const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, " ");
@@ -79,7 +74,7 @@ Deno.test("integers, shares, points and durations", () => {
 });
 
 Deno.test("milliseconds have three digits and no exponent", () => {
-  assertEquals([0.7523, 1, 12.46, 99.94, 123.4, 1250].map((value) => plain(formatMilliseconds(value))), [
+  assertEquals([0.7523, 1, 12.46, 99.94, 123.4, 1250].map((value) => plain(formatMeasure(value))), [
     "0.752",
     "1.00",
     "12.5",

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { lineChartSpec, renderLineChart } from "../../src/report/charts.ts";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
-import { isKnn, type MetricsLine } from "../../src/store/metrics.ts";
+import { isKnn, isStep, type MetricsLine } from "../../src/store/metrics.ts";
 import { exampleRun, exampleSummary } from "./example_run.ts";
 
 const count = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0;
@@ -15,7 +15,9 @@ function pictures(page: string): Map<string, string> {
 Deno.test("an elastic run has all curves, its figures, the table and the configuration", async () => {
   const page = await renderPretrainReport(exampleRun(160));
   const charts = pictures(page);
-  assertEquals([...charts.keys()], ["Loss over", "kNN accuracy", "Images per", "Learning rate"]);
+  assertEquals([...charts.keys()], [
+    ...["Loss over", "kNN accuracy", "Effective rank", "Mean cosine", "Images per", "Learning rate"],
+  ]);
   // Four series, each once raw and once smoothed.
   for (const color of ["ink", "accent", "orange", "blue"]) {
     assertEquals(
@@ -46,7 +48,7 @@ Deno.test("an elastic run has all curves, its figures, the table and the configu
 Deno.test("a single architecture has one loss, and is called by its name", async () => {
   const { metrics, ...rest } = exampleRun(160);
   const single: MetricsLine[] = metrics.map((line) => {
-    if (isKnn(line)) return line;
+    if (!isStep(line)) return line;
     const { lossMin: _min, lossRandom: _random, ...kept } = line;
     return kept;
   });
@@ -152,7 +154,7 @@ Deno.test("a chart fills the width it is given and describes itself in escaped w
 Deno.test("a loss of two terms has a chart for each, and its own name", async () => {
   const { metrics, ...rest } = exampleRun(20);
   const taught = metrics.map((line): MetricsLine =>
-    isKnn(line) ? line : { ...line, lossTerms: { moco: line.loss - 0.5, distillation: 0.5 } }
+    isStep(line) ? { ...line, lossTerms: { moco: line.loss - 0.5, distillation: 0.5 } } : line
   );
   const summary = { ...exampleSummary, lossName: "weighted sum of the losses" };
   const page = await renderPretrainReport({ ...rest, metrics: taught, summary });
@@ -161,5 +163,10 @@ Deno.test("a loss of two terms has a chart for each, and its own name", async ()
   assert(charts.get("Loss over")!.includes("weighted sum of the losses"));
   assert(charts.get("Momentum contrast")!.includes("InfoNCE loss"));
   assert(charts.get("Distance to")!.includes("1 - cosine"));
+  // Guessing has a loss of its own where the queue is compared with, and none in a sum.
+  assert(
+    charts.get("Momentum contrast")!.includes("guessing") && !charts.get("Loss over")!.includes("guessing"),
+  );
+  assert(!charts.get("Distance to")!.includes("guessing"));
   assert(!(await renderPretrainReport(exampleRun(20))).includes("Distance to the teacher"));
 });

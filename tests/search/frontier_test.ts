@@ -21,6 +21,15 @@ Deno.test("the frontier is what no candidate of the same or fewer MACs equals", 
   assertEquals(ids(found), ["a", "b", "d"]);
 });
 
+Deno.test("the frontier of another cost than MACs", () => {
+  const times: Record<string, number> = { a: 3, b: 1, c: 2, d: 4 };
+  const found = frontier(
+    [candidate("a", 1, 0.5), candidate("b", 2, 0.7), candidate("c", 3, 0.9), candidate("d", 4, 0.95)],
+    ({ arch }) => times[arch],
+  );
+  assertEquals(ids(found), ["b", "c", "d"]);
+});
+
 Deno.test("among random candidates, each has one on the frontier that is as cheap and as good", () => {
   const random = new Random(5, purpose.test);
   const candidates = Array.from(

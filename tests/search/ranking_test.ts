@@ -1,3 +1,4 @@
+import { latencyOf } from "../../src/search/latency.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import { DataError } from "../../src/errors.ts";
 import { rankCandidates, rankingCsv, withTimes } from "../../src/search/ranking.ts";
@@ -64,14 +65,19 @@ Deno.test("the table has a line a candidate", () => {
 
 Deno.test("measured times stand beside their candidates", () => {
   const { arch } = ranking.groups[1].best;
-  const timed = withTimes(ranking, new Map([[arch, 1.5]]));
+  const timed = withTimes(ranking, new Map([[arch, [latencyOf(1, [4]), latencyOf(8, [1, 1.5, 2])]]]));
   assertEquals(
     timed.groups.map(({ best }) => best.msPerImage),
     ranking.groups.map((_, at) => at === 1 ? 1.5 : undefined),
   );
   const [header, ...lines] = rankingCsv(timed, ["c2", "c3"], groupSize).split("\n");
-  assertEquals(header.endsWith(",ms_per_image"), true);
-  assertEquals(lines.filter((line) => line.endsWith(",1.5")).map((line) => line.split(",")[0]), [arch]);
+  assertEquals(
+    header.split(",").slice(-4),
+    ["ms_per_image", "ms_per_image_lower_quartile", "ms_per_image_upper_quartile", "ms_single_image"],
+  );
+  const ends = (end: string) => lines.filter((line) => line.endsWith(end)).map((line) => line.split(",")[0]);
+  assertEquals(ends(",1.5,1.25,1.75,4"), [arch]);
+  assertEquals(ends(",,,,").length, space.size - 1);
 });
 
 Deno.test("features that are not finite are reported, not ranked", () => {

@@ -1,7 +1,14 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { DataError, UsageError } from "../../src/errors.ts";
-import { isKnn, type KnnMetrics, readMetrics, type StepMetrics } from "../../src/store/metrics.ts";
+import {
+  isEvaluation,
+  isKnn,
+  isStep,
+  type KnnMetrics,
+  readMetrics,
+  type StepMetrics,
+} from "../../src/store/metrics.ts";
 import { RunFolder } from "../../src/store/run_folder.ts";
 import { withFolder } from "./with_folder.ts";
 
@@ -107,14 +114,18 @@ Deno.test("metrics are one JSON object a line, in order", () =>
   withFolder(async (path) => {
     const folder = await RunFolder.create(path, config, "0.1.0");
     await folder.appendMetrics(knnLine);
-    await folder.appendMetrics(stepLine(20), stepLine(40));
-    const lines = [knnLine, stepLine(20), stepLine(40)];
+    const spread = { images: 64, dimension: 8, effectiveRank: 5.2, meanCosine: 0.7, deadShare: 0 };
+    const unlabelled = [{ step: 30, epoch: 1, spread }, { step: 35, epoch: 2, spread: null }];
+    await folder.appendMetrics(stepLine(20), ...unlabelled, stepLine(40));
+    const lines = [knnLine, stepLine(20), ...unlabelled, stepLine(40)];
     assertEquals(
       await Deno.readTextFile(folder.metricsPath),
       lines.map((line) => JSON.stringify(line) + "\n").join(""),
     );
     assertEquals(await folder.readMetrics(), lines);
-    assertEquals(lines.map(isKnn), [true, false, false]);
+    assertEquals(lines.map(isKnn), [true, false, false, false, false]);
+    assertEquals(lines.map(isEvaluation), [true, false, true, true, false]);
+    assertEquals(lines.map(isStep), [false, true, false, false, true]);
   }));
 
 Deno.test("resuming leaves exactly the lines an uninterrupted run would have at that step", () =>

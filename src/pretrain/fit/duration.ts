@@ -2,6 +2,7 @@
 import type { Config } from "../../config/schema.ts";
 import type { Look } from "./look.ts";
 import { type Choice, chooseEpochs, roundDown } from "./rules.ts";
+import { mostSpreadImages } from "../watch.ts";
 import { averageStepMacs, evaluationMacs } from "./step_macs.ts";
 
 /** A run whose time is asked for. */
@@ -39,11 +40,21 @@ export function automaticEpochsOf(
   return { value: Math.max(value, Math.ceil(optimizer.warmupEpochs)), reason };
 }
 
+/** Training images that an evaluation looks at: without kNN those whose spread is measured. */
+function evaluationBank(
+  { knn, data }: Pick<Config, "knn" | "data">,
+  training: number,
+  heldOut: number,
+): number {
+  const bank = Math.min(knn.bank, training);
+  return heldOut === 0 && data.test === null ? Math.min(bank, mostSpreadImages) : bank;
+}
+
 /** Images that evaluations keep beside training's, which are of another size. */
 function ownImages({ config: { data, knn }, look, training, heldOut }: TimedRun): number {
   const { imageSize } = data;
-  if (heldOut === 0 || look.bytesPerImage === 4 * imageSize ** 2) return 0;
-  return Math.min(knn.bank, training) + heldOut;
+  if (knn.every === 0 || look.bytesPerImage === 4 * imageSize ** 2) return 0;
+  return evaluationBank({ knn, data }, training, heldOut) + heldOut;
 }
 
 /** Part of the decoded images that stay in memory: with all of them, each is decoded once. */
@@ -66,8 +77,8 @@ export function runSeconds(run: TimedRun): number {
   const { training: { epochs, batch }, knn } = config;
   const left = Math.max(0, epochs * stepsPerEpoch - done);
   const decoding = look.secondsPerImage * (look.images + ownImages(run)) * keptPart(run);
-  if (left === 0 || heldOut === 0) return decoding + left * secondsWithImages(run);
-  const bank = Math.min(knn.bank, training);
+  if (left === 0 || knn.every === 0) return decoding + left * secondsWithImages(run);
+  const bank = evaluationBank(config, training, heldOut);
   const secondsPerMac = secondsPerStep / (batch * averageStepMacs(config));
   const evaluation = (bank + Math.min(knn.calibrate, bank) + heldOut) * evaluationMacs(config) *
     secondsPerMac;

@@ -1,0 +1,114 @@
+/** How far features spread: what tells a network that learns from one that collapses, without labels. */
+import { DataError } from "../errors.ts";
+import type { FeatureMatrix } from "./features.ts";
+
+/** The spread of some images' features. */
+export interface FeatureSpread {
+  /** Images that were looked at, and features of each. */
+  readonly images: number;
+  readonly dimension: number;
+  /** How many directions the features use, from 1 to the smaller of images and dimension; see {@linkcode effectiveRank}. */
+  readonly effectiveRank: number;
+  /** Cosine similarity of two different images, on average: 1 where all features point the same way. */
+  readonly meanCosine: number;
+  /** Part of the dimensions, 0 to 1, that hardly change from image to image. */
+  readonly deadShare: number;
+}
+
+/** A dimension is dead when its standard deviation is less than this part of the features' root mean square. */
+const deadDeviation = 1e-4;
+
+/**
+ * Measures the spread of features, in double precision.
+ *
+ * @throws {DataError} for fewer than two images, and for features that are not finite
+ */
+export async function featureSpread(features: FeatureMatrix): Promise<FeatureSpread> {
+  const { rows, dimension, values } = features;
+  if (rows < 2) throw new DataError(`The spread of features needs two images; there is ${rows}.`);
+  if (!values.every(Number.isFinite)) {
+    throw new DataError("The features are not finite, so nothing can be compared.");
+  }
+  return {
+    images: rows,
+    dimension,
+    effectiveRank: effectiveRank(await singularValues(features)),
+    meanCosine: meanCosine(features),
+    deadShare: deadShare(features),
+  };
+}
+
+/**
+ * The exponential of the entropy of singular values that are scaled to a sum of one: n for n equal ones, 1 for a single
+ * one (RankMe, Garrido et al. 2023, without its epsilon). 0 where all are 0.
+ */
+export function effectiveRank(singular: ArrayLike<number>): number {
+  const values = Array.from(singular);
+  const sum = values.reduce((total, value) => total + value, 0);
+  if (sum === 0) return 0;
+  return Math.exp(
+    values.reduce((entropy, value) => value > 0 ? entropy - value / sum * Math.log(value / sum) : entropy, 0),
+  );
+}
+
+/**
+ * Singular values of a matrix, not centred, in no order: the roots of the eigenvalues of its smaller Gram matrix, so
+ * those below 1e-8 of the largest are noise.
+ */
+export async function singularValues({ rows, dimension, values }: FeatureMatrix): Promise<Float64Array> {
+  // Loaded here because nothing else needs it.
+  const { EigenvalueDecomposition, Matrix } = await import("ml-matrix");
+  const size = Math.min(rows, dimension);
+  // Rows of the thin side are read one after the other.
+  const thin = Array.from(
+    { length: size },
+    (_, row) =>
+      rows <= dimension
+        ? Float64Array.from(values.subarray(row * dimension, (row + 1) * dimension))
+        : Float64Array.from({ length: rows }, (_, image) => values[image * dimension + row]),
+  );
+  const gram = Matrix.zeros(size, size);
+  for (let row = 0; row < size; row++) {
+    for (let column = 0; column <= row; column++) {
+      const product = dot(thin[row], thin[column]);
+      gram.set(row, column, product);
+      gram.set(column, row, product);
+    }
+  }
+  const { realEigenvalues } = new EigenvalueDecomposition(gram, { assumeSymmetric: true });
+  return Float64Array.from(realEigenvalues, (value) => Math.sqrt(Math.max(0, value)));
+}
+
+/** Mean cosine over all pairs of different rows; a row of zeros has the cosine 0 with every other. */
+export function meanCosine({ rows, dimension, values }: FeatureMatrix): number {
+  const sum = new Float64Array(dimension);
+  let own = 0;
+  for (let row = 0; row < rows; row++) {
+    const features = values.subarray(row * dimension, (row + 1) * dimension);
+    const length = Math.sqrt(dot(features, features));
+    if (length === 0) continue;
+    own++;
+    features.forEach((value, at) => sum[at] += value / length);
+  }
+  return (dot(sum, sum) - own) / (rows * (rows - 1));
+}
+
+/** Part of the dimensions whose standard deviation over the rows is next to nothing. */
+export function deadShare({ rows, dimension, values }: FeatureMatrix): number {
+  const floor = deadDeviation * Math.sqrt(dot(values, values) / values.length);
+  let dead = 0;
+  for (let column = 0; column < dimension; column++) {
+    let mean = 0;
+    for (let row = 0; row < rows; row++) mean += values[row * dimension + column] / rows;
+    let variance = 0;
+    for (let row = 0; row < rows; row++) variance += (values[row * dimension + column] - mean) ** 2 / rows;
+    if (Math.sqrt(variance) <= floor) dead++;
+  }
+  return dead / dimension;
+}
+
+function dot(a: Float32Array | Float64Array, b: Float32Array | Float64Array): number {
+  let sum = 0;
+  for (let at = 0; at < a.length; at++) sum += a[at] * b[at];
+  return sum;
+}

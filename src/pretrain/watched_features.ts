@@ -1,0 +1,120 @@
+/** Features of chosen images by the network of a run, as its evaluations take them. */
+import type { Config } from "../config/schema.ts";
+import type { ImageSource, TensorSource } from "../data/image_set.ts";
+import type { ViewMaker } from "../data/view_maker.ts";
+import type { Architecture } from "../elastic/architecture.ts";
+import { evaluationBatchSize } from "../evaluate/batch_size.ts";
+import { recalibrate } from "../evaluate/calibrate.ts";
+import { extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
+import type { Statistics } from "../nn/weights.ts";
+import { purpose, Random } from "../random.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { PretrainState } from "./state.ts";
+
+/** Some images of a source, with the class of every image of the source where it has labels. */
+export interface WatchedImages {
+  readonly source: ImageSource | TensorSource;
+  readonly views: ViewMaker;
+  readonly indices: Uint32Array;
+  readonly labels: Int32Array | undefined;
+}
+
+/** Features, and the image that each row is of: another than asked for where one stood in for a broken file. */
+export interface ImageFeatures extends FeatureMatrix {
+  readonly indices: readonly number[];
+}
+
+/** What is run over images, of a run or of a checkpoint. */
+export type WatchedState = Pick<PretrainState, "gpu" | "space" | "encoder">;
+
+/** Runs the query encoder over images. */
+export class WatchedFeatures {
+  /** Images of one batch. */
+  readonly #batch: number;
+
+  /** @param bank training images, from which batchnorm statistics are taken */
+  constructor(readonly state: WatchedState, readonly config: Config, readonly bank: WatchedImages) {
+    const { gpu, space, encoder: { network } } = state;
+    this.#batch = evaluationBatchSize(gpu, network, space.max, bank.views.height);
+  }
+
+  /**
+   * Lends batchnorm statistics taken anew from training images; undefined where the configuration wants the running
+   * ones.
+   */
+  async recalibrated<T>(
+    architecture: Architecture,
+    use: (statistics: Statistics | undefined) => Promise<T>,
+  ): Promise<T> {
+    const { bank: { indices, views }, config: { knn, training } } = this;
+    const calibration = chooseImages(indices, knn.calibrate, training.seed);
+    if (calibration.length === 0) return await use(undefined);
+    const order = mixed(calibration, this.#batch);
+    const statistics = await recalibrate(
+      this.state.encoder,
+      architecture,
+      evaluationBatches(views, order, this.#batch),
+    );
+    try {
+      return await use(statistics);
+    } finally {
+      statistics.release();
+    }
+  }
+
+  /** Features, of the kind that kNN uses, of images. */
+  async read(
+    architecture: Architecture,
+    images: Pick<WatchedImages, "views" | "indices">,
+    statistics: Statistics | undefined,
+  ): Promise<ImageFeatures> {
+    const { encoder } = this.state;
+    return await this.collect(
+      images,
+      (batches) => extractFeatures(encoder, architecture, this.config.knn.features, batches, statistics),
+    );
+  }
+
+  /** What a function makes of batches of images, one row an image. */
+  async collect(
+    { views, indices }: Pick<WatchedImages, "views" | "indices">,
+    toRows: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>,
+  ): Promise<ImageFeatures> {
+    const used: number[] = [];
+    const features = await toRows(evaluationBatches(views, indices, this.#batch, used));
+    return { ...features, indices: used };
+  }
+}
+
+/** Batches of some images in order; `used` receives the index of each image that was really read. */
+export async function* evaluationBatches(
+  views: ViewMaker,
+  indices: Uint32Array,
+  size: number,
+  used?: number[],
+): AsyncGenerator<Tensor> {
+  for (let first = 0; first < indices.length; first += size) {
+    const batch = await views.evaluationBatch(indices.subarray(first, first + size));
+    used?.push(...batch.indices);
+    yield batch.images;
+  }
+}
+
+/** At most `count` of the images, the same for the same seed, ascending. */
+export function chooseImages(images: Uint32Array, count: number, seed: number): Uint32Array {
+  if (images.length <= count) return images;
+  return new Random(seed, purpose.heldOut, 1).permutation(images.length).slice(0, count).map((at) =>
+    images[at]
+  ).sort();
+}
+
+/** Sorted images of a folder come class by class; statistics of a batch need all classes mixed. Every k-th instead. */
+export function mixed(indices: Uint32Array, batch: number): Uint32Array {
+  const stride = Math.ceil(indices.length / batch);
+  const order = new Uint32Array(indices.length);
+  let next = 0;
+  for (let offset = 0; offset < stride; offset++) {
+    for (let at = offset; at < indices.length; at += stride) order[next++] = indices[at];
+  }
+  return order;
+}

@@ -1,0 +1,53 @@
+import { purpose, Random } from "../../src/random.ts";
+import type { CompareReport } from "../../src/report/compare_report.ts";
+import type { CorrelateReport } from "../../src/report/correlate_report.ts";
+import { analyse, type EvaluatedSubnet } from "../../src/studies/correlate/analysis.ts";
+
+/** A plausible correlation: subnets that are worth more with their MACs, and scores that follow with noise. */
+export function exampleCorrelation(seeds: number): CorrelateReport {
+  const random = new Random(11, purpose.test);
+  const subnets = Array.from({ length: 48 }, (_, at): EvaluatedSubnet => {
+    const worth = 0.3 + 0.4 * at / 48 + 0.05 * random.uniform();
+    const widths = [24, 32, 48][at % 3];
+    return {
+      arch: `16-8.16.32.${widths}-1.1.1.${1 + at % 2}`,
+      macs: 900_000 + 65_000 * at,
+      params: 20_000 + 1_217 * at,
+      lastWidth: widths,
+      scores: { cosine: worth + 0.05 * random.uniform(), affinity: 1 - worth, cka: random.uniform() },
+      right: Array.from(
+        { length: seeds },
+        () => Uint8Array.from({ length: 512 }, () => Number(random.chance(worth))),
+      ),
+    };
+  });
+  return {
+    ...{ title: "runs/demo/correlate", version: "0.1.0", device: "llvmpipe (LLVM 19.1.7, 256 bits)" },
+    ...{ run: "runs/demo", subnets, bank: 2048, queries: 512 },
+    ...analyse(subnets, { groupSize: 1_000_000, seed: 1 }) as Pick<
+      CorrelateReport,
+      "correlations" | "ceiling"
+    >,
+    settings: [["Task", "classification"], ["Images scored", "512"], ["Seeds", String(seeds)]],
+  };
+}
+
+/** A plausible comparison of one elastic network with networks pretrained alone, at three sizes. */
+export function exampleComparison(): CompareReport {
+  const sizes = [["min", 912_384], ["middle", 2_304_512], ["max", 4_112_384]] as const;
+  const method = (name: string, knn: readonly (readonly number[])[], seconds: number) => ({
+    method: name,
+    cells: sizes.map(([size, macs], at) => ({
+      ...{ size, macs, knn: knn[at], mean: knn[at].reduce((sum, one) => sum + one) / knn[at].length },
+    })),
+    seconds,
+  });
+  return {
+    ...{ title: "runs/compare-demo", version: "0.1.0", device: "llvmpipe (LLVM 19.1.7, 256 bits)" },
+    config: "configs/compare-demo.json",
+    methods: [
+      method("alone", [[0.31, 0.33, 0.32], [0.41, 0.42, 0.4], [0.47, 0.45, 0.46]], 640),
+      method("elastic", [[0.35, 0.36, 0.34], [0.43, 0.44, 0.42], [0.46, 0.44, 0.45]], 228),
+    ],
+  };
+}

@@ -1,0 +1,35 @@
+/** The reports of studies: their numbers and their charts, wide and narrow. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { renderCompareReport } from "../../src/report/compare_report.ts";
+import { renderCorrelateReport } from "../../src/report/correlate_report.ts";
+import { exampleComparison, exampleCorrelation } from "./example_studies.ts";
+
+const count = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0;
+
+Deno.test("a correlation: each chart for wide and for narrow screens, subnets named where one can hover", async () => {
+  const report = exampleCorrelation(1);
+  const page = await renderCorrelateReport(report);
+  assertEquals([count(page, /class="for-wide"/g), count(page, /class="for-narrow"/g)], [2, 2]);
+  assertEquals(count(page, /<circle /g), 4 * 48);
+  assertEquals(count(page, /<title>16-8/g), 2 * 48);
+  assertStringIncludes(page, report.correlations[0].spearman.toFixed(2));
+  assertStringIncludes(page, "2.85\u00a0M");
+  assertStringIncludes(page, "A second seed (--seeds 2) would show");
+  assert(!/\d-\d\.\d\d</.test(page) && page.includes("−0."), "negative numbers have a minus sign");
+});
+
+Deno.test("a correlation of two seeds says how far they agree", async () => {
+  const page = await renderCorrelateReport(exampleCorrelation(2));
+  assertStringIncludes(page, "Two seeds agree to");
+  assertStringIncludes(page, "kNN, seed 2");
+});
+
+Deno.test("a comparison: differences in points, every seed, and axes with set-apart units", async () => {
+  const page = await renderCompareReport(exampleComparison());
+  assertEquals([count(page, /class="for-wide"/g), count(page, /class="for-narrow"/g)], [1, 1]);
+  assertStringIncludes(page, "+3.0 points");
+  assertStringIncludes(page, "−1.0 points");
+  assertStringIncludes(page, "(35.0, 36.0, 34.0)");
+  assertStringIncludes(page, "912\u00a0k MACs");
+  assert(/>\d(\.\d)?\u00a0M</.test(page), "ticks of the axis");
+});
