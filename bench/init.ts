@@ -3,9 +3,11 @@
  * its channels by importance, and as they stood: `deno task bench:init CONFIG WEIGHTS`. The configuration's space has the
  * weights' network as its largest architecture, and widths that can be chosen; its images have labels.
  */
-import { loadConfig } from "../src/config/load.ts";
+import { loadSettings } from "../src/config/load.ts";
 import { macs } from "../src/elastic/costs.ts";
 import { openGpu } from "../src/host/adapter.ts";
+import { fitSettings } from "../src/pretrain/fit/fit.ts";
+import { lookAtImages } from "../src/pretrain/fit/look.ts";
 import { readInitialWeights } from "../src/pretrain/init/initial_weights.ts";
 import { describeSource } from "../src/pretrain/init/source.ts";
 import { openRunData } from "../src/pretrain/run_data.ts";
@@ -18,9 +20,11 @@ if (path === undefined) {
   console.error("usage: deno task bench:init CONFIG WEIGHTS");
   Deno.exit(2);
 }
-const config = await loadConfig(configPath, [
+const settings = await loadSettings(configPath, [
   { path: "initialisation.weights", value: path, flag: "WEIGHTS" },
 ]);
+using gpu = await openGpu();
+const { config } = await fitSettings(gpu, settings, await lookAtImages(settings, 1, {}));
 const sorted = (await readInitialWeights(config))!;
 const stored = new Map<string, Float32Array<ArrayBuffer>>();
 {
@@ -35,7 +39,6 @@ const stored = new Map<string, Float32Array<ArrayBuffer>>();
     stored.set(name, values);
   }
 }
-using gpu = await openGpu();
 const data = await openRunData(gpu, config, {});
 if (!data.knn) {
   console.error("the images have no labels, or none are held out.");

@@ -11,6 +11,7 @@ import { openDevice } from "../src/cli/device.ts";
 import type { FlagValues } from "../src/cli/flags.ts";
 import { formatCount, formatQuantity, formatTable } from "../src/cli/format.ts";
 import { openRunCheckpoint, type RunCheckpoint } from "../src/cli/run_checkpoint.ts";
+import { sourceName } from "../src/config/data_source.ts";
 import { type Architecture, formatArchitecture } from "../src/elastic/architecture.ts";
 import { macs, parameters } from "../src/elastic/costs.ts";
 import { UsageError } from "../src/errors.ts";
@@ -302,7 +303,7 @@ export const worthCommand = defineCommand({
     );
     images.release();
     return {
-      data: flags.data ?? checkpoint!.config.data.source,
+      data: flags.data ?? sourceName(checkpoint!.config.data.source),
       testData: flags.testData ?? "the images held out",
       images: counts,
       settings: {

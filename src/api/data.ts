@@ -3,6 +3,7 @@
  * @module
  */
 
+export type { DataSource } from "../config/data_source.ts";
 export { openSource } from "../data/source.ts";
 export {
   type DecodedImage,

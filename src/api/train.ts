@@ -3,11 +3,12 @@
  * @module
  */
 
-export { loadConfig, parseConfig } from "../config/load.ts";
+export { loadConfig, loadSettings, parseConfig, parseSettings } from "../config/load.ts";
 export type { Override } from "../config/overrides.ts";
-export type { Config } from "../config/schema.ts";
+export type { Config, Settings } from "../config/schema.ts";
 export { loadCheckpoint, openCheckpoint, saveCheckpoint } from "../pretrain/checkpoint.ts";
 export { openEncoder } from "../pretrain/encoder_file.ts";
+export { type PlanOptions, planRun, type RunPlan } from "../pretrain/dry_run.ts";
 export { type InitialWeights, readInitialWeights } from "../pretrain/init/initial_weights.ts";
 export {
   type PretrainHooks,

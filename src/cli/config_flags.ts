@@ -1,8 +1,8 @@
 /** Flags of the commands that read a configuration file. */
 
-import { loadConfig } from "../config/load.ts";
-import { type Override, parseSet } from "../config/overrides.ts";
-import type { Config } from "../config/schema.ts";
+import { loadConfig, loadSettings } from "../config/load.ts";
+import { parseSet } from "../config/overrides.ts";
+import type { Config, Settings } from "../config/schema.ts";
 import type { Flags, FlagValues } from "./flags.ts";
 
 /** `--config` and `--set`. */
@@ -15,14 +15,12 @@ export const configFlags = {
   },
 } as const satisfies Flags;
 
-/**
- * Loads the configuration that flags ask for.
- *
- * @param overrides what further flags set; `--set` wins over them
- */
-export function loadFlaggedConfig(
-  flags: FlagValues<typeof configFlags>,
-  overrides: readonly Override[] = [],
-): Promise<Config> {
-  return loadConfig(flags.config, [...overrides, ...flags.set.map(parseSet)]);
+/** Loads the configuration that flags ask for; what is left to the images and the device stays "auto". */
+export function loadFlaggedSettings(flags: FlagValues<typeof configFlags>): Promise<Settings> {
+  return loadSettings(flags.config, flags.set.map(parseSet));
+}
+
+/** Loads the configuration that flags ask for, with numbers for all that is not given. */
+export function loadFlaggedConfig(flags: FlagValues<typeof configFlags>): Promise<Config> {
+  return loadConfig(flags.config, flags.set.map(parseSet));
 }

@@ -1,5 +1,6 @@
 /** `deno task correlate`: how well scores without labels predict what subnets are worth. */
 import { join } from "@std/path";
+import { sourceName } from "../config/data_source.ts";
 import type { Config } from "../config/schema.ts";
 import { accuracies, type Analysis } from "../studies/correlate/analysis.ts";
 import { correlate, type Correlated } from "../studies/correlate/correlate.ts";
@@ -22,10 +23,11 @@ import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { withAdvice } from "./advice.ts";
 import { correlateFlags } from "./correlate_flags.ts";
+import { givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import { formatCount, formatQuantity, formatShare, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
-import { correlateOutput, dataPath, guardOutputFolder } from "./output_guard.ts";
+import { correlateOutput, dataPaths, guardOutputFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import { studyHooks } from "./study_hooks.ts";
 import { openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
@@ -79,8 +81,8 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
   const { config } = checkpoint;
   const out = flags.out ?? join(flags.run, "correlate");
   await guardOutputFolder(out, correlateOutput, correlateFileNames, [
-    dataPath(flags.data),
-    dataPath(flags.testData),
+    ...dataPaths(givenData(flags.data)),
+    ...dataPaths(givenData(flags.testData)),
   ]);
   const network = configuredNetwork(config);
   const seed = config.training.seed;
@@ -102,7 +104,7 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
   }
   const record = await readDataRecord(flags.run);
   const images = await openSearchImages(gpu, config, {
-    source: flags.data,
+    source: givenData(flags.data),
     images: flags.images,
     record,
     onWarning: (text) => logger.warn(text),
@@ -116,7 +118,7 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
       task: flags.task,
       images,
       evaluation: evaluationOf(config, flags),
-      record: flags.data === undefined ? record ?? undefined : undefined,
+      record: flags.data.length === 0 ? record ?? undefined : undefined,
       seed,
       saved,
     }, {
@@ -158,7 +160,11 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
 function evaluationOf(config: Config, { data, testData }: CorrelateFlags): Config {
   return {
     ...config,
-    data: { ...config.data, source: data ?? config.data.source, test: testData ?? config.data.test },
+    data: {
+      ...config.data,
+      source: givenData(data) ?? config.data.source,
+      test: givenData(testData) ?? config.data.test,
+    },
     knn: { ...config.knn, every: Math.max(1, config.knn.every) },
   };
 }
@@ -171,8 +177,8 @@ async function settingsOf(
   return {
     version,
     checkpoint: await fileFingerprint(path),
-    data: data ?? "the run's",
-    testData: testData ?? "the run's",
+    data: sourceName(givenData(data) ?? "the run's"),
+    testData: sourceName(givenData(testData) ?? "the run's"),
     task,
     images: String(images),
     protocol,

@@ -1,5 +1,6 @@
 /** The flags of `deno task correlate`. */
 import { tasks } from "../search/places.ts";
+import { dataFlag } from "./data_flag.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
 
 /** What a subnet is judged by. */
@@ -21,17 +22,8 @@ export const correlateFlags = {
     default: "knn",
     description: "What a subnet is judged by: knn classifies with the configuration's own settings",
   },
-  data: {
-    type: "string",
-    placeholder: "SPEC",
-    description:
-      "Labelled images that classify, and are scored on (default: those that the run was trained on)",
-  },
-  testData: {
-    type: "string",
-    placeholder: "SPEC",
-    description: "Labelled images that are classified (default: those that the run held out)",
-  },
+  data: dataFlag("Labelled images that classify, and are scored on", "those that the run was trained on"),
+  testData: dataFlag("Labelled images that are classified", "those that the run held out"),
   task: {
     type: "string",
     choices: tasks,

@@ -12,13 +12,14 @@ import { SearchSpace } from "../elastic/search_space.ts";
 import { dataSeed } from "../config/data_seed.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
+import { dataFlag, givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import { flagName, type FlagValues } from "./flags.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterEmbed } from "./next.ts";
 import { makeOutputFolder } from "./output_folder.ts";
-import { dataPath, featuresOutputs, guardOutputFile, runInputs } from "./output_guard.ts";
+import { dataPaths, featuresOutputs, guardOutputFile, runInputs } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import { checkpointFlag, openRunCheckpoint } from "./run_checkpoint.ts";
 
@@ -52,12 +53,7 @@ const embedFlags = {
       'Model that "deno task extract" wrote, or any .onnx with one input of images [N, 3, H, W] and an output ' +
       '"features", or only one, [N, D] (run by ONNX Runtime, which is fetched from npm at its first use)',
   },
-  data: {
-    type: "string",
-    placeholder: "SPEC",
-    required: true,
-    description: "Images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors",
-  },
+  data: { ...dataFlag("Images"), required: true },
   out: {
     type: "string",
     placeholder: "FILE",
@@ -214,7 +210,9 @@ async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<
   return {
     seed,
     async open(gpu, { logger, signal, warn }) {
-      const request = images > 0 ? { source: flags.data, images, record, onWarning: warn } : undefined;
+      const request = images > 0
+        ? { source: givenData(flags.data), images, record, onWarning: warn }
+        : undefined;
       let progress: Progress | undefined;
       const network = await openRunNetwork(gpu, path, config, architecture, request, (done, total) => {
         signal.throwIfAborted();
@@ -259,7 +257,7 @@ export const embedCommand = defineCommand({
     const inputs = flags.run === undefined ? [flags.model] : await runInputs(flags.run);
     await guardOutputFile(flags.out, featuresOutputs[featureFormat(flags.out)], [
       ...inputs,
-      dataPath(flags.data),
+      ...dataPaths(givenData(flags.data)),
     ]);
     await makeOutputFolder(dirname(flags.out));
     using gpu = await openDevice(logger);
@@ -307,7 +305,7 @@ export const embedCommand = defineCommand({
       ]);
       return {
         arch: network.name,
-        data: flags.data,
+        data: source.name,
         images,
         dimension: network.dimension,
         labelled: labels !== undefined,

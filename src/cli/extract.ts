@@ -14,6 +14,7 @@ import { SearchSpace } from "../elastic/search_space.ts";
 import { commandLine } from "../shell.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
+import { givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import {
   budgetsOf,
@@ -28,7 +29,7 @@ import type { Logger } from "./logger.ts";
 import { nextAfterExtract } from "./next.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import {
-  dataPath,
+  dataPaths,
   guardOutputFile,
   loaderOutput,
   modelOutput,
@@ -126,7 +127,7 @@ async function chooseTargets(
 
 /** Refuses to write over anything but earlier models, and makes the folder. */
 async function prepareOutput(flags: ExtractFlags, kind: "file" | "folder", targets: Target[]): Promise<void> {
-  const inputs = [...await runInputs(flags.run), flags.from, dataPath(flags.data)];
+  const inputs = [...await runInputs(flags.run), flags.from, ...dataPaths(givenData(flags.data))];
   for (const { file, format } of targets) {
     await guardOutputFile(file, format === "onnx" ? onnxOutput : modelOutput, inputs);
     if (flags.loader) await guardOutputFile(loaderPath(file), loaderOutput, inputs);
@@ -184,7 +185,7 @@ export const extractCommand = defineCommand({
     using gpu = await openDevice(logger);
     const { config, encoder, streamOrders } = await openEncoder(gpu, checkpoint.path, "encoder_q");
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
-      source: flags.data,
+      source: givenData(flags.data),
       images: flags.calibrate,
       record: await readDataRecord(flags.run),
       onWarning: (message) => logger.warn(message),
@@ -217,7 +218,7 @@ export const extractCommand = defineCommand({
       encoder.release();
     }
     const again = commandLine("extract", flagsOf(flags));
-    nextAfterExtract(next, models[0], imageSize, again, flags.data ?? config.data.source);
+    nextAfterExtract(next, models[0], imageSize, again, givenData(flags.data) ?? config.data.source);
     return { run: flags.run, models };
   },
   format: ({ models }) =>

@@ -2,6 +2,7 @@
 import { basename } from "@std/path";
 import { UsageError } from "../errors.ts";
 import type { Budgets, RankedChoice } from "../extract/ranked_choice.ts";
+import { dataFlag } from "./data_flag.ts";
 import type { FlagValues } from "./flags.ts";
 import { parseRange } from "./range.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
@@ -64,13 +65,7 @@ export const extractFlags = {
       "Also write load_NAME.py beside each .safetensors: a PyTorch module that builds the network, loads the " +
       "weights and prepares images, and needs nothing but torch",
   },
-  data: {
-    type: "string",
-    placeholder: "SPEC",
-    description:
-      "Unlabelled images to take batchnorm statistics from: synthetic[:N], folder:DIR, cifar10:DIR or " +
-      "tensor:FILE.safetensors (default: the run's training images)",
-  },
+  data: dataFlag("Unlabelled images to take batchnorm statistics from", "the run's training images"),
   calibrate: {
     type: "integer",
     placeholder: "N",
@@ -149,7 +144,7 @@ export function checkExtractFlags(flags: ExtractFlags): "file" | "folder" {
       "--calibrate cannot be 1: batchnorm statistics need at least 2 images; 0 takes none.",
     );
   }
-  if (calibrate === 0 && data !== undefined) {
+  if (calibrate === 0 && data.length > 0) {
     throw new UsageError("--data is given, but --calibrate 0 uses no images. Leave one of them out.");
   }
   const ending = formats.find((name) => out.endsWith(`.${name}`));

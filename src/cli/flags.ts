@@ -28,7 +28,7 @@ export type Flag =
   }
   | Valued<number> & { readonly type: "quantity" }
   | Described & { readonly type: "boolean" }
-  | Described & { readonly type: "strings" };
+  | Described & { readonly type: "strings"; readonly required?: true };
 
 /** Flags by name in camel case: `groupSize` is given as `--group-size`. */
 export type Flags = Readonly<Record<string, Flag>>;

@@ -1,6 +1,6 @@
 /** Numbers, durations and tables for people. */
+import { counted, formatCount } from "../count.ts";
 import {
-  formatInteger,
   formatMeasure,
   formatPercent,
   formatQuartiles,
@@ -8,6 +8,8 @@ import {
   withPlainSpaces,
 } from "../number_format.ts";
 import type { Latency } from "../search/latency.ts";
+
+export { counted, formatCount };
 
 /** A count with its SI prefix: 4087136256 becomes `4.09 G`. */
 export function formatQuantity(value: number, significant = 3): string {
@@ -17,11 +19,6 @@ export function formatQuantity(value: number, significant = 3): string {
 /** A round quantity without superfluous zeros: 1500000 becomes `1.5 M`. */
 export function formatRoundQuantity(value: number): string {
   return withPlainSpaces(formatShort(value, "dropped", 6));
-}
-
-/** A whole number in groups of three digits: 85 293. */
-export function formatCount(value: number): string {
-  return withPlainSpaces(formatInteger(value));
 }
 
 /** What was measured, to three digits or as a whole number: 0.752, 12.5, 1 250. */

@@ -3,6 +3,7 @@
  * device and inode, so that links and other spellings of a path are seen through.
  */
 import { basename, dirname, join } from "@std/path";
+import { type DataSource, specsOf } from "../config/data_source.ts";
 import { parseDataSpec } from "../data/spec.ts";
 import { UsageError } from "../errors.ts";
 import { csvLeading, type FeatureFormat } from "../extract/embed.ts";
@@ -23,11 +24,9 @@ export interface OutputKind {
 /** Files and folders that a command reads. */
 export type Inputs = readonly (string | undefined)[];
 
-/** The path in a data specification; undefined where the images come from no file. */
-export function dataPath(spec: string | undefined | null): string | undefined {
-  if (spec === undefined || spec === null) return undefined;
-  const parsed = parseDataSpec(spec);
-  return "path" in parsed ? parsed.path : undefined;
+/** The paths in data specifications; none where the images come from no file. */
+export function dataPaths(source: DataSource | undefined | null): string[] {
+  return specsOf(source ?? []).map(parseDataSpec).flatMap((spec) => "path" in spec ? [spec.path] : []);
 }
 
 /** Paths of a run that nothing may write over. */

@@ -1,27 +1,31 @@
 /** `deno task pretrain`: pretrains an elastic network without labels. */
 import { formatDuration } from "../duration.ts";
 import { configDifferences } from "../config/difference.ts";
-import { loadConfig } from "../config/load.ts";
+import { loadSettings } from "../config/load.ts";
 import { type Override, parseSet } from "../config/overrides.ts";
-import type { Config } from "../config/schema.ts";
+import type { Settings } from "../config/schema.ts";
 import { UsageError } from "../errors.ts";
-import { planRun, type RunPlan } from "../pretrain/dry_run.ts";
-import { type PretrainHooks, type PretrainOutcome, resumeRun, startRun } from "../pretrain/pretrain.ts";
+import type { RunPlan } from "../pretrain/dry_run.ts";
+import { resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { resumedConfig } from "../pretrain/resume.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
-import { evaluationText, qualityWarnings } from "../evaluate/verdict.ts";
+import { qualityWarnings } from "../evaluate/verdict.ts";
 import { withPlainSpaces } from "../number_format.ts";
+import { isStep } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
+import { dataFlag, givenData } from "./data_flag.ts";
+import { defaultConfigFor, demoConfig, photosConfig } from "./default_config.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatRate, formatShare, formatTable } from "./format.ts";
+import { counted, formatRate, formatShare } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterPretrain } from "./next.ts";
 import { measureProfile, profileText } from "./profile.ts";
-import { dataPath, guardRunFolder } from "./output_guard.ts";
-import { configurationFor, initFlag, initOverrides } from "./init_flag.ts";
-import { Progress } from "./progress.ts";
+import { dataPaths, guardRunFolder } from "./output_guard.ts";
+import { initFlag, initOverrides } from "./init_flag.ts";
+import { hooksFor } from "./pretrain_hooks.ts";
+import { formatPlan, planLines, planWithProgress } from "./pretrain_plan.ts";
 import { writeReport } from "./run_report.ts";
 import { expectTaughtSelf, teacherFlag, teacherPath } from "./teacher.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
@@ -36,20 +40,13 @@ interface PretrainSummary {
   readonly imagesPerSecond: number;
 }
 
-const defaultConfig = "configs/demo.json";
-
 const flags = {
   config: {
     ...configFlags.config,
     default: undefined,
-    description: `Configuration (default: ${defaultConfig})`,
+    description: `Configuration (default: ${demoConfig}, or ${photosConfig} for folders and lists of photos)`,
   },
-  data: {
-    type: "string",
-    placeholder: "SPEC",
-    description:
-      "Images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors (default: the configuration's)",
-  },
+  data: dataFlag("Images to train on", "the configuration's"),
   init: initFlag,
   out: {
     type: "string",
@@ -96,7 +93,8 @@ const flags = {
   },
   dryRun: {
     type: "boolean",
-    description: "Show steps, images and the memory that they need, and stop: nothing is written",
+    description:
+      "Measure a few steps, show how long all take and how much memory, and stop: nothing is written",
   },
   set: configFlags.set,
 } as const;
@@ -106,7 +104,8 @@ type Flags = Context<typeof flags>["flags"];
 function overridesOf({ init, data, epochs, seed, strict, teacher, set }: Flags): Override[] {
   const overrides: Override[] = [];
   if (init !== undefined) overrides.push(...initOverrides(init));
-  if (data !== undefined) overrides.push({ path: "data.source", value: data, flag: "--data" });
+  const source = givenData(data);
+  if (source !== undefined) overrides.push({ path: "data.source", value: source, flag: "--data" });
   if (epochs !== undefined) overrides.push({ path: "training.epochs", value: epochs, flag: "--epochs" });
   if (seed !== undefined) overrides.push({ path: "training.seed", value: seed, flag: "--seed" });
   if (teacher !== undefined) {
@@ -132,10 +131,14 @@ async function defaultFolders(config: string): Promise<{ next: string; newest: s
   }
 }
 
-/** The configuration of a run that goes on. */
-async function storedConfig(path: string, overrides: readonly Override[]): Promise<Config> {
+/** A run that goes on: its configuration, the steps that it has done, and what one took; undefined before the first. */
+async function storedRun(path: string, overrides: readonly Override[]) {
   const folder = await RunFolder.open(path);
-  return (await resumedConfig(folder, overrides)).config;
+  const { config } = await resumedConfig(folder, overrides);
+  const metrics = await folder.readMetrics();
+  const last = metrics.filter(isStep).findLast(({ imagesPerSecond }) => imagesPerSecond > 0);
+  const secondsPerStep = last && config.training.batch / last.imagesPerSecond;
+  return { config, steps: metrics.at(-1)?.step ?? 0, secondsPerStep };
 }
 
 /**
@@ -148,7 +151,7 @@ async function resumeOverrides(path: string, flags: Flags, logger: Logger): Prom
   const overrides = overridesOf(flags);
   const { config } = await resumedConfig(folder, overrides);
   if (flags.config !== undefined) {
-    const given = await loadConfig(flags.config, overrides);
+    const given = await loadSettings(flags.config, overrides);
     const differences = configDifferences(given, config).map(({ text }) => text);
     if (differences.length > 0) {
       logger.warn(
@@ -160,91 +163,14 @@ async function resumeOverrides(path: string, flags: Flags, logger: Logger): Prom
   return overrides;
 }
 
-/**
- * @param start called when training begins
- * @param finish called with a run that has ended, while its folder is locked
- */
-function hooksFor(
-  logger: Logger,
-  signal: AbortSignal,
-  start: () => void,
-  finish: (outcome: PretrainOutcome) => Promise<void>,
-): PretrainHooks {
-  let decoding: Progress | undefined;
-  let teaching: Progress | undefined;
-  let training: Progress | undefined;
-  return {
-    signal,
-    onWarning: (text) => logger.warn(text),
-    onNote: (text) => logger.info(text),
-    onProgress(done, total) {
-      decoding ??= new Progress({ logger, label: "decode", total, unit: "images" });
-      decoding.update(done);
-      if (done === total) decoding.finish();
-    },
-    onTeacher(done, total) {
-      teaching ??= new Progress({ logger, label: "teacher", total, unit: "images" });
-      teaching.update(done);
-      if (done === total) teaching.finish();
-    },
-    onStart({ images, labelled, step, totalSteps }) {
-      start();
-      const watched = labelled ? "" : "; no kNN: the images have no labels";
-      const place = step > 0 ? `, from step ${formatCount(step)}` : "";
-      logger.info(`${formatCount(images)} images, ${formatCount(totalSteps)} steps${place}${watched}`);
-      if (totalSteps > step) {
-        training = new Progress({ logger, label: "pretrain", total: totalSteps, unit: "steps", done: step });
-      }
-    },
-    onSteps({ step, loss, imagesPerSecond }) {
-      training?.update(step, {
-        ...(Number.isNaN(loss) ? {} : { loss: loss.toFixed(3) }),
-        "images/s": formatRate(imagesPerSecond),
-      });
-    },
-    onEvaluation: (line) => logger.info(evaluationText(line)),
-    async onEnd(outcome) {
-      training?.finish();
-      await finish(outcome);
-    },
-  };
-}
-
 function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }: PretrainSummary): string {
   const parts = [
-    `${formatCount(steps)} steps (${formatCount(epochs)} epochs) in ${formatDuration(seconds)}`,
+    `${counted(steps, "step")} (${counted(epochs, "epoch")}) in ${formatDuration(seconds)}`,
   ];
   if (steps > 0) parts.push(`${formatRate(imagesPerSecond)} images/s`);
   if (loss !== null) parts.push(`loss ${loss.toFixed(3)}`);
   if (knn !== null) parts.push(`kNN ${formatShare(knn)}`);
   return `${parts.join(", ")}\n${run}/checkpoints/last.safetensors\n${run}/report.html`;
-}
-
-function formatPlan({ steps, epochs, images, memory: { device, host }, free }: RunPlan): string {
-  const row = (name: string, bytes: number | null) => [
-    name,
-    bytes === null ? "not known" : `${formatCount(Math.ceil(bytes / 2 ** 20))} MiB`,
-  ];
-  return [
-    `${formatCount(steps)} steps in ${formatCount(epochs)} epochs on ${
-      formatCount(images.training)
-    } images, ` +
-    `${formatCount(images.heldOut)} held back`,
-    formatTable([
-      ["memory", ""],
-      row("device: weights, gradients, momentum, statistics", device.weights),
-      row("device: queue", device.queue),
-      row("device: images", device.images),
-      row("device: batches, feature maps and their gradients", device.activations),
-      row("device: all", device.total),
-      row("host: decoded images, at most", host.images),
-      row("host: the teacher's features", host.teacher),
-      row("host: a checkpoint on its way to the disk", host.checkpoint),
-      row("host: runtime and driver", host.runtime),
-      row("host: all", host.total),
-      row("host: free", free),
-    ], "lr"),
-  ].join("\n");
 }
 
 /** The command; exported for tests. */
@@ -256,9 +182,10 @@ export const pretrainCommand = defineCommand({
   flags,
   examples: [
     "deno task pretrain",
-    "deno task pretrain --config configs/cifar10-elastic.json --data folder:photos/train --out runs/photos",
-    "deno task pretrain --init resnet50.pth --data folder:photos/train --out runs/photos",
-    "deno task pretrain --data folder:photos/train --teacher features:teacher.safetensors --out runs/taught",
+    "deno task pretrain --data photos --dry-run",
+    "deno task pretrain --config configs/photos-small.json --data photos/2023 --data chosen.txt --out runs/photos",
+    "deno task pretrain --init resnet50.pth --data photos --out runs/photos",
+    "deno task pretrain --data photos --teacher features:teacher.safetensors --out runs/taught",
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
@@ -282,9 +209,10 @@ export const pretrainCommand = defineCommand({
           `a new run with another --out.`,
       );
     }
-    const configPath = flags.config ??
-      (flags.init === undefined ? defaultConfig : await configurationFor(flags.init));
-    const config = flags.resume ? undefined : await loadConfig(configPath, overridesOf(flags));
+    // A run that goes on in a folder that is named has its own, whatever the default is.
+    const owned = flags.resume && flags.out !== undefined;
+    const configPath = flags.config ?? (owned ? demoConfig : await defaultConfigFor(flags, logger));
+    const settings = flags.resume ? undefined : await loadSettings(configPath, overridesOf(flags));
     const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
     const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
     if (path === undefined || (flags.resume && !await holdsAnyRun(path))) {
@@ -292,43 +220,56 @@ export const pretrainCommand = defineCommand({
         `--resume: there is no run in ${path ?? folders!.next}. Give the run's folder with --out.`,
       );
     }
-    if (config) {
-      expectTaughtSelf(config);
-      const { source, test } = config.data;
-      const inputs = [dataPath(source), dataPath(test), teacherPath(config), flags.config, flags.init];
-      await guardRunFolder(path, inputs);
+    if (settings) {
+      expectTaughtSelf(settings);
+      const { source, test } = settings.data;
+      const inputs = [...dataPaths(source), ...dataPaths(test), teacherPath(settings)];
+      await guardRunFolder(path, [...inputs, flags.config, flags.init]);
     }
-    const occupant = config && await RunFolder.occupant(path);
+    const occupant = settings && await RunFolder.occupant(path);
     if (occupant !== undefined) {
       throw new UsageError(
         `--out ${path} holds a run already (${occupant}). Use --resume to continue it, or another --out.`,
       );
     }
-    const overrides = config ? [] : await resumeOverrides(path, flags, logger);
+    const overrides = settings ? [] : await resumeOverrides(path, flags, logger);
     using gpu = await openDevice(logger);
-    if (flags.dryRun) {
-      return await planRun(gpu, config ?? await storedConfig(path, overrides), {
-        onWarning: (text) => logger.warn(text),
+    const plan = async (settings: Settings, done: number) =>
+      await planWithProgress({
+        gpu,
+        settings,
+        path: flags.resume ? undefined : configPath,
+        overrides: overridesOf(flags),
+        logger,
+        done,
+        dry: flags.dryRun,
       });
+    const stored = settings ? undefined : await storedRun(path, overrides);
+    if (flags.dryRun) {
+      return (await plan(settings ?? stored!.config, stored?.steps ?? 0)).plan;
     }
     logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
-    if (config && flags.tune !== undefined) {
+    const planned = settings && await plan(settings, 0);
+    if (planned) planLines(planned.plan, gpu.facts.software).forEach((line) => logger.info(line));
+    if (planned && flags.tune !== undefined) {
       const stop = onInterrupt("Stopping; nothing is written.", "nothing to save");
-      logger.info(describeTuning(await tuneDevice(gpu, config, flags.tune, logger, stop)));
+      logger.info(describeTuning(await tuneDevice(gpu, planned.config, flags.tune, logger, stop)));
     }
     if (flags.profile) gpu.profile();
-    const hooks = hooksFor(
+    const hooks = hooksFor({
       logger,
       signal,
-      () => onInterrupt("Stopping; the last complete step is saved."),
-      async (outcome) => {
+      compiled: planned !== undefined && planned.plan.secondsPerStep !== null,
+      secondsPerStep: stored?.secondsPerStep,
+      start: () => onInterrupt("Stopping; the last complete step is saved."),
+      async finish(outcome) {
         await writeReport(gpu, outcome);
         for (const warning of qualityWarnings(await outcome.folder.readMetrics())) {
           logger.warn(withPlainSpaces(warning));
         }
       },
-    );
-    const outcome = config ? await startRun(gpu, path, config, hooks) : await resumeRun(gpu, path, {
+    });
+    const outcome = planned ? await startRun(gpu, path, planned.config, hooks) : await resumeRun(gpu, path, {
       overrides,
       checkpoint: flags.checkpoint,
       acceptChangedData: flags.acceptChangedData,

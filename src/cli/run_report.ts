@@ -1,4 +1,5 @@
 /** The report of a pretraining run, from what the run left. */
+import { sourceName } from "../config/data_source.ts";
 import { hasQueue } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
@@ -31,7 +32,7 @@ export async function writeReport(
       title: folder.path,
       version,
       device: gpu.facts.description,
-      data: { spec: config.data.source, images, classes },
+      data: { spec: sourceName(config.data.source), images, classes },
       imageSize: config.data.imageSize,
       lossName: lossName(config),
       space: { architectures: space.size, smallest: cost(space.min), largest: cost(space.max) },

@@ -7,6 +7,7 @@ import { fewestImages, type SimilarityOptions } from "../search/similarity/optio
 import { type ElasticNetwork, tapShapes } from "../elastic/network.ts";
 import type { SearchSpace } from "../elastic/search_space.ts";
 import { configFlags } from "./config_flags.ts";
+import { dataFlag } from "./data_flag.ts";
 import type { Flags, FlagValues } from "./flags.ts";
 import { parseRange } from "./range.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
@@ -19,13 +20,7 @@ const fewestPositions = 16;
 export const searchFlags = {
   run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
   checkpoint: checkpointFlag,
-  data: {
-    type: "string",
-    placeholder: "SPEC",
-    description:
-      "Unlabelled images to compare on: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors " +
-      "(default: the run's training images)",
-  },
+  data: dataFlag("Unlabelled images to compare on", "the run's training images"),
   task: {
     type: "string",
     choices: tasks,

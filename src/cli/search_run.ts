@@ -16,11 +16,12 @@ import { readDataRecord } from "../store/data_record.ts";
 import { FolderLock } from "../store/folder_lock.ts";
 import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
+import { givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import { formatCount, formatShare } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
-import { dataPath, guardOutputFolder, searchOutput } from "./output_guard.ts";
+import { dataPaths, guardOutputFolder, searchOutput } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import type { Selection } from "./search_candidates.ts";
 import { type FinishedSearch, searchFileNames, writeSearchFiles } from "./search_files.ts";
@@ -63,7 +64,7 @@ export class SearchRun {
   /** Searches, and writes the files unless it is interrupted. */
   async run(): Promise<SearchOutcome> {
     const { checkpoint, out } = this.#paths;
-    const inputs = [dataPath(this.#flags.data)];
+    const inputs = dataPaths(givenData(this.#flags.data));
     await guardOutputFolder(out, searchOutput, searchFileNames, inputs);
     await makeOutputFolder(out);
     await using _ = await FolderLock.take(join(out, "search.lock"), (text) => this.#logger.warn(text));
@@ -74,7 +75,7 @@ export class SearchRun {
     const { encoder: teacher } = await openEncoder(gpu, checkpoint, "encoder_k");
     gpu.pool.budget = this.#flags.memory ?? Infinity;
     const images = await openSearchImages(gpu, config, {
-      source: this.#flags.data,
+      source: givenData(this.#flags.data),
       images: this.#flags.images,
       record: await readDataRecord(this.#paths.run),
       onWarning: (message) => this.#logger.warn(message),

@@ -18,7 +18,9 @@ export const teacherFlag = {
  * Refuses a network that would teach itself what nobody taught it.
  * @throws {UsageError} for `self` of a run with new weights
  */
-export function expectTaughtSelf({ distillation: { teacher }, initialisation: { weights } }: Config): void {
+export function expectTaughtSelf(
+  { distillation: { teacher }, initialisation: { weights } }: Pick<Config, "distillation" | "initialisation">,
+): void {
   if (teacher !== "self" || weights !== null) return;
   throw new UsageError(
     "--teacher self (distillation.teacher) needs --init FILE: with new weights, the network that the run begins with has " +
@@ -27,7 +29,7 @@ export function expectTaughtSelf({ distillation: { teacher }, initialisation: { 
 }
 
 /** The file of a teacher; undefined where there is none. */
-export function teacherPath({ distillation: { teacher } }: Config): string | undefined {
+export function teacherPath({ distillation: { teacher } }: Pick<Config, "distillation">): string | undefined {
   const spec = teacher === null ? undefined : parseTeacher(teacher);
   return spec && "path" in spec ? spec.path : undefined;
 }

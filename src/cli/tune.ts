@@ -4,7 +4,8 @@ import { openGpu } from "../host/adapter.ts";
 import type { TuningOutcome } from "../tuning/tuner.ts";
 import { tuningFolder } from "../tuning/tuning_file.ts";
 import { defineCommand, runCommand } from "./command.ts";
-import { configFlags, loadFlaggedConfig } from "./config_flags.ts";
+import { withUsualBatch } from "../pretrain/fit/fit.ts";
+import { configFlags, loadFlaggedSettings } from "./config_flags.ts";
 import { formatTable } from "./format.ts";
 import { describeTuning, secondsFlag, tuneDevice } from "./tune_device.ts";
 
@@ -63,12 +64,18 @@ export const tuneCommand = defineCommand({
     "deno task tune --config configs/cifar10-elastic.json --set training.batch=64",
   ],
   async run({ flags, logger, onInterrupt }): Promise<TuneResult> {
-    const config = await loadFlaggedConfig(flags);
+    const settings = await loadFlaggedSettings(flags);
     // Without the choices of earlier tunings, so that all are measured anew.
     using gpu = await openGpu();
     logger.info(`tune ${flags.config} on ${gpu.facts.description}`);
     const signal = onInterrupt("Stopping; nothing is written.", "nothing to save");
-    const tuning = await tuneDevice(gpu, config, flags.seconds, logger, signal);
+    const tuning = await tuneDevice(
+      gpu,
+      withUsualBatch(settings, gpu.facts.software),
+      flags.seconds,
+      logger,
+      signal,
+    );
     const { seconds, rounds, buckets, step, file } = tuning;
     return {
       adapter: gpu.facts.description,

@@ -2,6 +2,7 @@
 
 import { ConfigurationError } from "../errors.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
+import { sourceName } from "./data_source.ts";
 import { hasQueue, parseTeacher } from "./objective.ts";
 import type { Config } from "./schema.ts";
 
@@ -91,7 +92,7 @@ export function checkAgainstData(config: Config, images: number): void {
     refuse(
       "training.batch",
       `is ${training.batch}, but there are only ${images} training images. Give at most that, or more images ` +
-        `(data.source is ${config.data.source}, ${
+        `(data.source is ${sourceName(config.data.source)}, ${
           config.data.test === null ? config.data.heldOut : 0
         } held out).`,
     );
@@ -121,8 +122,9 @@ function usesImageNet({ mean, std }: Config["data"]): boolean {
  * What is allowed but probably not meant, as sentences for the user.
  *
  * @param images number of training images, without those held out
+ * @param labelled whether they have labels, without which there is no kNN anyway
  */
-export function configWarnings(config: Config, images: number): string[] {
+export function configWarnings(config: Config, images: number, labelled = true): string[] {
   const { data, initialisation, knn, moco } = config;
   const warnings: string[] = [];
   if (initialisation.weights !== null && !usesImageNet(data)) {
@@ -142,11 +144,12 @@ export function configWarnings(config: Config, images: number): string[] {
         "negatives, which slows learning down. A quarter of the images or less works better.",
     );
   }
-  if (knn.every > 0 && data.test === null && data.heldOut === 0) {
+  if (!labelled || knn.every === 0) return warnings;
+  if (data.test === null && data.heldOut === 0) {
     warnings.push("No kNN: data.test is null and data.heldOut is 0. Set one of them, or knn.every to 0.");
   }
   const bank = Math.min(knn.bank, images);
-  if (knn.every > 0 && knn.neighbours > bank) {
+  if (knn.neighbours > bank) {
     warnings.push(
       `knn.neighbours is ${knn.neighbours}, but only ${bank} images are searched: all of them vote.`,
     );

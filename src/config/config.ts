@@ -1,4 +1,4 @@
-/** The type of complete configurations. Generated from schema.ts by "deno task schema": change that file. */
+/** The types of configurations. Generated from schema.ts by "deno task schema": change that file. */
 
 /** A complete, checked configuration. */
 export interface Config {
@@ -24,11 +24,11 @@ export interface Config {
   };
   /** Where images come from. */
   data: {
-    /** Training images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors. */
-    source: string;
+    /** Training images: DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR or tensor:FILE.safetensors; or a list of folders and list files, which make one set. */
+    source: string | string[];
     /** Labelled images for kNN, in the same form; null holds images of the source back. */
-    test: string | null;
-    /** Images of the source held back for kNN when there is no test source. */
+    test: string | string[] | null;
+    /** Images of the source held back for kNN when there is no test source; auto: a fifth of labelled images, at most 1000. */
     heldOut: number;
     /** Side of the square network input, in pixels. */
     imageSize: number;
@@ -40,6 +40,8 @@ export interface Config {
     std: [number, number, number];
     /** Main memory for decoded images, in MiB. */
     cacheMegabytes: number;
+    /** Threads that decode images; auto: one a core, at most 16, or 4 beside a driver that computes on the same cores. */
+    workers: number;
     /** Seed of synthetic images and of which images are held out; null for training.seed. */
     seed: number | null;
     /** Stop at an image that cannot be read, instead of skipping it. */
@@ -101,7 +103,7 @@ export interface Config {
   };
   /** Momentum contrast. */
   moco: {
-    /** Keys in the queue of negatives. */
+    /** Keys in the queue of negatives; auto: a quarter of the training images, at most 65536. */
     queue: number;
     /** Momentum of the key encoder's moving average. */
     momentum: number;
@@ -142,7 +144,7 @@ export interface Config {
   };
   /** Stochastic gradient descent. */
   optimizer: {
-    /** Learning rate of SGD, after warm-up. */
+    /** Learning rate of SGD, after warm-up; auto: 0.06 at batches of 64, times the square root of their growth. */
     learningRate: number;
     /** Momentum of SGD. */
     momentum: number;
@@ -176,9 +178,9 @@ export interface Config {
   };
   /** The run. */
   training: {
-    /** Passes over the images; 0 writes the initial checkpoint only. */
+    /** Passes over the images; 0 writes the initial checkpoint only; auto: what fits an hour, within bounds. */
     epochs: number;
-    /** Images per step. */
+    /** Images per step; auto: 256, or 64 without a GPU, less for few images or little memory. */
     batch: number;
     /** What becomes of an epoch's last, smaller batch. */
     lastBatch: "drop" | "keep";
@@ -193,15 +195,24 @@ export interface Config {
   knn: {
     /** Epochs between two evaluations; 0 for none. */
     every: number;
-    /** Nearest neighbours that vote. */
+    /** Nearest neighbours that vote; auto: half of what a class has in the bank, at most 200. */
     neighbours: number;
     /** A neighbour votes with exp(cosine similarity / temperature). */
     temperature: number;
     /** Features before or after the head. */
     features: "pooled" | "projection";
-    /** Training images to search, at most. */
+    /** Training images to search, at most; auto: 50000, or 4096 without a GPU. */
     bank: number;
     /** Training images from which batchnorm statistics are taken anew; 0 uses the running ones. */
     calibrate: number;
   };
+}
+
+/** A checked configuration in which what is not given may be left to the images and the device. */
+export interface Settings extends Omit<Config, "data" | "moco" | "optimizer" | "training" | "knn"> {
+  data: Omit<Config["data"], "heldOut" | "workers"> & Record<"heldOut" | "workers", number | "auto">;
+  moco: Omit<Config["moco"], "queue"> & Record<"queue", number | "auto">;
+  optimizer: Omit<Config["optimizer"], "learningRate"> & Record<"learningRate", number | "auto">;
+  training: Omit<Config["training"], "epochs" | "batch"> & Record<"epochs" | "batch", number | "auto">;
+  knn: Omit<Config["knn"], "neighbours" | "bank"> & Record<"neighbours" | "bank", number | "auto">;
 }

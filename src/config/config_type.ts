@@ -1,16 +1,21 @@
-/** The type of complete configurations, as text: what `z.output` infers is spelt out for readers, and for JSR. */
+/** The types of configurations, as text: what `z.output` infers is spelt out for readers, and for JSR. */
 import { z } from "zod";
-import type { SchemaNode } from "./json_schema.ts";
+import { automaticFields, type SchemaNode } from "./json_schema.ts";
 import { configSchema } from "./schema.ts";
 
 const head =
-  `/** The type of complete configurations. Generated from schema.ts by "deno task schema": change that file. */
+  `/** The types of configurations. Generated from schema.ts by "deno task schema": change that file. */
 `;
 
 function typeOf(node: SchemaNode, indent: string): string {
   if (node.const !== undefined) return JSON.stringify(node.const);
   if (node.enum) return node.enum.map((value) => JSON.stringify(value)).join(" | ");
-  if (node.anyOf) return node.anyOf.map((choice) => typeOf(choice, indent)).join(" | ");
+  if (node.anyOf) {
+    const choices = node.default === "auto"
+      ? node.anyOf.filter((choice) => choice.const !== "auto")
+      : node.anyOf;
+    return choices.map((choice) => typeOf(choice, indent)).join(" | ");
+  }
   if (Array.isArray(node.type)) {
     return node.type.map((type) => typeOf({ ...node, type }, indent)).join(" | ");
   }
@@ -43,6 +48,17 @@ function objectType({ properties = {}, required = [] }: SchemaNode, indent: stri
   return `{\n${fields.join("")}${indent}}`;
 }
 
+/** The type before images and device have decided: that of complete configurations, but for what they decide about. */
+function settingsType(schema: SchemaNode): string {
+  const groups = Map.groupBy(automaticFields(schema).map((field) => field.split(".")), ([group]) => group);
+  const names = (list: readonly string[]) => list.map((name) => JSON.stringify(name)).join(" | ");
+  const fields = [...groups].map(([group, paths]) => {
+    const open = names(paths.map(([, name]) => name));
+    return `  ${group}: Omit<Config["${group}"], ${open}> & Record<${open}, number | "auto">;\n`;
+  });
+  return `Omit<Config, ${names([...groups.keys()])}> {\n${fields.join("")}}`;
+}
+
 /** The text of `src/config/config.ts`. */
 export function configTypeText(): string {
   const schema = z.toJSONSchema(configSchema, { io: "output" }) as SchemaNode;
@@ -50,5 +66,8 @@ export function configTypeText(): string {
   return `${head}
 /** A complete, checked configuration. */
 export interface Config ${objectType({ ...schema, properties }, "")}
+
+/** A checked configuration in which what is not given may be left to the images and the device. */
+export interface Settings extends ${settingsType(schema)}
 `;
 }

@@ -1,6 +1,7 @@
 /** Where two configurations differ. */
 import { formatPath, formatValue } from "./explain.ts";
-import type { Config } from "./schema.ts";
+import { automaticFields } from "./json_schema.ts";
+import type { Config, Settings } from "./schema.ts";
 
 /** A field that two configurations have with different values. */
 export interface FieldDifference {
@@ -25,7 +26,10 @@ function* compare(path: readonly string[], given: unknown, kept: unknown): Gener
   }
 }
 
-/** Each field that differs. */
-export function configDifferences(given: Config, kept: Config): FieldDifference[] {
-  return [...compare([], given, kept)];
+/** Each field that differs; what was given as "auto" agrees with any number. */
+export function configDifferences(given: Config | Settings, kept: Config): FieldDifference[] {
+  const automatic = automaticFields();
+  return [...compare([], given, kept)].filter(({ field, given }) =>
+    given !== "auto" || !automatic.includes(field)
+  );
 }

@@ -11,6 +11,7 @@ export interface SchemaNode {
   /** Several where a plain value may be null. */
   readonly type?: SchemaType | SchemaType[];
   readonly const?: unknown;
+  readonly default?: unknown;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
@@ -31,6 +32,13 @@ let generated: SchemaNode | undefined;
 /** The schema of a configuration file as a user writes it: fields with defaults may be absent. */
 export function jsonSchema(): SchemaNode {
   return generated ??= z.toJSONSchema(configSchema, { io: "input", target: "draft-2020-12" }) as SchemaNode;
+}
+
+/** Fields that the images and the device decide about where they are not given, e.g. `moco.queue`. */
+export function automaticFields({ properties = {} }: SchemaNode = jsonSchema(), path = ""): string[] {
+  return Object.entries(properties).flatMap(([name, node]) =>
+    node.default === "auto" ? [path + name] : automaticFields(node, `${path}${name}.`)
+  );
 }
 
 /** The text of `configs/schema.json`. */

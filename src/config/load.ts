@@ -2,21 +2,22 @@
 
 import { ConfigurationError } from "../errors.ts";
 import { version } from "../version.ts";
+import { withPublished } from "./automatic.ts";
 import { checkConfig } from "./checks.ts";
 import { explainIssues, type Path } from "./explain.ts";
 import { checkStructure, parseJson } from "./json.ts";
 import { applyOverride, type Override } from "./overrides.ts";
-import { type Config, configSchema } from "./schema.ts";
+import { type Config, configSchema, type Settings } from "./schema.ts";
 
 /**
- * Completes and checks a parsed configuration.
+ * Completes and checks a parsed configuration; what is left to the images and the device stays "auto".
  *
  * @param raw the parsed file; not changed
  * @param name what it is, for messages, e.g. the file's path
  * @param overrides fields that replace those of the file, later ones win
  * @throws {ConfigurationError} naming each wrong field, what was given and what is allowed
  */
-export function parseConfig(raw: unknown, name: string, overrides: readonly Override[] = []): Config {
+export function parseSettings(raw: unknown, name: string, overrides: readonly Override[] = []): Settings {
   checkStructure(raw, name);
   const changed = structuredClone(raw);
   for (const override of overrides) {
@@ -29,9 +30,9 @@ export function parseConfig(raw: unknown, name: string, overrides: readonly Over
       .map(({ path, text }) => `${origin(path, overrides) ?? name}: ${text}`);
     throw new ConfigurationError(lines.join("\n"));
   }
-  const { $schema: _schema, version: _version, ...config } = result.data;
+  const { $schema: _schema, version: _version, ...settings } = result.data;
   try {
-    checkConfig(config);
+    checkConfig(withPublished(settings));
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     const changes = overrides.map(({ path }) => path).join(", ");
@@ -39,7 +40,12 @@ export function parseConfig(raw: unknown, name: string, overrides: readonly Over
       `${name}${changes && ` (with ${changes} from the command line)`}: ${error.message}`,
     );
   }
-  return config;
+  return settings;
+}
+
+/** {@linkcode parseSettings} with numbers for all that is not given: {@linkcode withPublished}. */
+export function parseConfig(raw: unknown, name: string, overrides: readonly Override[] = []): Config {
+  return withPublished(parseSettings(raw, name, overrides));
 }
 
 /** The flag to which a wrong field is due, when it is not the file's. */
@@ -72,11 +78,12 @@ async function shippedConfigs(): Promise<string> {
 }
 
 /**
- * Reads a configuration file; `configs/NAME.json` is one of Scion's own where the working directory has none.
+ * Reads a configuration file; `configs/NAME.json` is one of Scion's own where the working directory has none. What is left
+ * to the images and the device stays "auto".
  *
  * @throws {ConfigurationError} when there is no such file, or it is not JSON, or a field is wrong
  */
-export async function loadConfig(path: string, overrides: readonly Override[] = []): Promise<Config> {
+export async function loadSettings(path: string, overrides: readonly Override[] = []): Promise<Settings> {
   let text: string;
   try {
     text = await readConfigFile(path);
@@ -91,7 +98,12 @@ export async function loadConfig(path: string, overrides: readonly Override[] = 
     }
     throw error;
   }
-  return parseConfig(parseJson(text, path), path, overrides);
+  return parseSettings(parseJson(text, path), path, overrides);
+}
+
+/** {@linkcode loadSettings} with numbers for all that is not given: {@linkcode withPublished}. */
+export async function loadConfig(path: string, overrides: readonly Override[] = []): Promise<Config> {
+  return withPublished(await loadSettings(path, overrides));
 }
 
 /** The text of a run folder's `config.json`: everything resolved, with the version that wrote it. */

@@ -12,6 +12,7 @@ const changeable = [
   "optimizer",
   "knn",
   "data.cacheMegabytes",
+  "data.workers",
   "data.strict",
   "space.named",
 ];
@@ -43,6 +44,7 @@ export function checkResume(
       `${field}.`.startsWith(`${override.path}.`) || override.path.startsWith(`${field}.`)
     )
   ).map(({ flag, path, value }) => {
+    if (flag !== "--set" && Array.isArray(value)) return value.map((one) => `${flag} ${one}`).join(" ");
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return flag === "--set" ? `--set ${path}=${text}` : value === true ? flag : `${flag} ${text}`;
   });

@@ -10,6 +10,8 @@ import { z } from "zod";
 const count = z.int().min(1).max(1e8);
 const countOrZero = z.int().min(0).max(1e8);
 const epochs = z.int().min(0).max(1e6);
+/** A number that the images and the device decide about where it is not given; see `pretrain/fit`. */
+const automatic = <T extends z.ZodNumber>(number: T) => z.union([number, z.literal("auto")]).default("auto");
 const seed = z.int().min(0).max(0xffff_ffff);
 const probability = z.number().min(0).max(1);
 const widths = z.array(z.int().min(1).max(16_384)).min(1).max(64);
@@ -45,15 +47,20 @@ const space = z.strictObject({
   ),
 }).describe("The search space: the architectures that can be cut out of the network.");
 
+const specification = z.string().min(1);
+/** One specification, or several whose images make one set. */
+const images = z.union([specification, z.array(specification).min(1).max(1000)]);
+
 const data = z.strictObject({
-  source: z.string().min(1).default("synthetic:2560").describe(
-    "Training images: synthetic[:N], folder:DIR, cifar10:DIR or tensor:FILE.safetensors.",
+  source: images.default("synthetic:2560").describe(
+    "Training images: DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR or tensor:FILE.safetensors; or a list " +
+      "of folders and list files, which make one set.",
   ),
-  test: z.string().min(1).nullable().default(null).describe(
+  test: images.nullable().default(null).describe(
     "Labelled images for kNN, in the same form; null holds images of the source back.",
   ),
-  heldOut: countOrZero.default(512).describe(
-    "Images of the source held back for kNN when there is no test source.",
+  heldOut: automatic(countOrZero).describe(
+    "Images of the source held back for kNN when there is no test source; auto: a fifth of labelled images, at most 1000.",
   ),
   imageSize: z.int().min(8).max(1024).default(32).describe("Side of the square network input, in pixels."),
   storedSide: z.union([z.literal("auto"), z.int().min(8).max(8192)]).nullable().default(null).describe(
@@ -67,6 +74,9 @@ const data = z.strictObject({
   ),
   cacheMegabytes: z.int().min(0).max(2 ** 20).default(2048).describe(
     "Main memory for decoded images, in MiB.",
+  ),
+  workers: automatic(z.int().min(1).max(256)).describe(
+    "Threads that decode images; auto: one a core, at most 16, or 4 beside a driver that computes on the same cores.",
   ),
   seed: seed.nullable().default(null).describe(
     "Seed of synthetic images and of which images are held out; null for training.seed.",
@@ -140,7 +150,9 @@ const initialisation = z.strictObject({
 );
 
 const moco = z.strictObject({
-  queue: z.int().min(1).max(2 ** 24).default(65536).describe("Keys in the queue of negatives."),
+  queue: automatic(z.int().min(1).max(2 ** 24)).describe(
+    "Keys in the queue of negatives; auto: a quarter of the training images, at most 65536.",
+  ),
   momentum: z.number().min(0).max(1).default(0.999).describe("Momentum of the key encoder's moving average."),
   temperature: positive.default(0.2).describe("Temperature of the contrastive loss."),
   teacher: z.enum(["largest", "same-architecture"]).default("largest").describe(
@@ -198,7 +210,9 @@ const parameterGroup = z.strictObject({
 });
 
 const optimizer = z.strictObject({
-  learningRate: z.number().gt(0).max(1e38).default(0.03).describe("Learning rate of SGD, after warm-up."),
+  learningRate: automatic(z.number().gt(0).max(1e38)).describe(
+    "Learning rate of SGD, after warm-up; auto: 0.06 at batches of 64, times the square root of their growth.",
+  ),
   momentum: z.number().min(0).lt(1).default(0.9).describe("Momentum of SGD."),
   weightDecay: z.number().min(0).max(1).default(0.0001).describe("Weight decay, on all parameters."),
   schedule: z.enum(["cosine", "constant", "steps", "poly"]).default("cosine").describe(
@@ -220,8 +234,12 @@ const optimizer = z.strictObject({
 }).prefault({}).describe("Stochastic gradient descent.");
 
 const training = z.strictObject({
-  epochs: epochs.default(200).describe("Passes over the images; 0 writes the initial checkpoint only."),
-  batch: z.int().min(1).max(65_536).default(256).describe("Images per step."),
+  epochs: automatic(epochs).describe(
+    "Passes over the images; 0 writes the initial checkpoint only; auto: what fits an hour, within bounds.",
+  ),
+  batch: automatic(z.int().min(1).max(65_536)).describe(
+    "Images per step; auto: 256, or 64 without a GPU, less for few images or little memory.",
+  ),
   lastBatch: z.enum(["drop", "keep"]).default("drop").describe(
     "What becomes of an epoch's last, smaller batch.",
   ),
@@ -234,10 +252,14 @@ const training = z.strictObject({
 
 const knn = z.strictObject({
   every: epochs.default(10).describe("Epochs between two evaluations; 0 for none."),
-  neighbours: z.int().min(1).max(1e6).default(200).describe("Nearest neighbours that vote."),
+  neighbours: automatic(z.int().min(1).max(1e6)).describe(
+    "Nearest neighbours that vote; auto: half of what a class has in the bank, at most 200.",
+  ),
   temperature: positive.default(0.1).describe("A neighbour votes with exp(cosine similarity / temperature)."),
   features: z.enum(["pooled", "projection"]).default("pooled").describe("Features before or after the head."),
-  bank: count.default(50000).describe("Training images to search, at most."),
+  bank: automatic(count).describe(
+    "Training images to search, at most; auto: 50000, or 4096 without a GPU.",
+  ),
   calibrate: countOrZero.default(2048).describe(
     "Training images from which batchnorm statistics are taken anew; 0 uses the running ones.",
   ),
@@ -260,4 +282,4 @@ export const configSchema = z.strictObject({
   knn,
 });
 
-export type { Config } from "./config.ts";
+export type { Config, Settings } from "./config.ts";

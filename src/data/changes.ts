@@ -46,6 +46,7 @@ export function describeChange(recorded: ImageList, present: ImageList): string 
     ...named(changed.length, "with other contents", paths(changed)),
   ];
   if (parts.length > 0) return parts.join(", ");
+  if (recorded.images === present.images) return "the same files in another order";
   return `${recorded.images} images, now ${present.images}`;
 }
 

@@ -1,4 +1,5 @@
 /** A random choice of a source's images as they are: what an extraction calibrates with and a search compares on. */
+import { type DataSource, sourceName } from "../config/data_source.ts";
 import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -7,8 +8,8 @@ import { type DataRecord, digestText, type ImageList } from "../store/data_recor
 import type { Tensor } from "../tensor/tensor.ts";
 import { openSource } from "./source.ts";
 import type { ImageSource, TensorSource } from "./image_set.ts";
-import { parseDataSpec } from "./spec.ts";
 import { listFiles, listImages } from "./manifest.ts";
+import { isSameSet, sharesPart } from "./same_set.ts";
 import { trainedOn } from "./split.ts";
 import { expectTensorSize } from "./tensor_file.ts";
 import { openViews } from "./views.ts";
@@ -16,7 +17,7 @@ import { openViews } from "./views.ts";
 /** Which images to choose. */
 export interface ImageRequest {
   /** Data specification; undefined for the images that the run was trained on, without those held out. */
-  readonly source: string | undefined;
+  readonly source: DataSource | undefined;
   /** Number of images; all where the source has fewer. */
   readonly images: number;
   /** The run's record of its images; undefined for a run of a version that kept none. */
@@ -58,12 +59,14 @@ export async function openChosenImages(
   check: (source: ImageSource | TensorSource, spec: string) => void | Promise<void>,
 ): Promise<ChosenImages> {
   const { data, training } = config;
-  const spec = request.source ?? data.source;
-  const source = await openSource(spec, {
+  const wanted = request.source ?? data.source;
+  const spec = sourceName(wanted);
+  const source = await openSource(wanted, {
     imageSize: data.imageSize,
     seed: dataSeed(config),
     strict: data.strict,
     cacheBytes: data.cacheMegabytes * 2 ** 20,
+    workers: data.workers,
     // Most of a large set is never looked at.
     preload: false,
     onWarning: request.onWarning,
@@ -107,22 +110,26 @@ async function choosable(
   { source: spec, record, onWarning }: ImageRequest,
   source: ImageSource | TensorSource,
 ): Promise<{ images: Uint32Array; list: ImageList | undefined }> {
-  if (spec !== undefined && !await isSameSet(spec, record?.source ?? config.data.source)) {
+  const own = config.data.source;
+  if (spec !== undefined && !await isSameSet(spec, own)) {
+    if (record && await sharesPart(spec, own)) return await withoutHeldOut(source, record);
     return { images: Uint32Array.from({ length: source.length }, (_, index) => index), list: undefined };
   }
   const list = await listImages(source, record?.list);
   return { images: trainedOn(config, source, record, list, onWarning), list };
 }
 
-/** Whether two specifications name the same images. */
-async function isSameSet(one: string, other: string): Promise<boolean> {
-  if (one === other) return true;
-  const [a, b] = [parseDataSpec(one), parseDataSpec(other)];
-  if (a.kind === "synthetic" || b.kind === "synthetic") {
-    return a.kind === "synthetic" && b.kind === "synthetic" && a.length === b.length;
-  }
-  const real = (path: string) => Deno.realPath(path).catch(() => path);
-  return a.kind === b.kind && await real(a.path) === await real(b.path);
+/** Of a set that shares a part with the run's: all images but those with the contents of one that is held out. */
+async function withoutHeldOut(
+  source: ImageSource | TensorSource,
+  { list: { files }, heldOut }: DataRecord,
+): Promise<{ images: Uint32Array; list: ImageList }> {
+  const list = await listImages(source);
+  const contents = new Set(heldOut.map((index) => files[index]?.digest ?? null));
+  const kept = list.files.flatMap(({ digest }, index) =>
+    digest !== null && contents.has(digest) ? [] : [index]
+  );
+  return { images: Uint32Array.from(kept), list };
 }
 
 /** @param list the set's files, where they are listed already */

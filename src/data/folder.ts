@@ -132,7 +132,11 @@ class FolderSource implements ImageSource {
 const mostNamed = 20;
 
 /** Says, or refuses with `strict`, what of a folder is not in the set. */
-function reportListing(folder: string, listing: FolderListing, { strict, onWarning }: SourceOptions): void {
+export function reportListing(
+  folder: string,
+  listing: FolderListing,
+  { strict, onWarning }: SourceOptions,
+): void {
   const { stray, leftOut, reachedAgain, otherFiles } = listing;
   if (strict && leftOut.length > 0) {
     const [{ path, reason }] = leftOut;
@@ -186,7 +190,22 @@ export async function openFolder(name: string, root: string, options: SourceOpti
   const folder = trimSlashes(root);
   const listing = await scanFolder(folder);
   reportListing(folder, listing, options);
-  const source = new FolderSource(name, folder, listing, options);
+  return await openListing(name, folder, listing, options);
+}
+
+/**
+ * Opens listed files, in the order of the list.
+ *
+ * @param root the folder to which their paths are relative
+ * @throws DataError when none is usable, or with `strict` one is not
+ */
+export async function openListing(
+  name: string,
+  root: string,
+  listing: FolderListing,
+  options: SourceOptions,
+): Promise<ImageSource> {
+  const source = new FolderSource(name, root, listing, options);
   try {
     if (options.preload ?? true) await source.preload();
   } catch (error) {

@@ -1,4 +1,5 @@
 /** A set of images as a library's user wants it: batches of views for training, plain images for search and calibration. */
+import type { DataSource } from "../config/data_source.ts";
 import { type Config, defaultAugmentation } from "../config/schema.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -60,17 +61,17 @@ export class LoadedImages implements Disposable {
   /**
    * Opens a set of images.
    *
-   * @param source `folder:DIR`, `cifar10:DIR`, `tensor:FILE.safetensors` or `synthetic:N`
+   * @param source `DIR`, `LIST.txt`, `cifar10:DIR`, `tensor:FILE.safetensors` or `synthetic:N`; or several folders and lists
    * @throws {ConfigurationError} for a specification that cannot be used
    * @throws {DataError} for images that cannot be read
    */
-  static async open(gpu: Gpu, source: string, settings: LoadSettings): Promise<LoadedImages> {
+  static async open(gpu: Gpu, source: DataSource, settings: LoadSettings): Promise<LoadedImages> {
     const { imageSize, seed = 1, augmentation = defaultAugmentation } = settings;
     const { mean = [0.5, 0.5, 0.5], std = [0.25, 0.25, 0.25] } = settings;
     const data = { imageSize, storedSide: settings.storedSide ?? null };
     const set = await openSource(source, { imageSize, storedSide: storedSide({ data, augmentation }), seed });
     const maker = await openViews(gpu, set, { imageSize, mean, std, augmentation, seed });
-    return new LoadedImages(gpu, source, { imageSize, mean, std }, seed, set, maker);
+    return new LoadedImages(gpu, set.name, { imageSize, mean, std }, seed, set, maker);
   }
 
   /**

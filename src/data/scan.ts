@@ -184,10 +184,11 @@ async function realPathOr(path: string): Promise<string> {
  * @throws DataError when it cannot be read or holds no image
  */
 export async function scanFolder(root: string): Promise<FolderListing> {
-  const status = await statPath(root, 'check the path after "folder:"');
+  const status = await statPath(root, "give the folder that holds the images, with --data or in data.source");
   if (!status.isDirectory) {
     throw new ConfigurationError(
-      `"${root}" is a file, not a folder; give folder: the folder that holds the images`,
+      `"${root}" is a file, not a folder; give the folder that holds the images, a list of paths as LIST.txt or ` +
+        "list:FILE, or ready-made inputs as tensor:FILE.safetensors",
     );
   }
   const scan = new Scan(root);
@@ -205,12 +206,18 @@ export async function scanFolder(root: string): Promise<FolderListing> {
     );
   }
   paths.sort(compareCodepoints);
-  const found = { paths, leftOut, reachedAgain, otherFiles };
+  return { leftOut, reachedAgain, otherFiles, ...classify(paths) };
+}
+
+/** The paths with the classes that their first folders name; without classes where a file lies in no folder. */
+export function classify(
+  paths: string[],
+): Pick<FolderListing, "paths" | "labels" | "classes" | "stray"> {
   const direct = paths.filter((path) => !path.includes("/")).length;
-  if (direct > 0) return { ...found, stray: direct < paths.length ? direct : 0 };
+  if (direct > 0) return { paths, stray: direct < paths.length ? direct : 0 };
   const classOf = (path: string) => path.slice(0, path.indexOf("/"));
   const classes = [...new Set(paths.map(classOf))].sort(compareCodepoints);
   const position = new Map(classes.map((name, index) => [name, index]));
   const labels = Int32Array.from(paths, (path) => position.get(classOf(path))!);
-  return { ...found, classes, labels, stray: 0 };
+  return { paths, classes, labels, stray: 0 };
 }

@@ -1,4 +1,5 @@
 /** The one door to every kind of set of images. */
+import { type DataSource, specsOf } from "../config/data_source.ts";
 import { ConfigurationError } from "../errors.ts";
 import type { ImageSource, SourceOptions, TensorSource } from "./image_set.ts";
 import { parseDataSpec } from "./spec.ts";
@@ -7,14 +8,19 @@ import { parseDataSpec } from "./spec.ts";
 const mostSides = 8;
 
 /**
- * Opens the images of a data specification: `synthetic[:N]`, `folder:DIR`, `cifar10:DIR` or
- * `tensor:FILE.safetensors`. Close the source when done: its Workers keep the process alive.
+ * Opens the images of a data specification: a folder (`DIR` or `folder:DIR`), a list file (`LIST.txt` or `list:FILE`),
+ * `synthetic[:N]`, `cifar10:DIR` or `tensor:FILE.safetensors`; or of several, whose images follow each other as one set.
+ * Close the source when done: its Workers keep the process alive.
  *
  * @throws ConfigurationError for a specification or an option that cannot be used, or a missing file or folder
  * @throws DataError for files that are not what the specification says, or hold no images
  */
-export async function openSource(spec: string, options: SourceOptions): Promise<ImageSource | TensorSource> {
-  const parsed = parseDataSpec(spec);
+export async function openSource(
+  source: DataSource,
+  options: SourceOptions,
+): Promise<ImageSource | TensorSource> {
+  const specs = specsOf(source);
+  const parsed = specs.map(parseDataSpec);
   if (!Number.isInteger(options.imageSize) || options.imageSize < 8 || options.imageSize > 4096) {
     throw new ConfigurationError(`image size ${options.imageSize}: give a whole number from 8 to 4096`);
   }
@@ -29,14 +35,19 @@ export async function openSource(spec: string, options: SourceOptions): Promise<
       `${name} ${side}: give a whole number from ${least} to ${mostSides} times the image size, ${imageSize}`,
     );
   }
-  switch (parsed.kind) {
+  if (specs.length > 1) return await (await import("./joined.ts")).openJoined(specs, options);
+  const [spec] = specs;
+  const [one] = parsed;
+  switch (one.kind) {
     case "synthetic":
-      return (await import("./synthetic/source.ts")).openSynthetic(spec, parsed.length, options);
+      return (await import("./synthetic/source.ts")).openSynthetic(spec, one.length, options);
     case "folder":
-      return await (await import("./folder.ts")).openFolder(spec, parsed.path, options);
+      return await (await import("./folder.ts")).openFolder(spec, one.path, options);
+    case "list":
+      return await (await import("./list_file.ts")).openList(spec, one.path, options);
     case "cifar10":
-      return await (await import("./cifar10.ts")).openCifar10(spec, parsed.path);
+      return await (await import("./cifar10.ts")).openCifar10(spec, one.path);
     case "tensor":
-      return await (await import("./tensor_file.ts")).openTensorFile(spec, parsed.path);
+      return await (await import("./tensor_file.ts")).openTensorFile(spec, one.path);
   }
 }

@@ -5,6 +5,7 @@ import { shorten } from "../suggest.ts";
 export type DataSpec =
   | { kind: "synthetic"; length: number }
   | { kind: "folder"; path: string }
+  | { kind: "list"; path: string }
   | { kind: "cifar10"; path: string }
   | { kind: "tensor"; path: string };
 
@@ -14,19 +15,35 @@ export const defaultSyntheticLength = 2560;
 /** The most images of `synthetic`: their order, split and labels are lists of so many numbers. */
 const mostSynthetic = 10_000_000;
 
-const allowed = "synthetic, synthetic:N, folder:DIR, cifar10:DIR or tensor:FILE.safetensors";
+/** What each kind with a path is written like. */
+const forms = {
+  folder: "folder:DIR",
+  list: "list:FILE",
+  cifar10: "cifar10:DIR",
+  tensor: "tensor:FILE.safetensors",
+} as const;
+
+const allowed =
+  "DIR or folder:DIR, LIST.txt or list:FILE, synthetic, synthetic:N, cifar10:DIR or tensor:FILE.safetensors";
 
 /**
- * Reads a data specification such as `synthetic:4096` or `folder:photos/train`. Touches no file.
+ * Reads a data specification such as `photos/train`, `photos.txt` or `synthetic:4096`. Touches no file. A text without a
+ * kind is a list file where it ends in `.txt`, else a folder.
  *
  * @throws ConfigurationError when `text` is none of the forms
  */
 export function parseDataSpec(text: string): DataSpec {
-  const colon = text.indexOf(":");
-  const kind = colon < 0 ? text : text.slice(0, colon);
-  const rest = colon < 0 ? undefined : text.slice(colon + 1);
+  // A single letter before the colon is a drive of Windows.
+  const [, kind, rest] = /^([A-Za-z][A-Za-z0-9_-]+):(.*)$/s.exec(text) ?? [];
+  if (kind === undefined) {
+    if (text === "synthetic") return { kind: "synthetic", length: defaultSyntheticLength };
+    if (Object.hasOwn(forms, text)) throw noPath(text, text as keyof typeof forms);
+    if (text.trim() === "") {
+      throw new ConfigurationError(`data specification "${text}" is empty; allowed: ${allowed}`);
+    }
+    return { kind: text.toLowerCase().endsWith(".txt") ? "list" : "folder", path: text };
+  }
   if (kind === "synthetic") {
-    if (rest === undefined) return { kind, length: defaultSyntheticLength };
     const length = Number(rest);
     if (!/^\d+$/.test(rest) || length < 1 || length > mostSynthetic) {
       throw new ConfigurationError(
@@ -38,10 +55,21 @@ export function parseDataSpec(text: string): DataSpec {
     }
     return { kind, length };
   }
-  if (kind === "folder" || kind === "cifar10" || kind === "tensor") {
-    if (rest) return { kind, path: rest };
-    const file = kind === "tensor" ? "tensor:FILE.safetensors" : `${kind}:DIR`;
-    throw new ConfigurationError(`data specification "${shorten(text)}" names no path; write ${file}`);
+  if (Object.hasOwn(forms, kind)) {
+    if (rest) return { kind: kind as keyof typeof forms, path: rest };
+    throw noPath(text, kind as keyof typeof forms);
   }
-  throw new ConfigurationError(`data specification "${shorten(text)}" is not known; allowed: ${allowed}`);
+  throw new ConfigurationError(
+    `data specification "${
+      shorten(text)
+    }" is not known; allowed: ${allowed}. For a folder of such a name write ` +
+      `folder:${shorten(text)}`,
+  );
+}
+
+function noPath(text: string, kind: keyof typeof forms): ConfigurationError {
+  const folder = text.includes(":") ? "" : `; for a folder of that name write folder:${text}`;
+  return new ConfigurationError(
+    `data specification "${shorten(text)}" names no path; write ${forms[kind]}${folder}`,
+  );
 }

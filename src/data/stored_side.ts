@@ -1,7 +1,6 @@
 /** How large images are kept for training. */
 import type { Config } from "../config/schema.ts";
 import { evaluationResize } from "./evaluation_image.ts";
-import type { ImageSource, TensorSource } from "./image_set.ts";
 
 /** Most that "auto" keeps, in sides of the network's input; the smallest crops of a scale below 1/16 are enlarged. */
 const mostInputs = 4;
@@ -22,18 +21,4 @@ export function storedSide({ data, augmentation }: {
   if (augmentation === "none" || augmentation.crop === null) return least;
   const wanted = Math.ceil(imageSize / Math.sqrt(augmentation.crop.scale[0]));
   return Math.max(least, Math.min(wanted, mostInputs * imageSize));
-}
-
-/** Images that are looked at to tell what all take. */
-const sampled = 16;
-
-/** Bytes of one image as the source keeps it for training: the mean of a few, evenly spread. */
-export async function storedBytes(source: ImageSource | TensorSource, config: Config): Promise<number> {
-  const unknown = 4 * config.data.imageSize ** 2;
-  if (source.kind === "tensor" || config.augmentation === "none") return unknown;
-  const count = Math.min(sampled, source.length);
-  const spread = Array.from({ length: count }, (_, at) => Math.floor(at * source.length / count));
-  const images = (await source.load(spread)).filter((image) => image !== undefined);
-  const bytes = images.reduce((sum, { pixels }) => sum + pixels.byteLength, 0);
-  return images.length === 0 ? unknown : Math.round(bytes / images.length);
 }

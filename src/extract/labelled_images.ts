@@ -1,4 +1,5 @@
 /** Labelled images of two specifications, to train a classifier with and to test it on, and what networks make of them. */
+import type { DataSource } from "../config/data_source.ts";
 import { openSource } from "../data/source.ts";
 import { openViews } from "../data/views.ts";
 import { ConfigurationError } from "../errors.ts";
@@ -18,8 +19,8 @@ import type { ModelInput } from "./model.ts";
 /** Which images, and how they are read. */
 export interface LabelledRequest {
   /** Specification of the images that train a classifier, and of those that test it. */
-  readonly data: string;
-  readonly testData: string;
+  readonly data: DataSource;
+  readonly testData: DataSource;
   readonly input: ModelInput;
   /** Seed of synthetic images. */
   readonly seed: number;
@@ -39,7 +40,7 @@ export async function openLabelledImages(
 ): Promise<KnnImages & { release(): void }> {
   const opened: { release(): void }[] = [];
   const release = () => opened.reverse().forEach((one) => one.release());
-  const open = async (spec: string) => {
+  const open = async (spec: DataSource) => {
     const source = await openSource(spec, { imageSize: input.imageSize, seed, onWarning });
     opened.push(source);
     const views = await openViews(gpu, source, { ...input, augmentation: "none", seed });
@@ -51,7 +52,7 @@ export async function openLabelledImages(
     const bank = await open(data);
     const { labels } = bank.source;
     if (!labels) {
-      throw new ConfigurationError(`${data} has no labels. Give images in one folder per class.`);
+      throw new ConfigurationError(`${bank.source.name} has no labels. Give images in one folder per class.`);
     }
     const queries = await open(testData);
     return {

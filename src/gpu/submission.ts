@@ -55,6 +55,11 @@ export class Submission {
   readonly #speed: Speed;
   /** Seconds of device work after which the event loop gets its turn. */
   partSeconds = 0.4;
+  /**
+   * Told after each part of long work, with the share of it that was handed over; and, with 0, now and then while
+   * recording takes long.
+   */
+  onPart: ((share: number) => void) | undefined;
   #pending: Part[] = [];
   /** Estimated seconds of what was submitted since the event loop had its turn. */
   #unheard = 0;
@@ -120,6 +125,7 @@ export class Submission {
    * @returns false when it was stopped
    */
   async drain(interrupt: AbortSignal | undefined, committed: boolean): Promise<boolean> {
+    const all = this.#pending.length;
     for (let part = this.#pending.at(0); part; part = this.#pending.at(0)) {
       if (this.#unheard > 0 && this.#unheard + this.seconds(part.estimate) > this.partSeconds) {
         await this.#pause();
@@ -128,6 +134,7 @@ export class Submission {
       this.#pending.shift();
       this.#submit(part);
       committed ||= part.committed;
+      if (all > 1) this.onPart?.(1 - this.#pending.length / all);
     }
     // A device of its own goes on while the host waits for results, which the caller does before long.
     if (!this.#software) this.#unheard = 0;
@@ -141,7 +148,9 @@ export class Submission {
 
   /** Lets the event loop have its turn when the last one was long ago, e.g. while pipelines are made. */
   async breathe(): Promise<void> {
-    if (performance.now() - this.#lastTurn > 1000 * this.partSeconds) await this.#turn();
+    if (performance.now() - this.#lastTurn <= 1000 * this.partSeconds) return;
+    this.onPart?.(0);
+    await this.#turn();
   }
 
   /** To be called when the device has run everything and the event loop had its turn. */

@@ -2,6 +2,7 @@
  * What a run will need of memory, before any is taken. The device's part is not estimated but rehearsed: whole steps are
  * recorded on a device that does nothing, and its pool keeps the account.
  */
+import { specsOf } from "../config/data_source.ts";
 import { hasQueue, needsTargets, targetDimension } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
 import { augment, type PlacedSample } from "../data/augment.ts";
@@ -9,6 +10,7 @@ import { drawParameters, plainParameters, viewRandom } from "../data/augmentatio
 import { defaultResidentBytes } from "../data/gpu_images.ts";
 import { parseDataSpec } from "../data/spec.ts";
 import { ConfigurationError, DeviceLimitError } from "../errors.ts";
+import type { Architecture } from "../elastic/architecture.ts";
 import { featureChannels } from "../elastic/network.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { Gpu } from "../gpu/device.ts";
@@ -100,7 +102,10 @@ export async function planMemory(
   const fixed = pool.use.used;
   try {
     if (sizes) await rehearseEvaluation(rehearsal, state, kept, sizes, true);
-    for (let step = 0; step < rehearsedSteps; step++) await rehearseStep(rehearsal, state, kept);
+    for (let step = 0; step < rehearsedSteps; step++) {
+      await rehearseStep(rehearsal, state, kept);
+      rehearsal.stream.discard();
+    }
     if (sizes) {
       await rehearseEvaluation(rehearsal, state, kept, sizes, false);
       await rehearseEvaluation(rehearsal, state, kept, neighbourSizes(sizes), false);
@@ -179,7 +184,7 @@ function bound<T>(field: string, make: () => T): T {
 }
 
 /** Images as they are kept for training. */
-interface KeptImages {
+export interface KeptImages {
   /** All of them, where they stay on the device. */
   readonly resident: Tensor | undefined;
   /** Bytes of one. */
@@ -204,9 +209,21 @@ function rehearseViews(
   return tensors;
 }
 
-async function rehearseStep(gpu: Gpu, state: PretrainState, kept: KeptImages): Promise<void> {
+/**
+ * Records a step on images that nobody has: views of one place, and a learning rate of 0.
+ *
+ * @param kept one image at least, or memory is taken for those of the step
+ * @param batch images of the step
+ * @returns the architectures that were drawn
+ */
+export async function rehearseStep(
+  gpu: Gpu,
+  state: PretrainState,
+  kept: KeptImages,
+  batch = state.config.training.batch,
+): Promise<Architecture[]> {
   const { config, space } = state;
-  const { training: { batch, seed }, data: { imageSize }, augmentation, sandwich } = config;
+  const { training: { seed }, data: { imageSize }, augmentation, sandwich } = config;
   const place = { offset: 0, width: imageSize, height: imageSize };
   const orders = state.objective.viewOrders(Uint32Array.from({ length: batch }, (_, at) => at), state.step);
   const samples = orders.map((_, view) =>
@@ -225,19 +242,14 @@ async function rehearseStep(gpu: Gpu, state: PretrainState, kept: KeptImages): P
     ...(orders[view].positions && { positions: Tensor.create(gpu, [batch]) }),
   }));
   const passes = space.sandwich(new Random(seed, purpose.architecture, state.step), sandwich);
+  const architectures = passes.map(({ architecture }) => architecture);
   const losses = Tensor.create(gpu, [passes.length]);
   const targets = needsTargets(config) ? Tensor.create(gpu, [batch, targetDimension(config)]) : undefined;
-  await recordStep(state, {
-    views,
-    targets,
-    architectures: passes.map(({ architecture }) => architecture),
-    learningRate: 0,
-    losses,
-  });
+  await recordStep(state, { views, targets, architectures, learningRate: 0, losses });
   for (const { images, positions } of views) [images, positions].forEach((tensor) => tensor?.release());
   losses.release();
   targets?.release();
-  gpu.stream.discard();
+  return architectures;
 }
 
 /**
@@ -314,7 +326,7 @@ function batchSizes(count: number, batch: number): number[] {
 
 /** Refuses a run for which there is no room, before anything is allocated; see {@linkcode checkMemory}. */
 export async function expectMemory(gpu: Gpu, config: Config): Promise<void> {
-  const spec = parseDataSpec(config.data.source);
+  const [spec] = specsOf(config.data.source).map(parseDataSpec);
   const plan = await planMemory(gpu, config, spec.kind === "synthetic" ? spec.length : 0);
   checkMemory(plan, config, gpu.facts.software, freeMemory());
 }

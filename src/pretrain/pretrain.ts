@@ -73,7 +73,8 @@ export async function startRun(
   const { config, targets } = await openTeacher(gpu, planned, data, hooks);
   const state = new PretrainState(gpu, config);
   cleanup.defer(() => state.release());
-  for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
+  const labelled = data.source.labels !== undefined;
+  for (const warning of configWarnings(config, data.train.length, labelled)) hooks.onWarning(warning);
   // Only now: a mistake in the specification of the images leaves no folder behind.
   const madeHere = !await RunFolder.exists(path);
   let begun = false;
@@ -157,7 +158,8 @@ export async function resumeRun(
     const initial = await readInitialWeights(config);
     await state.initialise(initial && await settleIdentities(gpu, config, initial, data));
   }
-  for (const warning of configWarnings(config, data.train.length)) hooks.onWarning(warning);
+  const labelled = data.source.labels !== undefined;
+  for (const warning of configWarnings(config, data.train.length, labelled)) hooks.onWarning(warning);
   return await train({ gpu, config, folder, data, targets, state, hooks, metrics, resumedFrom: point });
 }
 

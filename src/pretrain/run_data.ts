@@ -1,5 +1,6 @@
 /** The images of a run: what is trained on, and the labelled images that kNN looks at. */
 import { checkAgainstData } from "../config/checks.ts";
+import type { DataSource } from "../config/data_source.ts";
 import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import { openSource } from "../data/source.ts";
@@ -68,7 +69,7 @@ export async function openRunData(
 ): Promise<RunData> {
   const { data, knn, training, augmentation } = config;
   const { seed } = training;
-  const open = async (spec: string, close: (() => void)[], use: ImageUse) => {
+  const open = async (spec: DataSource, close: (() => void)[], use: ImageUse) => {
     const source = await openSource(spec, {
       imageSize: data.imageSize,
       storedSide: storedSide(config),
@@ -76,6 +77,7 @@ export async function openRunData(
       seed: dataSeed(config),
       strict: data.strict,
       cacheBytes: data.cacheMegabytes * 2 ** 20,
+      workers: data.workers,
       ...hooks,
     });
     close.push(() => source.release());

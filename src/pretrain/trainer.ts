@@ -36,6 +36,10 @@ export interface ViewSource {
 export interface TrainingObserver {
   /** After each wait for the device. */
   onSteps(done: { step: number; totalSteps: number; loss: number; imagesPerSecond: number }): void;
+  /** Steps done, as a fraction: before and after each step, and within a long one. */
+  onPart?(done: number): void;
+  /** Before each evaluation. */
+  onEvaluating?(): void;
   /** After each evaluation. */
   onEvaluation(line: EvaluationMetrics | KnnMetrics): void;
 }
@@ -201,8 +205,10 @@ export class Trainer {
 
   /** @throws the signal's reason, when it is aborted before the optimiser's step; the state is then as before */
   async #step(): Promise<void> {
-    const { gpu, config, state, views, signal } = this.#task;
+    const { gpu, config, state, views, signal, observer } = this.#task;
     const { seed, epochs } = config.training;
+    const before = state.step;
+    observer.onPart?.(before);
     const seconds = stopwatch();
     await unlessAborted(signal, views.ready());
     this.#times.images += seconds();
@@ -215,6 +221,7 @@ export class Trainer {
     // What was recorded before is no part of the step, which may be dropped.
     gpu.stream.submit();
     state.beginStep();
+    gpu.stream.submission.onPart = (share) => observer.onPart?.(before + share);
     try {
       await this.#record(batch, passes.map((pass) => pass.architecture), rate);
       if (state.step < this.totalSteps) views.prefetch(this.#batch(state.step));
@@ -222,7 +229,10 @@ export class Trainer {
     } catch (error) {
       if (signal.aborted && error === signal.reason) state.undoStep();
       throw error;
+    } finally {
+      gpu.stream.submission.onPart = undefined;
     }
+    observer.onPart?.(state.step);
     this.#log.add({
       step: state.step,
       epoch,
@@ -295,6 +305,7 @@ export class Trainer {
   async #evaluate(): Promise<void> {
     const { gpu, state, evaluate, folder, observer } = this.#task;
     if (!evaluate) return;
+    observer.onEvaluating?.();
     const line = await gpu.stream.unprofiled(() => evaluate(state.step, this.#epoch));
     await folder.appendMetrics(line);
     this.#evaluatedStep = state.step;

@@ -261,7 +261,7 @@ cliTest("embed refuses what it cannot do, with the reason", async (folder) => {
   await refused(2, '--std cannot be "1,0,1"', ...onnx, "--std", "1,0,1", ...data, ...out);
   await refused(1, `Cannot read ${folder}/none.onnx`, "--model", `${folder}/none.onnx`, ...data, ...out);
   await refused(2, "max, min, inner", ...run, "--arch", "r50", ...data, ...out);
-  await refused(2, 'data specification "photos" is not known', ...run, "--data", "photos", ...out);
+  await refused(2, '"photos" does not exist; give the folder', ...run, "--data", "photos", ...out);
   await refused(1, "is not a run folder", "--run", `${folder}/none`, ...data, ...out);
   await refused(1, "there is no such file", "--model", `${folder}/none.safetensors`, ...data, ...out);
   await refused(1, "need at least 2", ...run, "--data", "synthetic:1", ...out);

@@ -155,7 +155,9 @@ cliTest("a run that cannot start is refused in one message, and leaves nothing b
     [2, /data\.heldOut is 16, but there are only 10 images/, "--data", "synthetic:10"],
     [2, /missing" does not exist/, "--data", `folder:${folder}/missing`],
     [1, /empty" holds no images; it needs \.jpg/, "--data", `folder:${folder}/empty`],
-    [2, /data specification "photos" is not known; allowed: synthetic/, "--data", "photos"],
+    [2, /"photos" does not exist; give the folder/, "--data", "photos"],
+    [2, /data specification "web:x" is not known; allowed: DIR or folder:DIR/, "--data", "web:x"],
+    [2, /"synthetic:8" cannot be joined/, "--data", `${folder}/single`, "--data", "synthetic:8"],
     [2, /There is no flag --epoch\. Did you mean --epochs/, "--epoch", "3"],
     [2, /--epochs/, "--epochs", "many"],
     [

@@ -71,6 +71,46 @@ Deno.test("the rate ignores what a resumed run had done, and forgets a slow star
   assertEquals(written.at(-1), "pretrain 61 % (396/640 steps), 2.50 steps/s, 1:38 min left\n");
 });
 
+Deno.test("a long step shows its part, and what goes on", () => {
+  const { written, clock, progress } = progressAt(true);
+  progress.note("first step: compiling");
+  clock.time = 2000;
+  progress.update(0.25);
+  clock.time = 4000;
+  progress.note("");
+  progress.update(1.5);
+  assertEquals(written.map((line) => line.replace(/^.*░ /s, "")), [
+    "pretrain 0 % (0/640 steps), first step: compiling",
+    "pretrain 0 % (0/640 steps), 25 % of the next, first step: compiling",
+    "pretrain 0 % (1/640 steps), 50 % of the next, 0.375 steps/s, 28:23 min left",
+  ]);
+});
+
+Deno.test("what other work takes is no part of the rate", () => {
+  const { written, clock, progress } = progressAt(false);
+  clock.time = 60_000;
+  progress.restart();
+  clock.time = 62_000;
+  progress.update(4);
+  assertEquals(written, ["pretrain 0 % (4/640 steps), 2.00 steps/s, 5:18 min left\n"]);
+});
+
+Deno.test("the rate of steps that take longer than its window is that of two steps", () => {
+  const { written, clock, progress } = progressAt(false);
+  for (let part = 1; part <= 16; part++) {
+    clock.time += part % 4 === 0 ? 37_000 : 1000; // each step's last quarter takes most of its 40 seconds
+    progress.update(part / 4);
+  }
+  assertEquals(written.at(-1), "pretrain 0 % (4/640 steps), 0.0250 steps/s, 7:04 h left\n");
+});
+
+Deno.test("work that began before there was anything to show has its rate from then on", () => {
+  const { written, logger } = recorder(false);
+  const now = () => 2000;
+  new Progress({ logger, label: "decode", total: 300, unit: "images", began: 0, now }).update(64);
+  assertEquals(written, ["decode 21 % (64/300 images), 32.0 images/s, 7 s left\n"]);
+});
+
 Deno.test("lines go above the status line, which is cut to the terminal's width", () => {
   const { written, logger } = recorder(true, 10);
   logger.status("0123456789abc");

@@ -1,14 +1,17 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConfigurationError, UsageError } from "../../src/errors.ts";
-import { formatConfig, loadConfig, parseConfig } from "../../src/config/load.ts";
+import { configDifferences } from "../../src/config/difference.ts";
+import { formatConfig, loadConfig, loadSettings, parseConfig, parseSettings } from "../../src/config/load.ts";
 import { parseSet } from "../../src/config/overrides.ts";
-import { type Config, configSchema } from "../../src/config/schema.ts";
+import { type Config, configSchema, type Settings } from "../../src/config/schema.ts";
 import { configTypeText } from "../../src/config/config_type.ts";
 import { jsonSchemaText } from "../../src/config/json_schema.ts";
 import { macs } from "../../src/elastic/costs.ts";
 import { SearchSpace } from "../../src/elastic/search_space.ts";
 import { ElasticResNet } from "../../src/nn/resnet.ts";
 import type { z } from "zod";
+
+const folder = new URL("../../configs/", import.meta.url);
 
 type Views = Exclude<Config["augmentation"], "none">;
 
@@ -47,10 +50,41 @@ Deno.test("everything but the space has a default: MoCo v2's published settings"
   });
 });
 
+Deno.test("what is not given is left to the images and the device, or follows what is given", () => {
+  const open = parseSettings(minimal(), "demo.json");
+  const fields = [open.data.heldOut, open.data.workers, open.moco.queue, open.optimizer.learningRate];
+  const more = [open.training.batch, open.training.epochs, open.knn.neighbours, open.knn.bank];
+  assertEquals([...fields, ...more], Array(8).fill("auto"));
+  const given = (...sets: string[]) => parseConfig(minimal(), "demo.json", sets.map(parseSet));
+  assertEquals(given("moco.queue=100").training.batch, 100);
+  assertEquals(given("moco.batchnormGroups=24").training.batch, 240);
+  assertEquals(given("optimizer.warmupEpochs=300").training.epochs, 300);
+  assertEquals(given("training.batch=auto").training.batch, 256);
+  assertEquals(
+    configDifferences(open, given("training.batch=64", "training.seed=2")).map(({ field }) => field),
+    [
+      "training.seed",
+    ],
+  );
+});
+
+Deno.test("the configurations that come along keep the numbers that they had", async () => {
+  for (const name of ["demo", "cifar10-elastic", "cifar10-resnet18", "imagenet-ar50to101"]) {
+    const { data, moco, optimizer, training, knn } = await loadSettings(
+      new URL(`${name}.json`, folder).pathname,
+    );
+    const fields = [data.heldOut, moco.queue, optimizer.learningRate, training.batch, training.epochs];
+    assert([...fields, knn.neighbours, knn.bank].every((value) => value !== "auto"), name);
+  }
+});
+
 Deno.test("wrong fields are named with what was given and what is allowed", () => {
   const raw = minimal();
   const cases: [string, string][] = [
-    ["training.batch=0", "training.batch cannot be 0. Allowed: a whole number (at least 1, at most 65536)."],
+    [
+      "training.batch=0",
+      'training.batch cannot be 0. Allowed: a whole number (at least 1, at most 65536), or "auto".',
+    ],
     [
       "training.seed=-1",
       "training.seed cannot be -1. Allowed: a whole number (at least 0, at most 4294967295).",
@@ -71,7 +105,10 @@ Deno.test("wrong fields are named with what was given and what is allowed", () =
       "augmentation.blur=3",
       "augmentation.blur cannot be 3. Allowed: an object (fields: probability, sigma), or null.",
     ],
-    ["data.source=", 'data.source cannot be "". Allowed: a text that is not empty.'],
+    [
+      "data.source=",
+      'data.source cannot be "". Allowed: a text that is not empty, or a list with at least one',
+    ],
   ];
   for (const [set, message] of cases) {
     assertEquals(failure(raw, set).startsWith(`--set: ${message}`), true, set);
@@ -137,7 +174,7 @@ Deno.test("what a flag asked for is blamed on the flag", () => {
   const error = assertThrows(() => parseConfig(minimal(), "demo.json", [override]), ConfigurationError);
   assertEquals(
     error.message,
-    "--epochs: training.epochs cannot be -1. Allowed: a whole number (at least 0, at most 1000000).",
+    '--epochs: training.epochs cannot be -1. Allowed: a whole number (at least 0, at most 1000000), or "auto".',
   );
 });
 
@@ -184,9 +221,10 @@ Deno.test("src/config/config.ts is up to date (deno task schema), and is the typ
   assertEquals(await Deno.readTextFile(path), configTypeText());
   type Inferred = Omit<z.output<typeof configSchema>, "$schema" | "version">;
   // Types alone: each fits where the other is expected.
-  const there: (config: Config) => Inferred = (config) => config;
-  const back: (config: Inferred) => Config = (config) => config;
-  const config = parseConfig(minimal(), "test");
+  const there: (config: Settings) => Inferred = (config) => config;
+  const back: (config: Inferred) => Settings = (config) => config;
+  const complete: (config: Config) => Settings = (config) => config;
+  const config = complete(parseConfig(minimal(), "test"));
   assertEquals(back(there(config)), config);
 });
 
@@ -213,14 +251,14 @@ Deno.test("every field is described and, outside the space, has a default", () =
   assertEquals(configSchema.safeParse(minimal()).success, true);
 });
 
-const folder = new URL("../../configs/", import.meta.url);
-
 Deno.test("the published configurations load", async () => {
   const architectures: Record<string, number> = {
     "demo.json": 108,
     "cifar10-elastic.json": 3888,
     "cifar10-resnet18.json": 1,
     "imagenet-ar50to101.json": 85_293,
+    "photos.json": 288,
+    "photos-small.json": 288,
   };
   const sizes: Record<string, number> = {};
   for await (const { name } of Deno.readDir(folder)) {

@@ -8,6 +8,12 @@ Deno.test("data specifications are parsed", () => {
   assertEquals(parseDataSpec("synthetic:12"), { kind: "synthetic", length: 12 });
   assertEquals(parseDataSpec("folder:a:b/c"), { kind: "folder", path: "a:b/c" });
   assertEquals(parseDataSpec("cifar10:bin"), { kind: "cifar10", path: "bin" });
+  for (const path of ["photos", "a/b c", "C:\\photos", "/x.txt/"]) {
+    assertEquals(parseDataSpec(path), { kind: "folder", path });
+  }
+  assertEquals(parseDataSpec("some/list.txt"), { kind: "list", path: "some/list.txt" });
+  assertEquals(parseDataSpec("list:files"), { kind: "list", path: "files" });
+  assertEquals(parseDataSpec("folder:synthetic"), { kind: "folder", path: "synthetic" });
   assertEquals(parseDataSpec("tensor:x.safetensors"), { kind: "tensor", path: "x.safetensors" });
 });
 
@@ -15,11 +21,11 @@ Deno.test("other data specifications are refused with what is allowed", () => {
   for (const text of ["synthetic:0", "synthetic:", "synthetic:1.5", "synthetic:many", "synthetic:-3"]) {
     assertThrows(() => parseDataSpec(text), ConfigurationError, "whole number from 1");
   }
-  for (const text of ["folder", "folder:", "cifar10", "tensor:"]) {
+  for (const text of ["folder", "folder:", "list:", "cifar10", "tensor:"]) {
     assertThrows(() => parseDataSpec(text), ConfigurationError, "names no path");
   }
-  for (const text of ["", "photos", "Folder:x", "imagenet:x"]) {
-    assertThrows(() => parseDataSpec(text), ConfigurationError, "allowed: synthetic");
+  for (const text of ["", " ", "Folder:x", "imagenet:x"]) {
+    assertThrows(() => parseDataSpec(text), ConfigurationError, "allowed: DIR or folder:DIR");
   }
 });
 

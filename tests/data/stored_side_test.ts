@@ -4,7 +4,7 @@ import sharp from "sharp";
 import { parseConfig } from "../../src/config/load.ts";
 import { decodeImage } from "../../src/data/decode.ts";
 import { LoadedImages } from "../../src/data/loaded_images.ts";
-import { storedBytes, storedSide } from "../../src/data/stored_side.ts";
+import { storedSide } from "../../src/data/stored_side.ts";
 import { openViews } from "../../src/data/views.ts";
 import { gpuTest } from "../helpers.ts";
 import { withFolder } from "../store/with_folder.ts";
@@ -120,25 +120,4 @@ gpuTest("a library's user says how large photos are kept", (gpu) =>
     }
     // 18 and 36 pixels.
     assert(held[1] > 2 * held[0], `${held}`);
-  }));
-
-Deno.test("what a photo takes is told from a few of them", () =>
-  withFolder(async (folder) => {
-    for (const name of ["a", "b"]) await Deno.writeFile(`${folder}/${name}.png`, await stripes(80, 60));
-    await Deno.writeFile(`${folder}/c.png`, new Uint8Array(9));
-    const bytes = async (data: object, augmentation: object | "none" = {}) => {
-      const all = config({ imageSize: 16, source: `folder:${folder}`, ...data }, augmentation);
-      const source = await openImages(all.data.source, {
-        imageSize: 16,
-        storedSide: storedSide(all),
-        preload: false,
-      });
-      const found = await storedBytes(source, all);
-      source.release();
-      return found;
-    };
-    assertEquals(await bytes({}), 4 * 24 * 18);
-    assertEquals(await bytes({ storedSide: "auto" }), 4 * 48 * 36);
-    assertEquals(await bytes({ storedSide: 64 }), 4 * 80 * 60);
-    assertEquals(await bytes({ storedSide: 64 }, "none"), 4 * 16 * 16);
   }));

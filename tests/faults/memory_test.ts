@@ -53,7 +53,7 @@ for (const [name, open] of Object.entries(runs)) {
     (gpu) =>
       withFolder(async (folder) => {
         const config = await open();
-        const images = Number(config.data.source.split(":")[1]);
+        const images = Number(String(config.data.source).split(":")[1]);
         const { device } = await planMemory(gpu, config, images);
         assertEquals(gpu.pool.use.peak, 0);
         await startRun(gpu, `${folder}/run`, config, collectingHooks().hooks);
@@ -82,7 +82,7 @@ gpuTest(
           training: { epochs: 1, batch: 8 },
           moco: { queue: 64 },
         }, "test");
-        const { memory } = await planRun(gpu, config, {});
+        const { plan: { memory } } = await planRun(gpu, config);
         using run = await openGpu();
         await startRun(run, `${folder}/${storedSide}`, config, collectingHooks().hooks);
         const { peak } = run.pool.use;

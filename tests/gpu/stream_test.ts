@@ -45,6 +45,31 @@ Deno.test("Launches, copies and clears run in the order of recording", async () 
   assertEquals(after, [7, 7, 7]);
 });
 
+Deno.test("Long work tells how far it is handed over; short work does not", async () => {
+  using gpu = await openGpu();
+  const values = Tensor.zeros(gpu, [3]);
+  const shares: number[] = [];
+  gpu.stream.submission.onPart = (share) => void shares.push(share);
+  const launch = (flops: number) =>
+    gpu.stream.dispatch({
+      kernel: add,
+      buffers: { values },
+      params: { count: 3, shift: 0, summand: 1 },
+      grid: [1, 1, 1],
+      turns: 0,
+      work: { flops },
+    });
+  launch(1);
+  await gpu.finish();
+  assertEquals(shares, []);
+  // Each launch says that it takes long enough for a part of its own.
+  for (let part = 0; part < 5; part++) launch(1e14);
+  await gpu.finish();
+  assertEquals(shares.length > 1 && shares.at(-1) === 1, true, String(shares));
+  assertEquals(shares, shares.toSorted((a, b) => a - b));
+  assertEquals([...await values.read()], [6, 6, 6]);
+});
+
 Deno.test("A launch that a kernel cannot take is refused where it is made", async () => {
   using gpu = await openGpu();
   const values = Tensor.zeros(gpu, [3]);

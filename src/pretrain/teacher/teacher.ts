@@ -1,4 +1,5 @@
 /** Opening a run's teacher: what its features are, and where the trainer gets them from. */
+import { specsOf } from "../../config/data_source.ts";
 import { parseTeacher } from "../../config/objective.ts";
 import type { Config } from "../../config/config.ts";
 import { dataSeed } from "../../config/data_seed.ts";
@@ -33,10 +34,10 @@ export interface TeacherHooks {
  * @throws {DataError} for a teacher that cannot be used
  * @throws {ConfigurationError} for a dimension that is not the teacher's
  */
-export async function withTeacherDimension(
-  config: Config,
+export async function withTeacherDimension<C extends Pick<Config, "distillation">>(
+  config: C,
   hooks: Partial<TeacherHooks> = {},
-): Promise<Config> {
+): Promise<C> {
   const { teacher, output, dimension: given } = config.distillation;
   if (teacher === null || given !== null && config.distillation.digest !== null) return config;
   const spec = parseTeacher(teacher);
@@ -133,7 +134,7 @@ async function featuresOfModel(
   const { data: { source, imageSize, strict }, distillation } = config;
   if (opened.kind === "tensor") {
     throw new ConfigurationError(
-      `distillation.teacher is model:${path}, which needs images, and ${source} holds ready-made inputs of another ` +
+      `distillation.teacher is model:${path}, which needs images, and ${opened.name} holds ready-made inputs of another ` +
         "network. Give their features: features:FILE.safetensors.",
     );
   }
@@ -155,7 +156,7 @@ async function featuresOfModel(
   await Deno.mkdir(teacherFolder, { recursive: true });
   const model = await openOnnxModel(path, loadRuntime, { wanted: teacher.output });
   // Made images have the network's own size; others are read again, as large as the teacher wants them.
-  const side = parseDataSpec(source).kind === "synthetic" ? imageSize : teacher.imageSize;
+  const side = parseDataSpec(specsOf(source)[0]).kind === "synthetic" ? imageSize : teacher.imageSize;
   const images = await openSource(source, {
     imageSize: side,
     ...(teacher.resize !== undefined && { resize: teacher.resize }),

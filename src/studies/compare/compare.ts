@@ -1,5 +1,6 @@
 /** A comparison: pretrains every method under every seed, and judges the same sizes of each. */
 import { dataSeed } from "../../config/data_seed.ts";
+import { sourceName } from "../../config/data_source.ts";
 import { formatArchitecture } from "../../elastic/architecture.ts";
 import { macs } from "../../elastic/costs.ts";
 import { ConfigurationError } from "../../errors.ts";
@@ -75,7 +76,9 @@ async function judge(
   try {
     if (!data.knn) {
       throw new ConfigurationError(
-        `A comparison judges by kNN, for which ${config.data.source} has no labelled images that are held out. Set ` +
+        `A comparison judges by kNN, for which ${
+          sourceName(config.data.source)
+        } has no labelled images that are held out. Set ` +
           `data.heldOut or data.test, and knn.every.`,
       );
     }

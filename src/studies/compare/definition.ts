@@ -2,7 +2,9 @@
 import { dirname, join } from "@std/path";
 import { z } from "zod";
 import { parseJson } from "../../config/json.ts";
-import { loadConfig } from "../../config/load.ts";
+import { withPublished } from "../../config/automatic.ts";
+import { loadConfig, loadSettings } from "../../config/load.ts";
+import type { Override } from "../../config/overrides.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Architecture } from "../../elastic/architecture.ts";
 import { macs } from "../../elastic/costs.ts";
@@ -99,7 +101,7 @@ export async function loadComparison(path: string): Promise<Comparison> {
         flag: `${path}, method ${name}, set`,
       }));
       // All seeds see the same images.
-      const own = withSeed(await loadConfig(configPath, overrides), seed, config);
+      const own = withSeed(await loadDecided(configPath, overrides), seed, config);
       if (!alone) runs.push({ method: name, seed, name: `${name}-seed-${seed}`, config: own, sizes });
       else {
         for (const size of sizes) {
@@ -115,6 +117,21 @@ export async function loadComparison(path: string): Promise<Comparison> {
     }
   }
   return { config, sizes, runs };
+}
+
+/** A configuration that says how it trains: what a machine would decide would not be the same for all runs. */
+async function loadDecided(path: string, overrides: readonly Override[] = []): Promise<Config> {
+  const settings = await loadSettings(path, overrides);
+  const { training: { epochs, batch }, moco: { queue } } = settings;
+  const fields = { "training.epochs": epochs, "training.batch": batch, "moco.queue": queue };
+  const open = Object.entries(fields).flatMap(([field, value]) => value === "auto" ? [field] : []);
+  if (open.length === 0) return withPublished(settings);
+  throw new ConfigurationError(
+    `${path} leaves ${
+      open.join(", ")
+    } to the images and the device, but the runs of a comparison need equal numbers. ` +
+      "Set them there, or in the set of each method; pretrain --dry-run says which would be chosen.",
+  );
 }
 
 function resolveSize(config: Config, name: string): Architecture {

@@ -1,4 +1,5 @@
 /** A correlation: subnets are scored without labels and judged with them, one after the other; what is done is kept. */
+import { sourceName } from "../../config/data_source.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Architecture, formatArchitecture } from "../../elastic/architecture.ts";
 import { macs, parameters, roundGroupSize } from "../../elastic/costs.ts";
@@ -125,7 +126,9 @@ async function judge(
     const { knn } = data;
     if (!knn) {
       throw new UsageError(
-        `There are no labelled images to judge subnets by: ${evaluation.data.source} has no labels, or the run held none out.`,
+        `There are no labelled images to judge subnets by: ${
+          sourceName(evaluation.data.source)
+        } has no labels, or the run held none out.`,
         { about: "labels" },
       );
     }

@@ -46,7 +46,7 @@ gpuTest(
         training: { epochs: 1, logEvery: 2 },
         knn: { features: "projection" },
       });
-      const plan = await planRun(gpu, config, { onWarning: () => {} });
+      const { plan } = await planRun(gpu, config);
       assertEquals([plan.memory.device.queue, plan.memory.host.teacher], [0, 4 * 64 * 11]);
       await assertResumes(gpu, folder, config);
       const path = `${folder}/whole/checkpoints/last.safetensors`;

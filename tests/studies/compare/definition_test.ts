@@ -1,5 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConfigurationError } from "../../../src/errors.ts";
 import { loadComparison } from "../../../src/studies/compare/definition.ts";
+import { smallConfig } from "../../pretrain/small_run.ts";
+import { withFolder } from "../../store/with_folder.ts";
 
 Deno.test("the published comparisons load", async () => {
   const folder = new URL("../../../configs/", import.meta.url).pathname;
@@ -10,3 +13,21 @@ Deno.test("the published comparisons load", async () => {
     assertEquals(new Set(runs.map(({ name }) => name)).size, runs.length, name);
   }
 });
+
+Deno.test("what a machine would decide about must be given, so that all runs have it", () =>
+  withFolder(async (folder) => {
+    const { space, head } = smallConfig;
+    await Deno.writeTextFile(`${folder}/open.json`, JSON.stringify({ space, head, training: { batch: 8 } }));
+    const load = async (set: Record<string, number>) => {
+      const comparison = { config: "open.json", methods: [{ name: "a", set }], sizes: ["min"], seeds: [1] };
+      await Deno.writeTextFile(`${folder}/compare.json`, JSON.stringify(comparison));
+      return await loadComparison(`${folder}/compare.json`);
+    };
+    await assertRejects(
+      () => load({}),
+      ConfigurationError,
+      "leaves training.epochs, moco.queue to the images and the device",
+    );
+    const { runs: [{ config }] } = await load({ "moco.queue": 16, "training.epochs": 3 });
+    assertEquals([config.moco.queue, config.training.epochs, config.training.batch], [16, 3, 8]);
+  }));
