@@ -10,7 +10,8 @@ export const initFlag = {
   placeholder: "FILE",
   description:
     "Start from a ResNet's weights: .safetensors, or a .pth or .pt of tensors, with torchvision's names; without " +
-    "--config, configs/ has one for ResNet-18, 34, 50 and 101",
+    "--config, configs/ has one for ResNet-18, 34, 50 and 101. All subnets then learn its features (--teacher self), " +
+    "unless another teacher is given, or none: --set distillation.teacher=null",
 } as const satisfies Flag;
 
 /** The configurations for torchvision's networks, by their blocks and architecture; each has a 7x7 stem. */
@@ -21,11 +22,15 @@ export const configurations: Readonly<Record<string, string>> = {
   "bottleneck 64-64.128.256.512-3.4.23.3": "configs/resnet101.json",
 };
 
-/** What the flag sets of a configuration: the file, of which no checksum is known yet. */
+/**
+ * What the flag sets of a configuration: the file, of which no checksum is known yet, and, where nothing else is said, that
+ * the subnets learn what the file's network knows.
+ */
 export function initOverrides(file: string): Override[] {
   return [
     { path: "initialisation.weights", value: file, flag: "--init" },
     { path: "initialisation.weightsSha256", value: null, flag: "--init" },
+    { path: "distillation.teacher", value: "self", flag: "--init", yields: true },
   ];
 }
 

@@ -249,6 +249,9 @@ export const pretrainCommand = defineCommand({
       return (await plan(settings ?? stored!.config, stored?.steps ?? 0)).plan;
     }
     logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
+    if (settings?.distillation.teacher === "self" && flags.teacher === undefined) {
+      logger.info("distillation.teacher self: all subnets learn what the given weights know");
+    }
     const planned = settings && await plan(settings, 0);
     if (planned) planLines(planned.plan, gpu.facts.software).forEach((line) => logger.info(line));
     if (planned && flags.tune !== undefined) {

@@ -21,6 +21,8 @@ export interface Override {
   readonly value: unknown;
   /** The flag that asked for it, for messages. */
   readonly flag: string;
+  /** Leaves a field that the file gives as it is. */
+  readonly yields?: boolean;
 }
 
 /**
@@ -72,7 +74,7 @@ function isContainer(value: unknown): value is Container {
  * @param raw the parsed file; changed in place
  * @throws {ConfigurationError} when the schema has no such field, or its parent is no object
  */
-export function applyOverride(raw: unknown, { path, value, flag }: Override): void {
+export function applyOverride(raw: unknown, { path, value, flag, yields }: Override): void {
   const fail = (message: string) => new ConfigurationError(`${flag} ${path}: ${message}`);
   if (!isContainer(raw) || Array.isArray(raw)) throw fail("the configuration is not an object.");
   const steps = path.split(".");
@@ -89,7 +91,7 @@ export function applyOverride(raw: unknown, { path, value, flag }: Override): vo
     node = child;
     done.push(step);
     if (index === steps.length - 1) {
-      container[step] = value;
+      if (!yields || !Object.hasOwn(container, step)) container[step] = value;
       return;
     }
     if (!Object.hasOwn(container, step) && allowsObject(child)) container[step] = {};

@@ -60,6 +60,10 @@ cliTest("a run from a .pth file: before training, trained, resumed without the f
   assertEquals(started.status, 0, started.err);
   assertStringIncludes(started.err, `starts from ${weights}, a ResNet 4-4.8.8.12-1.2.1.2 of basic blocks`);
   assertStringIncludes(started.err, "fc.*; the projection head is new");
+  assertStringIncludes(
+    started.err,
+    "distillation.teacher self: all subnets learn what the given weights know",
+  );
   assert(!started.err.includes("data.mean"), started.err);
   const stored = JSON.parse(await Deno.readTextFile(`${run}/config.json`)).initialisation;
   assertEquals(stored.weights, weights);
@@ -265,3 +269,19 @@ cliTest(
     assertClose(recalibrated[1], recalibrated[0], 0.01, "recalibrated features");
   },
 );
+
+cliTest("the weights teach unless the configuration or a flag says otherwise", async (folder) => {
+  const teacherOf = async (name: string, more: object, ...args: string[]) => {
+    await Deno.writeTextFile(`${folder}/${name}.json`, JSON.stringify({ ...config, ...more }));
+    const init = ["--init", `${golden}basic.pth`, "--epochs", "0", "--out", `${folder}/${name}`];
+    const { status, err } = await runInProcess(
+      pretrainCommand,
+      ["--config", `${folder}/${name}.json`, ...init, ...args],
+    );
+    assertEquals(status, 0, err);
+    return JSON.parse(await Deno.readTextFile(`${folder}/${name}/config.json`)).distillation.teacher;
+  };
+  assertEquals(await teacherOf("silent", {}), "self");
+  assertEquals(await teacherOf("keys", { distillation: { teacher: null } }), null);
+  assertEquals(await teacherOf("flag", {}, "--set", "distillation.teacher=null"), null);
+});
