@@ -4,11 +4,11 @@ and its features of the images that students learn from, as `features:FILE.safet
     python3 bench/distillation/teacher.py --train cifar10/teacher --images cifar10/student --out teacher.safetensors \
         [--onnx teacher.onnx] [--width 64] [--epochs 15] [--seed 1]
     python3 bench/distillation/teacher.py --train cifar10/teacher --images cifar10/student --out teacher.safetensors \
-        --resnet18 weights.pth --size 64
+        --stem 7x7 --size 64 --width 32 --depths 1 2 2 2 --weights weights.pth
 
 Folders have a folder per class. The two sets should share no image: then the teacher stands for a foreign network that
-never saw the students' images, let alone their labels. Prints its accuracy on the students' images. With --resnet18
-the network is torchvision's, and its weights are written, too: what `pretrain --init` starts from.
+never saw the students' images, let alone their labels. Prints its accuracy on the students' images. --weights writes
+the network's own, with torchvision's names: what `pretrain --init` starts from.
 """
 import argparse
 import json
@@ -50,40 +50,37 @@ class Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential()
         if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        else:
+            self.downsample = nn.Identity()
 
     def forward(self, x):
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(y + self.shortcut(x))
+        return F.relu(y + self.downsample(x))
 
 
 class Teacher(nn.Module):
-    """ResNet-18 for small images (3x3 stem), `width` channels in the first stage. Gives features [N, 8 width]."""
+    """A ResNet of basic blocks, `width` channels in the first stage, with torchvision's names: [2, 2, 2, 2] blocks, width 64
+    and the 7x7 stem are its ResNet-18. Gives features [N, 8 width]."""
 
-    def __init__(self, width):
+    def __init__(self, width, depths, stem):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
-        blocks, inputs = [], width
-        for stage in range(4):
-            for index in range(2):
-                outputs = width * 2 ** stage
-                blocks.append(Block(inputs, outputs, 2 if stage > 0 and index == 0 else 1))
-                inputs = outputs
-        self.blocks = nn.Sequential(*blocks)
+        small = stem == "3x3"
+        self.conv1 = nn.Conv2d(3, width, *((3, 1, 1) if small else (7, 2, 3)), bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
+        inputs = width
+        for stage, depth in enumerate(depths):
+            outputs = width * 2 ** stage
+            strides = [2 if stage > 0 else 1] + [1] * (depth - 1)
+            blocks = [Block(inputs if first == 0 else outputs, outputs, stride) for first, stride in enumerate(strides)]
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
+            inputs = outputs
 
     def forward(self, x):
-        return self.blocks(self.stem(x)).mean((2, 3))
-
-
-def torchvision_resnet18():
-    """Gives features [N, 512]; its state is what torchvision's weights files hold, less `fc`."""
-    import torchvision
-
-    network = torchvision.models.resnet18()
-    network.fc = nn.Identity()
-    return network
+        x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3))
 
 
 class Input:
@@ -144,7 +141,9 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--onnx", help="also write the network, for --teacher model:FILE.onnx")
     parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--resnet18", help="train torchvision's ResNet-18 in its place, and write its weights, a .pth")
+    parser.add_argument("--depths", type=int, nargs=4, default=[2, 2, 2, 2])
+    parser.add_argument("--stem", choices=["3x3", "7x7"], default="3x3")
+    parser.add_argument("--weights", help="also write its weights, a .pth; images then have ImageNet's mean and deviation")
     parser.add_argument("--size", type=int, help="side that images are scaled to (default: their own)")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--batch", type=int, default=128)
@@ -156,9 +155,9 @@ def main():
     torch.set_num_threads(os.cpu_count())
     random = numpy.random.RandomState(flags.seed)
     images, labels, _, classes = read_images(flags.train, flags.per_class)
-    network = torchvision_resnet18() if flags.resnet18 else Teacher(flags.width)
-    classifier = nn.Linear(512 if flags.resnet18 else 8 * flags.width, len(classes))
-    normalise = Input(*(IMAGENET if flags.resnet18 else CIFAR), flags.size or images.shape[-1])
+    network = Teacher(flags.width, flags.depths, flags.stem)
+    classifier = nn.Linear(8 * flags.width, len(classes))
+    normalise = Input(*(IMAGENET if flags.weights else CIFAR), flags.size or images.shape[-1])
     print(f"{len(images)} images of {len(classes)} classes, "
           f"{sum(each.numel() for each in network.parameters())} parameters", flush=True)
     train(network, classifier, images, labels, normalise, flags.epochs, flags.batch, flags.rate, random)
@@ -168,10 +167,10 @@ def main():
     with torch.no_grad():
         accuracy = (classifier(features).argmax(1) == true).float().mean().item()
     print(f"accuracy on {len(taught)} images of the students: {100 * accuracy:.1f} %")
-    metadata = {"files": json.dumps(paths), "teacher": "ResNet-18" if flags.resnet18 else f"ResNet-18, width {flags.width}", "accuracy": f"{accuracy:.4f}"}
+    metadata = {"files": json.dumps(paths), "teacher": f"ResNet of {flags.depths} basic blocks, width {flags.width}", "accuracy": f"{accuracy:.4f}"}
     safetensors_io.write(flags.out, {"features": features.numpy()}, metadata)
-    if flags.resnet18:
-        torch.save(network.state_dict(), flags.resnet18)
+    if flags.weights:
+        torch.save(network.state_dict(), flags.weights)
     if flags.onnx:
         export(network, normalise, flags.onnx)
 
