@@ -1,5 +1,5 @@
 /** What a run will be: counted, planned and measured before it starts. Nothing is written. */
-import { withPublished } from "../config/automatic.ts";
+import { givenOr, withPublished } from "../config/automatic.ts";
 import { checkAgainstData, checkConfig } from "../config/checks.ts";
 import type { Config, Settings } from "../config/schema.ts";
 import type { SourceOptions } from "../data/image_set.ts";
@@ -128,9 +128,15 @@ async function measureSmaller(
 ): Promise<SmallerWay | undefined> {
   if (smaller === undefined || run.done > 0 || runSeconds(run) <= long) return undefined;
   const { flags, settings } = smaller;
-  const { training } = withPublished(settings);
-  const batch = settings.training.batch === "auto" ? run.config.training.batch : training.batch;
-  const config = { ...withPublished(settings), training: { ...training, batch } };
+  const published = withPublished(settings);
+  const { training, moco } = run.config;
+  const batch = givenOr(settings.training.batch, training.batch);
+  const queue = givenOr(settings.moco.queue, Math.max(batch, moco.queue));
+  const config = {
+    ...published,
+    moco: { ...published.moco, queue },
+    training: { ...published.training, batch },
+  };
   const ratio = await measureStep(gpu, config) / batch / (run.secondsPerStep / run.config.training.batch);
   return { flags, ratio, epochs: settings.training.epochs };
 }
