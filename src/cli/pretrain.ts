@@ -16,7 +16,7 @@ import { RunFolder } from "../store/run_folder.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { configFlags } from "./config_flags.ts";
 import { dataFlag, givenData } from "./data_flag.ts";
-import { defaultConfigFor, demoConfig, photosConfig } from "./default_config.ts";
+import { defaultConfigFor, demoConfig, photosConfig, smallPhotosConfig } from "./default_config.ts";
 import { openDevice } from "./device.ts";
 import { counted, formatRate, formatShare } from "./format.ts";
 import type { Logger } from "./logger.ts";
@@ -44,7 +44,8 @@ const flags = {
   config: {
     ...configFlags.config,
     default: undefined,
-    description: `Configuration (default: ${demoConfig}, or ${photosConfig} for folders and lists of photos)`,
+    description:
+      `Configuration (default: ${demoConfig}; for folders and lists of photos ${photosConfig}, without a GPU ${smallPhotosConfig})`,
   },
   data: dataFlag("Images to train on", "the configuration's"),
   init: initFlag,

@@ -67,6 +67,11 @@ async function requestDevice(adapter: GPUAdapter): Promise<{ device: GPUDevice; 
   return { device: await request(timestamps), subgroups: false };
 }
 
+/** Whether an adapter is a driver that runs shaders on the processor. */
+export function isSoftware({ isFallbackAdapter, description }: GPUAdapterInfo): boolean {
+  return isFallbackAdapter === true || /llvmpipe|swiftshader|basic render/i.test(description);
+}
+
 /** The opened device with its memory, its kernels and its command stream. */
 export class Gpu {
   readonly pool: BufferPool;
@@ -122,8 +127,7 @@ export class Gpu {
     return new Gpu(device, {
       description: info.description,
       vendor: info.vendor,
-      software: info.isFallbackAdapter === true ||
-        /llvmpipe|swiftshader|basic render/i.test(info.description),
+      software: isSoftware(info),
       subgroupLanes: subgroups ? fixedSubgroupLanes(info) : 0,
       timestamps: device.features.has("timestamp-query"),
       ...assumed,

@@ -2,7 +2,12 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import sharp from "sharp";
 import { type Command, executeCommand } from "../../src/cli/command.ts";
-import { defaultConfigFor, demoConfig, photosConfig } from "../../src/cli/default_config.ts";
+import {
+  defaultConfigFor,
+  demoConfig,
+  photosConfig,
+  smallPhotosConfig,
+} from "../../src/cli/default_config.ts";
 import { embedCommand } from "../../src/cli/embed.ts";
 import { extractCommand } from "../../src/cli/extract.ts";
 import type { Flags } from "../../src/cli/flags.ts";
@@ -125,19 +130,20 @@ Deno.test("folders and lists of photos have a configuration of their own; all el
     await Deno.mkdir(`${folder}/photos`);
     await Deno.writeFile(`${folder}/photos/a.jpg`, await large.jpeg().toBuffer());
     await Deno.writeTextFile(`${folder}/list.txt`, "photos/a.jpg");
-    const chosen = async (...data: string[]) => {
+    const chosen = async (gpu: boolean, ...data: string[]) => {
       let told = "";
       const write = (text: string) => void (told += text);
       const logger = new Logger({ write, isTerminal: false, columns: () => 80 });
-      const config = await defaultConfigFor({ init: undefined, data }, logger);
-      assertEquals(told.includes(config), config === photosConfig, told);
+      const config = await defaultConfigFor({ init: undefined, data }, logger, () => Promise.resolve(!gpu));
+      assertEquals(told.includes(config), config !== demoConfig, told);
       return config;
     };
-    assertEquals(await chosen(`${folder}/photos`), photosConfig);
-    assertEquals(await chosen(`${folder}/list.txt`), photosConfig);
-    assertEquals(await chosen(`${folder}/small`), demoConfig);
-    assertEquals(await chosen("synthetic:8"), demoConfig);
-    assertEquals(await chosen(), demoConfig);
+    assertEquals(await chosen(true, `${folder}/photos`), photosConfig);
+    assertEquals(await chosen(false, `${folder}/photos`), smallPhotosConfig);
+    assertEquals(await chosen(true, `${folder}/list.txt`), photosConfig);
+    assertEquals(await chosen(false, `${folder}/small`), demoConfig);
+    assertEquals(await chosen(true, "synthetic:8"), demoConfig);
+    assertEquals(await chosen(true), demoConfig);
   }));
 
 photosTest("a dry run measures, names what it decided, and writes nothing", async (folder, config) => {
