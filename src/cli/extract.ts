@@ -24,7 +24,7 @@ import {
   type formats,
   rankedChoice,
 } from "./extract_flags.ts";
-import { formatQuantity, formatTable } from "./format.ts";
+import { counted, formatQuantity, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterExtract } from "./next.ts";
 import { makeOutputFolder } from "./output_folder.ts";
@@ -228,7 +228,7 @@ export const extractCommand = defineCommand({
         arch,
         formatQuantity(macs),
         formatQuantity(params),
-        calibration ? `${calibration.images} images` : "nothing",
+        calibration ? counted(calibration.images, "image") : "nothing",
         file,
       ]),
     ], "lrrrl"),

@@ -1,5 +1,6 @@
 /** Images of a source as calibration batches. */
 import type { Config } from "../config/schema.ts";
+import { counted } from "../count.ts";
 import {
   batchBounds,
   type ChosenImages,
@@ -40,7 +41,7 @@ export async function openCalibration(
   const chosen = await openChosenImages(gpu, config, request, random, checkCount);
   if (chosen.count < request.images) {
     request.onWarning(
-      `${chosen.source} has only ${chosen.count} images to calibrate with; all of them are used.`,
+      `${chosen.source} has only ${counted(chosen.count, "image")} to calibrate with; all are used.`,
     );
   }
   return {

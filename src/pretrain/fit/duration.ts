@@ -1,7 +1,7 @@
 /** How long a run takes, by the time of its steps, and how it would be over sooner. */
 import type { Config } from "../../config/schema.ts";
 import type { Look } from "./look.ts";
-import { type Choice, chooseEpochs, roundDown } from "./rules.ts";
+import { type Choice, chooseEpochs, chooseEpochsOfSelf, roundDown } from "./rules.ts";
 import { mostSpreadImages } from "../watch.ts";
 import { averageStepMacs, evaluationMacs } from "./step_macs.ts";
 
@@ -31,12 +31,14 @@ export interface ShorterWay {
 
 /** What `training.epochs` becomes where it is open: at least those of the warm-up. */
 export function automaticEpochsOf(
-  { optimizer }: Pick<Config, "optimizer">,
+  { optimizer, distillation }: Pick<Config, "optimizer" | "distillation">,
   training: number,
   stepsPerEpoch: number,
   secondsPerEpoch: number,
 ): Choice {
-  const { value, reason } = chooseEpochs(training, stepsPerEpoch, secondsPerEpoch);
+  const { value, reason } = distillation.teacher === "self"
+    ? chooseEpochsOfSelf(stepsPerEpoch)
+    : chooseEpochs(training, stepsPerEpoch, secondsPerEpoch);
   return { value: Math.max(value, Math.ceil(optimizer.warmupEpochs)), reason };
 }
 

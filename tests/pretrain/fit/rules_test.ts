@@ -3,6 +3,7 @@ import {
   chooseBank,
   chooseBatch,
   chooseEpochs,
+  chooseEpochsOfSelf,
   chooseHeldOut,
   chooseLearningRate,
   chooseNeighbours,
@@ -67,4 +68,6 @@ Deno.test("epochs: what fits an hour, not too few, at most 200 but for few image
   assertEquals(chooseEpochs(1000, 15, 1).value, 400);
   assertEquals(chooseEpochs(300, 9, 9.1).value, 360);
   assertEquals(chooseEpochs(20_000, 312, 25.2).value, 130);
+  assertEquals(chooseEpochsOfSelf(39).value, 8);
+  assertEquals(chooseEpochsOfSelf(1000).value, 5);
 });
