@@ -2,6 +2,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import { formatDuration } from "../duration.ts";
 import { formatInteger, formatPercent, formatPoints, formatShort } from "../number_format.ts";
+import type { ComparedMethod } from "../studies/compare/summary.ts";
 import {
   type ChartSize,
   colors,
@@ -13,23 +14,6 @@ import {
 } from "./charts.ts";
 import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
-/** What one method makes of one size. */
-interface Cell {
-  readonly size: string;
-  readonly macs: number;
-  /** kNN accuracy by seed. */
-  readonly knn: readonly number[];
-  readonly mean: number;
-}
-
-/** One method; its sizes in the order of the others'. */
-interface Method {
-  readonly method: string;
-  readonly cells: readonly Cell[];
-  /** Of pretraining all its sizes under one seed. */
-  readonly seconds: number;
-}
-
 /** What the report is made from. */
 export interface CompareReport {
   /** The page's title, e.g. the folder. */
@@ -40,7 +24,7 @@ export interface CompareReport {
   readonly device: string;
   /** Path of the comparison's file. */
   readonly config: string;
-  readonly methods: readonly Method[];
+  readonly methods: readonly ComparedMethod[];
 }
 
 const sizes = { wide: { ...wholeSizes.wide, height: 360 }, narrow: wholeSizes.narrow };
@@ -70,7 +54,7 @@ export async function renderCompareReport(report: CompareReport): Promise<string
 }
 
 /** The last method against the first, size by size. */
-function figures(methods: readonly Method[]) {
+function figures(methods: readonly ComparedMethod[]) {
   const first = methods[0], last = methods[methods.length - 1];
   return first.cells.map(({ size, mean, macs }, at) => {
     const difference = last.cells[at].mean - mean;
@@ -84,7 +68,7 @@ function figures(methods: readonly Method[]) {
   });
 }
 
-async function sizesFigure(methods: readonly Method[]): Promise<Html> {
+async function sizesFigure(methods: readonly ComparedMethod[]): Promise<Html> {
   const points = methods.flatMap(({ method, cells }) =>
     cells.flatMap(({ size, macs, knn, mean }) =>
       knn.map((value) => ({ method, size, macs, knn: value, mean }))
@@ -132,7 +116,7 @@ async function sizesFigure(methods: readonly Method[]): Promise<Html> {
   });
 }
 
-function methodTable(methods: readonly Method[]): Html {
+function methodTable(methods: readonly ComparedMethod[]): Html {
   const [{ cells }] = methods;
   return table(
     "kNN accuracy: mean over seeds, and each seed",

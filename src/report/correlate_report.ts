@@ -7,6 +7,7 @@ import {
   formatPercent,
   formatShort,
 } from "../number_format.ts";
+import type { Analysis, Correlation, EvaluatedSubnet } from "../studies/correlate/analysis.ts";
 import {
   type ChartSize,
   colors,
@@ -19,34 +20,8 @@ import {
 } from "./charts.ts";
 import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
-type Interval = readonly [low: number, high: number];
-
-/** A subnet, its scores, and for each seed whether each test image was classified right. */
-interface Subnet {
-  readonly arch: string;
-  readonly macs: number;
-  readonly params: number;
-  readonly lastWidth: number;
-  readonly scores: Readonly<Record<string, number>>;
-  readonly right: readonly Uint8Array[];
-}
-
-/** How well one score or rival predicts. */
-interface Predictor {
-  readonly metric: string;
-  readonly kind: "score" | "rival";
-  readonly spearman: number;
-  readonly interval: Interval;
-  readonly kendall: number;
-  readonly pearson: number;
-  readonly precisionTop10: number;
-  readonly regret: number;
-  readonly withinGroups: readonly { readonly subnets: number; readonly spearman: number }[];
-  readonly over?: Readonly<Record<string, Interval>>;
-}
-
 /** What the report is made from. */
-export interface CorrelateReport {
+export interface CorrelateReport extends Analysis {
   /** The page's title, e.g. the folder. */
   readonly title: string;
   /** The version of Scion. */
@@ -56,11 +31,7 @@ export interface CorrelateReport {
   /** Path of the run folder. */
   readonly run: string;
   /** Ascending in MACs. */
-  readonly subnets: readonly Subnet[];
-  /** Scores first, then rivals. */
-  readonly correlations: readonly Predictor[];
-  /** How far two seeds agree; undefined for one seed. */
-  readonly ceiling: { readonly spearman: number; readonly interval: Interval } | undefined;
+  readonly subnets: readonly EvaluatedSubnet[];
   /** Labelled images that vote, and those that are classified. */
   readonly bank: number;
   readonly queries: number;
@@ -117,7 +88,7 @@ function accuracies({ subnets }: CorrelateReport, seed = 0): number[] {
   return subnets.map(({ right }) => right[seed].reduce((sum, one) => sum + one, 0) / right[seed].length);
 }
 
-function mainFigures(report: CorrelateReport, main: Predictor) {
+function mainFigures(report: CorrelateReport, main: Correlation) {
   const accuracy = accuracies(report);
   const best = Math.max(...accuracy);
   const macs = report.correlations.find(({ metric }) => metric === "macs")!;
@@ -154,7 +125,7 @@ function mainFigures(report: CorrelateReport, main: Predictor) {
 }
 
 /** What may be said: a score is called better than a rival only where the whole interval of the difference is above 0. */
-function verdict({ ceiling }: CorrelateReport, { metric, over }: Predictor): string {
+function verdict({ ceiling }: CorrelateReport, { metric, over }: Correlation): string {
   const rivals = Object.entries(over!);
   const named = (chosen: typeof rivals) => chosen.map(([name]) => names[name]).join(", ");
   const better = rivals.filter(([, [low]]) => low > 0);
@@ -174,7 +145,7 @@ function verdict({ ceiling }: CorrelateReport, { metric, over }: Predictor): str
 async function accuracyFigure(
   report: CorrelateReport,
   title: string,
-  quantity: (subnet: Subnet) => number,
+  quantity: (subnet: EvaluatedSubnet) => number,
   isCount: boolean,
 ): Promise<Html> {
   const accuracy = accuracies(report);
@@ -206,7 +177,7 @@ async function accuracyFigure(
   });
 }
 
-function describeSubnet({ arch, macs }: Subnet, accuracy: number): string {
+function describeSubnet({ arch, macs }: EvaluatedSubnet, accuracy: number): string {
   return [arch, `kNN ${formatPercent(accuracy)}`, `${formatShort(macs)} MACs`].join("\n");
 }
 
@@ -279,7 +250,7 @@ function predictorTable({ correlations }: CorrelateReport): Html {
 }
 
 /** Mean of the correlations within groups of MACs, each weighted with its subnets; NaN where none has one. */
-function meanWithinGroups({ withinGroups }: Predictor): number {
+function meanWithinGroups({ withinGroups }: Correlation): number {
   const known = withinGroups.filter(({ spearman }) => !Number.isNaN(spearman));
   const subnets = known.reduce((sum, group) => sum + group.subnets, 0);
   return known.reduce((sum, group) => sum + group.subnets * group.spearman, 0) / subnets;

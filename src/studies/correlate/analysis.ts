@@ -58,8 +58,9 @@ export interface Correlation {
 
 /** What the correlations are compared with. */
 export interface Analysis {
+  /** Scores first, then rivals. */
   readonly correlations: readonly Correlation[];
-  /** Downstream results under a second seed against those under the first: no score can expect more. */
+  /** Downstream results under a second seed against those under the first, where there is one: no score can expect more. */
   readonly ceiling: { readonly spearman: number; readonly interval: Interval } | undefined;
 }
 
