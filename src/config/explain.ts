@@ -91,11 +91,16 @@ export function describeNode(node: SchemaNode): string {
 }
 
 /** Says that a field does not exist, which one was probably meant, and which there are. */
-export function unknownField(parent: Path, name: string, node: SchemaNode): string {
+export function unknownField(
+  parent: Path,
+  name: string,
+  node: SchemaNode,
+  file = "configuration",
+): string {
   const allowed = fieldNames(node);
   const suggestion = nearest(name, allowed);
   const guess = suggestion ? ` Did you mean ${formatPath([...parent, suggestion])}?` : "";
-  return `${formatPath([...parent, name])} is not a configuration field.${guess} Allowed here: ${
+  return `${formatPath([...parent, name])} is not a ${file} field.${guess} Allowed here: ${
     allowed.join(", ")
   }.`;
 }
@@ -123,26 +128,29 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] | 
  * One sentence or two for each issue.
  *
  * @param raw the value that zod refused, before defaults
+ * @param root its schema; a configuration's unless it is another file
+ * @param file what the value as a whole is called
  * @returns the path and the text of each message
  */
 export function explainIssues(
   issues: readonly z.core.$ZodIssue[],
   raw: unknown,
+  root: SchemaNode = jsonSchema(),
+  file = "configuration",
 ): { path: Path; text: string }[] {
-  const root = jsonSchema();
   return issues.flatMap((issue) => {
     const path = issue.path as Path;
     const node = path.reduce<SchemaNode | undefined>((parent, step) =>
       parent && childNode(parent, step), root) ?? root;
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({ path: [...path, key], text: unknownField(path, key, node) }));
+      return issue.keys.map((key) => ({ path: [...path, key], text: unknownField(path, key, node, file) }));
     }
     if (issue.code === "invalid_union") {
       const inner = unionIssues(issue);
-      if (inner) return explainIssues(inner, raw);
+      if (inner) return explainIssues(inner, raw, root, file);
     }
     const given = valueAt(raw, path);
-    const name = path.length === 0 ? "The configuration" : formatPath(path);
+    const name = path.length === 0 ? `The ${file}` : formatPath(path);
     const found = given === undefined ? `${name} is missing` : `${name} cannot be ${formatValue(given)}`;
     return [{ path, text: `${found}. Allowed: ${describeNode(node)}.` }];
   });

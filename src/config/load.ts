@@ -73,7 +73,8 @@ async function readConfigFile(path: string): Promise<string> {
 async function shippedConfigs(): Promise<string> {
   if (shippedFolder.protocol !== "file:") return "";
   const entries = await Array.fromAsync(Deno.readDir(shippedFolder));
-  const names = entries.map(({ name }) => name).filter((name) => name !== "schema.json").sort();
+  const names = entries.map(({ name }) => name)
+    .filter((name) => name !== "schema.json" && !name.startsWith("compare-")).sort();
   return ` With Scion come ${names.map((name) => `configs/${name}`).join(", ")}.`;
 }
 

@@ -1,5 +1,6 @@
 /** Which architectures of a ranking are cut out. */
 import { UsageError } from "../errors.ts";
+import { formatInteger, formatShort, withPlainSpaces } from "../number_format.ts";
 import { type Range, within } from "../search/candidates.ts";
 import { frontier, type Scored } from "../search/frontier.ts";
 import type { RankingFile } from "./ranking_file.ts";
@@ -47,11 +48,16 @@ export function chooseRanked(ranking: RankingFile, choice: RankedChoice, budgets
 }
 
 function nothingWithin({ path, candidates }: RankingFile): UsageError {
-  const span = (values: readonly number[]) => `${Math.min(...values)} to ${Math.max(...values)}`;
-  return new UsageError(
-    `None of the ${candidates.length} architectures in ${path} is within --macs and --params. They have ` +
-      `${span(candidates.map(({ macs }) => macs))} MACs and ${
+  const span = (values: readonly number[]) => {
+    const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
+    return `${formatShort(low)} to ${formatShort(high)}`;
+  };
+  return new UsageError(withPlainSpaces(
+    `None of the ${
+      formatInteger(candidates.length)
+    } architectures in ${path} is within --macs and --params. They ` +
+      `have ${span(candidates.map(({ macs }) => macs))} MACs and ${
         span(candidates.map(({ params }) => params))
       } parameters. Widen the budget, or search with the same one: deno task search has these flags, too.`,
-  );
+  ));
 }

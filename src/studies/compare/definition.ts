@@ -1,7 +1,9 @@
 /** What a comparison compares: a configuration, the ways in which it is changed, sizes, seeds. */
 import { dirname, join } from "@std/path";
 import { z } from "zod";
+import { explainIssues } from "../../config/explain.ts";
 import { parseJson } from "../../config/json.ts";
+import type { SchemaNode } from "../../config/json_schema.ts";
 import { withPublished } from "../../config/automatic.ts";
 import { loadConfig, loadSettings } from "../../config/load.ts";
 import type { Override } from "../../config/overrides.ts";
@@ -71,12 +73,14 @@ export async function loadComparison(path: string): Promise<Comparison> {
       { cause: error },
     );
   }
-  const result = comparisonSchema.safeParse(parseJson(text, path));
+  const raw = parseJson(text, path);
+  const result = comparisonSchema.safeParse(raw);
   if (!result.success) {
-    const lines = result.error.issues.map(({ path: at, message }) =>
-      `${path}: ${at.join(".") || "the file"}: ${message}`
+    const schema = z.toJSONSchema(comparisonSchema, { io: "input" }) as SchemaNode;
+    const faults = explainIssues(result.error.issues, raw, schema, "comparison");
+    throw new ConfigurationError(
+      faults.map(({ text }) => `${path}: ${text}`).join("\n"),
     );
-    throw new ConfigurationError(lines.join("\n"));
   }
   const { config: base, methods, sizes: names, seeds } = result.data;
   for (

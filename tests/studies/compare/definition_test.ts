@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ConfigurationError } from "../../../src/errors.ts";
 import { loadComparison } from "../../../src/studies/compare/definition.ts";
 import { smallConfig } from "../../pretrain/small_run.ts";
@@ -30,4 +30,20 @@ Deno.test("what a machine would decide about must be given, so that all runs hav
     );
     const { runs: [{ config }] } = await load({ "moco.queue": 16, "training.epochs": 3 });
     assertEquals([config.moco.queue, config.training.epochs, config.training.batch], [16, 3, 8]);
+  }));
+
+Deno.test("what is no comparison is told field by field, with what is allowed", () =>
+  withFolder(async (folder) => {
+    const message = async (raw: object) => {
+      await Deno.writeTextFile(`${folder}/wrong.json`, JSON.stringify(raw));
+      const error = await assertRejects(() => loadComparison(`${folder}/wrong.json`), ConfigurationError);
+      return error.message;
+    };
+    const methods = [{ name: "a" }];
+    assertStringIncludes(await message({ methods }), "config is missing. Allowed: a text that is not empty.");
+    assertStringIncludes(
+      await message({ config: "a.json", methods, sized: [] }),
+      "sized is not a comparison field. Did you mean sizes? Allowed here: config, sizes, seeds, methods.",
+    );
+    assertStringIncludes(await message({ config: "a.json", methods, seeds: [-1] }), "seeds[0] cannot be -1.");
   }));
