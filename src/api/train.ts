@@ -32,8 +32,8 @@ export type { NamedSource, Objective, ObjectiveInput, ViewBatch, ViewOrder } fro
 export { type Optimizer, type ParameterGroup, Sgd, type SgdOptions } from "../train/optimizer.ts";
 export { learningRate, type Schedule } from "../train/schedule.ts";
 export { recordStep, type StepInput, type Trained } from "../train/step.ts";
-export type { StepTimes } from "../pretrain/step_times.ts";
-export type { TrainingObserver, TrainingResult } from "../pretrain/trainer.ts";
+export type { StepTimes } from "../train/step_times.ts";
+export type { TrainingObserver, TrainingResult } from "../train/trainer.ts";
 export { RunFolder, type StoredConfig } from "../store/run_folder.ts";
 export type {
   EvaluationMetrics,

@@ -3,7 +3,7 @@ import { median } from "../median.ts";
 import type { MemoryUse } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatProfile, kernelSeconds, type KernelTime } from "../gpu/profiler.ts";
-import type { StepTimes } from "../pretrain/step_times.ts";
+import type { StepTimes } from "../train/step_times.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { formatCount, formatShare } from "./format.ts";
 

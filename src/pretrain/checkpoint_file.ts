@@ -7,7 +7,7 @@ import { mayChange } from "../config/resume_fields.ts";
 import type { Config } from "../config/schema.ts";
 import { ConfigurationError, DataError } from "../errors.ts";
 import { expectTensor, openSafetensors, type SafetensorsFile } from "../store/safetensors.ts";
-import type { StoredLossSums } from "./loss_sums.ts";
+import type { StoredLossSums } from "../train/loss_sums.ts";
 import { readStreamOrders, type StreamOrders } from "./stream_orders.ts";
 
 /** Raised with every change of the tensors or of their meaning. From 2 on, files carry a checksum. */

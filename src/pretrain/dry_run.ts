@@ -20,7 +20,7 @@ import { measureStep } from "./fit/pace.ts";
 import { readInitialWeights } from "./init/initial_weights.ts";
 import { checkMemory, freeMemory, type MemoryPlan, planMemory } from "./memory_plan.ts";
 import { withTeacherDimension } from "./teacher/teacher.ts";
-import { stepsPerEpoch } from "./trainer.ts";
+import { stepsPerEpoch } from "../train/trainer.ts";
 
 /** A run before it starts. */
 export interface RunPlan {
@@ -82,7 +82,7 @@ export async function planRun(
   const memory = await planMemory(gpu, fitted.config, look.images, look.bytesPerImage);
   const free = freeMemory();
   checkMemory(memory, fitted.config, gpu.facts.software, free);
-  const perEpoch = stepsPerEpoch(fitted.config, training);
+  const perEpoch = stepsPerEpoch(fitted.config.training, training);
   const { epochs } = settings.training;
   const measured = epochs === "auto" || epochs * perEpoch - done > unmeasuredSteps;
   const secondsPerStep = measured ? await measureStep(gpu, fitted.config, onFirstStep) : 0;

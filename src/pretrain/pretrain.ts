@@ -5,10 +5,21 @@ import type { Config } from "../config/schema.ts";
 import type { SourceOptions } from "../data/image_set.ts";
 import { ConfigurationError, DataError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { ChoiceSpace } from "../elastic/choice_space.ts";
+import { purpose, Random } from "../random.ts";
 import { readDataRecord } from "../store/data_record.ts";
-import { isEvaluation, isKnn, isStep, type MetricsLine } from "../store/metrics.ts";
+import {
+  type EvaluationMetrics,
+  isEvaluation,
+  isKnn,
+  isStep,
+  type KnnMetrics,
+  type MetricsLine,
+} from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { version } from "../version.ts";
+import { saveCheckpoint } from "./checkpoint.ts";
 import { readInitialWeights } from "./init/initial_weights.ts";
 import { settleIdentities } from "./init/settle.ts";
 import { restoreState, resumedConfig, type ResumePoint } from "./resume.ts";
@@ -17,13 +28,16 @@ import { keepRecord } from "./run_record.ts";
 import { expectMemory } from "./memory_plan.ts";
 import { PretrainState } from "./state.ts";
 import { openTeacher, type TeacherHooks, withTeacherDimension } from "./teacher/teacher.ts";
-import { Trainer, type TrainingObserver, type TrainingResult, type TrainingTask } from "./trainer.ts";
+import { Trainer, type TrainingObserver, type TrainingPlan, type TrainingResult } from "../train/trainer.ts";
 import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
 import { KnnWatch, SpreadWatch } from "./watch.ts";
 
 /** What the caller of a run hears of it. */
 export interface PretrainHooks
-  extends TrainingObserver, TeacherHooks, Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
+  extends
+    TrainingObserver<EvaluationMetrics | KnnMetrics>,
+    TeacherHooks,
+    Required<Pick<SourceOptions, "onProgress" | "onWarning">> {
   /** What the run starts from, a sentence at a time. */
   onNote?(text: string): void;
   /** Images are open and training begins or goes on at `step`. */
@@ -169,7 +183,8 @@ interface ReadyRun {
   readonly config: Config;
   readonly folder: RunFolder;
   readonly data: RunData;
-  readonly targets: TrainingTask["targets"];
+  /** What a teacher says of the images of a batch, [B, D]; absent where nobody teaches. */
+  readonly targets: ((batch: Uint32Array) => Tensor) | undefined;
   readonly state: PretrainState;
   readonly hooks: PretrainHooks;
   /** Lines of the run so far, those beyond the state's step included. */
@@ -183,14 +198,25 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
   const watch = data.knn
     ? new KnnWatch(state, config, data.knn)
     : data.bank && new SpreadWatch(state, config, data.bank);
+  const { targets } = run;
   const trainer = new Trainer({
     gpu,
-    config,
+    plan: trainingPlan(config, state.space),
     state,
-    folder,
+    keeper: {
+      lastCheckpoint: folder.lastCheckpointPath,
+      append: (...lines) => folder.appendMetrics(...lines),
+      save: (epoch, kept) =>
+        saveCheckpoint(
+          state,
+          epoch,
+          ...kept ? [folder.epochCheckpointPath(epoch)] : [],
+          folder.lastCheckpointPath,
+        ),
+    },
     views: data.views,
     images: data.train,
-    targets: run.targets,
+    given: targets && ((batch) => ({ targets: targets(batch) })),
     evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
     evaluated: resumedFrom !== undefined &&
       metrics.some((line) => isEvaluation(line) && line.step === state.step),
@@ -233,6 +259,17 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
   };
   await hooks.onEnd?.(outcome);
   return outcome;
+}
+
+/** What a configuration says about the loop. */
+function trainingPlan({ training, optimizer, knn, sandwich }: Config, space: ChoiceSpace): TrainingPlan {
+  return {
+    ...training,
+    evaluateEvery: knn.every,
+    schedule: optimizer,
+    passesPerStep: (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random,
+    passes: (step) => space.sandwich(new Random(training.seed, purpose.architecture, step), sandwich),
+  };
 }
 
 /** Undefined where the configuration wants no evaluation, or the user no longer waits for it. */

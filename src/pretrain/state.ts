@@ -8,12 +8,13 @@ import type { ChoiceSpace } from "../elastic/choice_space.ts";
 import type { NamedSource, Objective } from "../train/objective.ts";
 import { type Optimizer, Sgd } from "../train/optimizer.ts";
 import type { InitialWeights } from "./init/initial_weights.ts";
-import { LossSums } from "./loss_sums.ts";
+import { LossSums } from "../train/loss_sums.ts";
 import { configuredObjective } from "./objective.ts";
+import type { TrainingState } from "../train/trainer.ts";
 import type { StreamOrders } from "./stream_orders.ts";
 
 /** An objective, an optimiser, and how far they are, on the device. */
-export class PretrainState {
+export class PretrainState implements TrainingState {
   /** The architectures of the network. */
   readonly space: ChoiceSpace;
   readonly objective: Objective;

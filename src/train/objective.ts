@@ -33,6 +33,8 @@ export interface ObjectiveInput {
   readonly terms?: Tensor | undefined;
   /** What a teacher says of each image of the batch, [B, D], in its order; for objectives that learn from one. */
   readonly targets?: Tensor | undefined;
+  /** The class of each image of the batch, [B], in its order; for objectives that learn from labels. */
+  readonly labels?: Tensor | undefined;
 }
 
 /** A loss over an elastic network, with all the state that it needs beside the weights. */

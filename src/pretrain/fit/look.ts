@@ -5,7 +5,7 @@ import type { SourceOptions } from "../../data/image_set.ts";
 import { openSource } from "../../data/source.ts";
 import { storedSide } from "../../data/stored_side.ts";
 import { median } from "../../median.ts";
-import { stopwatch } from "../step_times.ts";
+import { stopwatch } from "../../train/step_times.ts";
 
 /** What a look tells. */
 export interface Look {

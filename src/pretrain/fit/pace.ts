@@ -8,7 +8,7 @@ import { purpose, Random } from "../../random.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { rehearseStep } from "../memory_plan.ts";
 import { PretrainState } from "../state.ts";
-import { stopwatch } from "../step_times.ts";
+import { stopwatch } from "../../train/step_times.ts";
 import { averageStepMacs, stepMacs } from "./step_macs.ts";
 
 /** A step of fewer images stands for one that would take longer than this. */

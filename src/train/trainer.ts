@@ -1,22 +1,18 @@
-/** The training loop: order of the images, steps, log, evaluation, checkpoints, interruption. */
-import type { Config } from "../config/schema.ts";
+/** The training loop: order of the images, steps, log, evaluation, checkpoints, interruption. It knows no objective. */
 import { batchCount, batchesOf, epochOrder } from "../data/order.ts";
-import type { Gpu } from "../gpu/device.ts";
-import type { FinitenessCheck } from "../nn/finiteness.ts";
-import { purpose, Random } from "../random.ts";
-import type { SandwichPass } from "../elastic/choice_space.ts";
-import { unlessAborted } from "../interrupt.ts";
 import type { Architecture } from "../elastic/architecture.ts";
-import type { EvaluationMetrics, KnnMetrics, StepMetrics } from "../store/metrics.ts";
-import type { RunFolder } from "../store/run_folder.ts";
-import { Tensor } from "../tensor/tensor.ts";
-import { saveCheckpoint, stateFiniteness } from "./checkpoint.ts";
-import { LossLog } from "./loss_log.ts";
+import type { SandwichPass } from "../elastic/choice_space.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { unlessAborted } from "../interrupt.ts";
 import type { Arena } from "../nn/arena.ts";
-import type { ViewBatch } from "../train/objective.ts";
-import { learningRate } from "../train/schedule.ts";
-import { recordStep } from "../train/step.ts";
-import type { PretrainState } from "./state.ts";
+import { FinitenessCheck } from "../nn/finiteness.ts";
+import type { StepMetrics } from "../store/metrics.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { LossLog } from "./loss_log.ts";
+import type { LossSums } from "./loss_sums.ts";
+import type { NamedSource, ObjectiveInput, ViewBatch } from "./objective.ts";
+import { learningRate, type Schedule } from "./schedule.ts";
+import { recordStep, type Trained } from "./step.ts";
 import { noTime, type StepTimes, stopwatch } from "./step_times.ts";
 
 /** Makes the views of a step's images. */
@@ -32,8 +28,42 @@ export interface ViewSource {
   ready(): Promise<void>;
 }
 
+/** Everything that training changes: what a checkpoint holds. */
+export interface TrainingState extends Trained {
+  /** Losses since the last metrics line. */
+  readonly losses: LossSums;
+  /** Everything on the device that a checkpoint holds. */
+  readonly sources: readonly NamedSource[];
+  /** Records copies of what a step changes before its optimiser does, so that a step that was dropped can be undone. */
+  beginStep(): void;
+  /** Puts the state back to the last {@linkcode beginStep}; nothing of the step's commands may be waiting. */
+  undoStep(): void;
+}
+
+/** How long a training is, and in which steps. */
+export interface TrainingPlan {
+  readonly epochs: number;
+  /** Images of a step. */
+  readonly batch: number;
+  /** What becomes of an epoch's last images where they are fewer. */
+  readonly lastBatch: "drop" | "keep";
+  /** Of the images' order. */
+  readonly seed: number;
+  /** Steps of a metrics line. */
+  readonly logEvery: number;
+  /** Epochs between checkpoints that are kept; 0 keeps none but the last. */
+  readonly checkpointEvery: number;
+  /** Epochs between evaluations; 0 for none. */
+  readonly evaluateEvery: number;
+  readonly schedule: Schedule;
+  /** Architectures of a step, at most. */
+  readonly passesPerStep: number;
+  /** The architectures of a step. A function of its argument alone. */
+  passes(step: number): readonly SandwichPass[];
+}
+
 /** What the trainer tells while it runs. */
-export interface TrainingObserver {
+export interface TrainingObserver<Line extends object> {
   /** After each wait for the device. */
   onSteps(done: { step: number; totalSteps: number; loss: number; imagesPerSecond: number }): void;
   /** Steps done, as a fraction: before and after each step, and within a long one. */
@@ -41,31 +71,45 @@ export interface TrainingObserver {
   /** Before each evaluation. */
   onEvaluating?(): void;
   /** After each evaluation. */
-  onEvaluation(line: EvaluationMetrics | KnnMetrics): void;
+  onEvaluation(line: Line): void;
+}
+
+/** Where a training keeps what it reaches. */
+export interface TrainingKeeper<Line extends object> {
+  /** The checkpoint that can be gone on from, for messages. */
+  readonly lastCheckpoint: string;
+  /** Keeps lines of metrics. */
+  append(...lines: readonly (StepMetrics | Line)[]): Promise<void>;
+  /**
+   * Writes the last checkpoint; metrics up to here are kept already.
+   * @param epoch epochs that are complete
+   * @param kept also one of its own for this epoch
+   */
+  save(epoch: number, kept: boolean): Promise<void>;
 }
 
 /** What the trainer is given. */
-export interface TrainingTask {
+export interface TrainingTask<Line extends object> {
   gpu: Gpu;
-  config: Config;
-  state: PretrainState;
-  folder: RunFolder;
+  plan: TrainingPlan;
+  state: TrainingState;
+  keeper: TrainingKeeper<Line>;
   views: ViewSource;
   /** Indices of the training images. */
   images: Uint32Array;
   /**
-   * What a teacher says of the images of a batch, [B, D]; the caller releases it. Called when their views are made;
-   * absent where nobody teaches.
+   * What is said of the images of a batch, by a teacher or by labels; the caller releases it. Called when their views are
+   * made; absent where nothing is.
    */
-  targets?: ((batch: Uint32Array) => Tensor) | undefined;
-  /** Evaluates the present network; absent where the configuration wants no evaluation. */
-  evaluate?: (step: number, epoch: number) => Promise<EvaluationMetrics | KnnMetrics>;
+  given?: ((batch: Uint32Array) => Pick<ObjectiveInput, "targets" | "labels">) | undefined;
+  /** Evaluates the present network; absent where nobody wants it. */
+  evaluate?: ((step: number, epoch: number) => Promise<Line>) | undefined;
   /** The state's step was evaluated already, before an interruption. */
   evaluated: boolean;
-  observer: TrainingObserver;
+  observer: TrainingObserver<Line>;
   /** Sums gradients over several processes, see `train/step.ts`; absent for one. */
   reduce?: (gradients: Arena) => Promise<void>;
-  /** Stops the run when aborted, in the middle of a long step too: the state is then that of the last complete one. */
+  /** Stops the training when aborted, in the middle of a long step too: the state is then that of the last complete one. */
   signal: AbortSignal;
 }
 
@@ -88,16 +132,16 @@ export interface TrainingResult {
 const minutesBetweenCheckpoints = 10;
 
 /** Steps of an epoch. */
-export function stepsPerEpoch(config: Config, images: number): number {
-  return batchCount(images, {
-    batchSize: config.training.batch,
-    dropLast: config.training.lastBatch === "drop",
-  });
+export function stepsPerEpoch(
+  { batch, lastBatch }: Pick<TrainingPlan, "batch" | "lastBatch">,
+  images: number,
+): number {
+  return batchCount(images, { batchSize: batch, dropLast: lastBatch === "drop" });
 }
 
 /** Trains from the state's step to the last one, or until interrupted. */
-export class Trainer {
-  readonly #task: TrainingTask;
+export class Trainer<Line extends object> {
+  readonly #task: TrainingTask<Line>;
   readonly #perEpoch: number;
   readonly #finiteness: FinitenessCheck;
   readonly #log: LossLog;
@@ -112,17 +156,16 @@ export class Trainer {
   #savedStep: number;
   #evaluatedStep: number | undefined;
 
-  constructor(task: TrainingTask) {
+  constructor(task: TrainingTask<Line>) {
     this.#task = task;
-    this.#savedStep = task.state.step;
-    if (task.evaluated) this.#evaluatedStep = task.state.step;
-    this.#perEpoch = stepsPerEpoch(task.config, task.images.length);
-    const { sandwich, training } = task.config;
-    this.totalSteps = training.epochs * this.#perEpoch;
-    const passes = (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random;
-    this.#finiteness = stateFiniteness(task.state);
-    const { losses, objective: { terms } } = task.state;
-    this.#log = new LossLog(task.gpu, this.#finiteness, losses, passes, training.logEvery, terms);
+    const { gpu, plan, state, images } = task;
+    this.#savedStep = state.step;
+    if (task.evaluated) this.#evaluatedStep = state.step;
+    this.#perEpoch = stepsPerEpoch(plan, images.length);
+    this.totalSteps = plan.epochs * this.#perEpoch;
+    this.#finiteness = new FinitenessCheck(gpu, state.sources);
+    const { losses, objective: { terms } } = state;
+    this.#log = new LossLog(gpu, this.#finiteness, losses, plan.passesPerStep, plan.logEvery, terms);
   }
 
   /** Runs until the end or the signal; writes metrics and checkpoints. */
@@ -179,7 +222,7 @@ export class Trainer {
 
   /** Whether the present step ends an epoch with an evaluation that is not done yet. */
   get #evaluationDue(): boolean {
-    const { evaluate, state, config: { knn: { every }, training: { epochs } } } = this.#task;
+    const { evaluate, state, plan: { evaluateEvery: every, epochs } } = this.#task;
     if (!evaluate || this.totalSteps === 0 || this.#evaluatedStep === state.step) return false;
     const done = this.#epoch;
     return state.step % this.#perEpoch === 0 && every > 0 && (done % every === 0 || done === epochs);
@@ -193,10 +236,9 @@ export class Trainer {
    * The images of a step. An epoch that is a single batch keeps their order: shuffled, it would be the same batch.
    */
   #batch(step: number): Uint32Array {
-    const { config, images } = this.#task;
+    const { plan: { batch, lastBatch, seed }, images } = this.#task;
     const epoch = Math.floor(step / this.#perEpoch);
     if (this.#batches.epoch !== epoch) {
-      const { batch, lastBatch, seed } = config.training;
       const order = images.length <= batch ? images : epochOrder(images, seed, epoch);
       this.#batches = { epoch, list: batchesOf(order, { batchSize: batch, dropLast: lastBatch === "drop" }) };
     }
@@ -205,8 +247,7 @@ export class Trainer {
 
   /** @throws the signal's reason, when it is aborted before the optimiser's step; the state is then as before */
   async #step(): Promise<void> {
-    const { gpu, config, state, views, signal, observer } = this.#task;
-    const { seed, epochs } = config.training;
+    const { gpu, plan, state, views, signal, observer } = this.#task;
     const before = state.step;
     observer.onPart?.(before);
     const seconds = stopwatch();
@@ -216,8 +257,8 @@ export class Trainer {
     const submitted = gpu.stream.submitSeconds;
     const epoch = this.#epoch;
     const batch = this.#batch(state.step);
-    const passes = state.space.sandwich(new Random(seed, purpose.architecture, state.step), config.sandwich);
-    const rate = learningRate(config.optimizer, state.step, this.#perEpoch, epochs);
+    const passes = plan.passes(state.step);
+    const rate = learningRate(plan.schedule, state.step, this.#perEpoch, plan.epochs);
     // What was recorded before is no part of the step, which may be dropped.
     gpu.stream.submit();
     state.beginStep();
@@ -254,37 +295,37 @@ export class Trainer {
     architectures: readonly Architecture[],
     learningRate: number,
   ): Promise<void> {
-    const { gpu, state, views: source, reduce } = this.#task;
+    const { gpu, state, views: source, reduce, given } = this.#task;
     const orders = state.objective.viewOrders(batch, state.step);
     const images = await source.views(state.step, orders.map((order) => order.batch));
     const views = orders.map(({ positions }, view): ViewBatch => ({
       images: images[view],
       ...(positions && { positions: Tensor.from(gpu, positions) }),
     }));
-    const targets = this.#task.targets?.(batch);
+    const said = given?.(batch);
     const { slot: losses, termSlot: terms } = this.#log;
     try {
-      await recordStep(state, { views, architectures, learningRate, losses, terms, targets, reduce });
+      await recordStep(state, { views, architectures, learningRate, losses, terms, ...said, reduce });
     } finally {
-      targets?.release();
+      for (const tensor of [said?.targets, said?.labels]) tensor?.release();
       for (const { images, positions } of views) [images, positions].forEach((tensor) => tensor?.release());
     }
   }
 
   async #collect(): Promise<void> {
-    const { state, folder, observer } = this.#task;
+    const { state, keeper, observer } = this.#task;
     const total = this.totalSteps;
     const seconds = stopwatch();
     const { stream } = this.#task.gpu;
     const lines: StepMetrics[] = await stream.uninterrupted(() =>
       this.#log.collect(
         state.step === total,
-        `${folder.lastCheckpointPath}, of step ${this.#savedStep}`,
+        `${keeper.lastCheckpoint}, of step ${this.#savedStep}`,
       )
     );
     this.#times.device += seconds();
     this.#times.deviceWaits++;
-    if (lines.length > 0) await folder.appendMetrics(...lines);
+    if (lines.length > 0) await keeper.append(...lines);
     observer.onSteps({
       step: state.step,
       totalSteps: total,
@@ -294,31 +335,28 @@ export class Trainer {
   }
 
   async #finishEpoch(): Promise<void> {
-    const { config } = this.#task;
-    const { epochs, checkpointEvery } = config.training;
+    const { epochs, checkpointEvery } = this.#task.plan;
     const done = this.#epoch;
     if (this.#evaluationDue) await this.#evaluate();
     const kept = checkpointEvery > 0 && (done % checkpointEvery === 0 || done === epochs);
-    await this.#save(kept ? done : undefined);
+    await this.#save(kept);
   }
 
   async #evaluate(): Promise<void> {
-    const { gpu, state, evaluate, folder, observer } = this.#task;
+    const { gpu, state, evaluate, keeper, observer } = this.#task;
     if (!evaluate) return;
     observer.onEvaluating?.();
     const line = await gpu.stream.unprofiled(() => evaluate(state.step, this.#epoch));
-    await folder.appendMetrics(line);
+    await keeper.append(line);
     this.#evaluatedStep = state.step;
     observer.onEvaluation(line);
     this.#log.restartClock();
   }
 
-  /** Writes the last checkpoint, and one of its own for `keptEpoch`. Metrics up to here are on the disk already. */
-  async #save(keptEpoch?: number): Promise<void> {
-    const { state, folder } = this.#task;
-    const paths = [folder.lastCheckpointPath];
-    if (keptEpoch !== undefined) paths.unshift(folder.epochCheckpointPath(keptEpoch));
-    await state.gpu.stream.uninterrupted(() => saveCheckpoint(state, this.#epoch, ...paths));
+  /** Writes the last checkpoint, and one of its own for the epoch where it is kept. Metrics up to here are on the disk. */
+  async #save(kept = false): Promise<void> {
+    const { gpu, state, keeper } = this.#task;
+    await gpu.stream.uninterrupted(() => keeper.save(this.#epoch, kept));
     this.#lastSave = performance.now();
     this.#savedStep = state.step;
     this.#log.restartClock();
