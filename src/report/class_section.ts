@@ -67,11 +67,12 @@ export function classSection(classes: readonly string[], best: EvaluatedNetwork)
   `;
 }
 
-function absentSentence(absent: readonly string[]): string {
-  const more = absent.length - endLength;
-  const named = absent.slice(0, endLength).join(", ") +
-    (more > 0 ? ` and ${formatInteger(more)} more` : "");
-  return `Without test images: ${named}.`;
+function absentSentence(absent: readonly string[]): Html {
+  const named = absent.slice(0, endLength).map((name, at) =>
+    html`${at > 0 && ", "}<bdi class="name">${name}</bdi>`
+  );
+  const more = absent.length - named.length;
+  return html`Without test images: ${named}${more > 0 && ` and ${formatInteger(more)} more`}.`;
 }
 
 function classBar({ name, accuracy, images, interval }: TestedClass): Html {
@@ -79,7 +80,7 @@ function classBar({ name, accuracy, images, interval }: TestedClass): Html {
   const [low, high] = interval;
   return html`
     <li title="95 %: ${formatPercentRange(interval)}">
-      <span class="name">${name}</span>
+      <bdi class="name">${name}</bdi>
       <span class="value"><strong>${formatPercent(accuracy)}</strong> of ${formatInteger(images)}</span>
       <span class="meter"><span class="fill" style="width:${percent(accuracy)}"></span><span
         class="whisker" style="left:${percent(low)};width:${percent(high - low)}"></span></span>

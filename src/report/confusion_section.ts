@@ -101,7 +101,7 @@ function matrix(classes: readonly string[], confusion: Counts, frequent: readonl
 }
 
 function confusionTable(classes: readonly string[], confusion: Counts, listed: readonly Confusion[]): Html {
-  const name = (at: number) => html`<span class="name">${classes[at]}</span>`;
+  const name = (at: number) => html`<bdi class="name">${classes[at]}</bdi>`;
   return table(
     "Most frequent confusions",
     [

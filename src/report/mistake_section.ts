@@ -22,8 +22,8 @@ export function mistakeSection(mistakes: readonly Mistake[], accuracy: number): 
         html`
           <li>
             <img src="${mistake.image}" alt="${mistake.name}" title="${mistake.name}" width="96" height="96">
-            <p><span class="name">${mistake.actual}</span> → <span class="name taken">${mistake
-              .predicted}</span>
+            <p><strong><bdi class="name">${mistake.actual}</bdi></strong> → <bdi class="name">${mistake
+              .predicted}</bdi>
               <span class="value">${formatPercent(mistake.confidence)}</span></p>
           </li>
         `
