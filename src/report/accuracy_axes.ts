@@ -14,14 +14,16 @@ export interface AccuracyAxes {
   readonly isCount: boolean;
 }
 
-/** The specification of the axes, with a little room around the values. */
+/** The ends of an axis for these values, with a little room around them. */
+export function roomyDomain(values: readonly number[]): [low: number, high: number] {
+  const low = Math.min(...values), high = Math.max(...values);
+  const margin = 0.04 * (high - low || Math.abs(high) || 1);
+  return [low - margin, high + margin];
+}
+
+/** The specification of the axes. */
 export function accuracyAxes({ size, x, y, xTitle, yTitle, isCount }: AccuracyAxes): TopLevelSpec {
-  const domain = (values: readonly number[]): [number, number] => {
-    const low = Math.min(...values), high = Math.max(...values);
-    const margin = 0.04 * (high - low || Math.abs(high) || 1);
-    return [low - margin, high + margin];
-  };
-  const [lowest, highest] = domain(y);
+  const [lowest, highest] = roomyDomain(y);
   return {
     ...framed(size),
     data: { values: [] },
@@ -30,7 +32,7 @@ export function accuracyAxes({ size, x, y, xTitle, yTitle, isCount }: AccuracyAx
       x: {
         field: "x",
         type: "quantitative",
-        scale: { domain: domain(x), nice: false, zero: false },
+        scale: { domain: roomyDomain(x), nice: false, zero: false },
         axis: {
           title: xTitle,
           tickCount: Math.round(size.width / 90),

@@ -1,7 +1,7 @@
 /** The chart of accuracy over MACs: networks with their intervals, and baselines as levels. */
 import { formatInteger, formatPercent, formatPercentRange, formatShort } from "../number_format.ts";
-import { accuracyAxes } from "./accuracy_axes.ts";
-import { type ChartSize, colors, type Placement, renderBoth, renderChart, wholeSizes } from "./charts.ts";
+import { accuracyAxes, roomyDomain } from "./accuracy_axes.ts";
+import { colors, type Placement, renderBoth, renderChart, wholeSizes } from "./charts.ts";
 import { type EvaluatedNetwork, type EvaluateReport, reaches } from "./evaluate_data.ts";
 import { figure, type Html, html } from "./page.ts";
 
@@ -26,7 +26,9 @@ export async function accuracyFigure(
         formatPercent(best.accuracy)
       } at ${formatShort(best.macs)} MACs.`,
       (placement) =>
-        html`${levels(baselines, placement, size)}${networks(ordered, placement, size === sizes.wide)}`,
+        html`${levels(baselines, placement, { macs: roomyDomain(x), height: size.height })}${
+          networks(ordered, placement, size === sizes.wide)
+        }`,
     ));
   const close = ordered.some((one) => one !== best && reaches(one, best));
   return figure({
@@ -48,10 +50,12 @@ export async function accuracyFigure(
 /** Dotted lines with labels at their right ends, moved apart where lines are close. */
 function levels(
   baselines: EvaluateReport["baselines"],
-  { y }: Placement,
-  { width, height }: ChartSize,
+  { x, y }: Placement,
+  { macs, height }: { macs: readonly [low: number, high: number]; height: number },
 ): Html {
-  const letters = Math.floor((width - 150) / letterWidth);
+  const [left, right] = macs.map(x);
+  // Beside the name stands its accuracy.
+  const letters = Math.floor((right - left) / letterWidth) - 8;
   // From the bottom up; each label stands above its line, or above the label below it.
   let free = height;
   const drawn = baselines.toSorted((a, b) => a.accuracy - b.accuracy).map(({ name, accuracy }) => {
@@ -60,8 +64,8 @@ function levels(
     free = label - lineHeight;
     const short = name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
     return html`
-      <path class="level" d="M48,${at.toFixed(1)}H${width - 8}" />
-      <text x="${width - 10}" y="${label.toFixed(1)}">${short} ${formatPercent(accuracy)}</text>
+      <path class="level" d="M${left.toFixed(1)},${at.toFixed(1)}H${right.toFixed(1)}" />
+      <text x="${right.toFixed(1)}" y="${label.toFixed(1)}">${short} ${formatPercent(accuracy)}</text>
     `;
   });
   return html`<g class="levels">${drawn}</g>`;

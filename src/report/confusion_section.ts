@@ -47,9 +47,9 @@ export function confusionSection(classes: readonly string[], confusion: Counts):
 function matrixCaption(classes: number, frequent: readonly Confusion[]): string {
   return "Number of images by their class (rows) and by the class they were taken for (columns)" +
     (classes <= sharesLimit ? ", with the share of the row" : "") +
-    ". Green: recognised, darker with the share of the row. " +
+    ". Green: recognised, stronger with the share of the row. " +
     (frequent.length > 0
-      ? `Orange: confused, darkest at ${formatPercent(largestShare(frequent))} of the row. Empty: none.`
+      ? `Orange: confused, strongest at ${formatPercent(largestShare(frequent))} of the row. Empty: none.`
       : "Nothing was confused.") +
     " On a wide screen, hover over a cell to read it in words.";
 }
@@ -60,7 +60,7 @@ function largestShare(frequent: readonly Confusion[]): number {
 
 function matrix(classes: readonly string[], confusion: Counts, frequent: readonly Confusion[]): Html {
   const totals = classCounts(confusion);
-  const darkest = largestShare(frequent);
+  const strongest = largestShare(frequent);
   const shares = classes.length <= sharesLimit;
   const cell = (count: number, actual: number, predicted: number) => {
     if (count === 0) return html`<td></td>`;
@@ -70,7 +70,7 @@ function matrix(classes: readonly string[], confusion: Counts, frequent: readonl
       formatPercent(share)
     }, ${right ? "recognised" : `taken for ${classes[predicted]}`}`;
     return html`<td class="${right ? "right" : "wrong"}" style="--share:${
-      (right ? share : share / darkest).toFixed(3)
+      (right ? share : share / strongest).toFixed(3)
     }" title="${words}">${formatInteger(count)}${
       shares && html`<small>${(100 * share).toFixed(0)}&nbsp;%</small>`
     }</td>`;
@@ -81,7 +81,7 @@ function matrix(classes: readonly string[], confusion: Counts, frequent: readonl
       <table class="matrix ${size}">
         <caption>Images by actual class, in rows, and predicted class, in columns</caption>
         <thead>
-          <tr><th class="corner">actual ↓ taken for →</th>${classes.map((name) =>
+          <tr><th class="corner">actual&nbsp;↓ taken&nbsp;for&nbsp;→</th>${classes.map((name) =>
             html`<th scope="col" title="${name}"><span>${name}</span></th>`
           )}</tr>
         </thead>

@@ -94,9 +94,11 @@ function mainFigures(
     },
     ...(ordered.length > 1
       ? [{
-        label: "Fewest MACs not told apart from it",
+        label: "Cheapest indistinguishable",
         value: formatShort(cheapest.macs),
-        note: cheapest === best ? "the best itself" : `${formatPercent(cheapest.accuracy)}: ${cheapest.arch}`,
+        note: cheapest === best
+          ? "MACs, the best itself"
+          : `MACs; ${formatPercent(cheapest.accuracy)}: ${cheapest.arch}`,
       }]
       : []),
     ...(rival
@@ -178,7 +180,9 @@ function networkTable(
         ...(many ? [mark(one)] : []),
         formatShort(one.macs, "kept"),
         formatShort(one.params, "kept"),
-        ...(chosen ? [Object.entries(one.chosen).map(([name, value]) => `${name} ${value}`).join(", ")] : []),
+        ...(chosen
+          ? [Object.entries(one.chosen).map(([name, value]) => `${name}\u00a0${value}`).join(", ")]
+          : []),
       ]),
       ...baselines.map(({ name, accuracy }) => [
         html`<span class="name">${name}</span><small>baseline, no network</small>`,

@@ -9,7 +9,7 @@ import { renderEvaluateReport } from "../../src/report/evaluate_report.ts";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
 import { renderSearchReport } from "../../src/report/search_report.ts";
 import { isKnn, isStep, type MetricsLine } from "../../src/store/metrics.ts";
-import { exampleEvaluation, exampleFaultless } from "../report/example_evaluation.ts";
+import { exampleBaselines, exampleEvaluation, exampleFaultless } from "../report/example_evaluation.ts";
 import { exampleNeighbours } from "../report/example_neighbours.ts";
 import { exampleRun } from "../report/example_run.ts";
 import { exampleSearch, exampleSpaces } from "../report/example_search.ts";
@@ -69,6 +69,7 @@ const pages: Record<string, () => Promise<string>> = {
     renderEvaluateReport(
       exampleEvaluation({ networks: 4, classes: 200, test: 4000, mistakes: 24, odd: true }),
     ),
+  "evaluate beside close baselines": () => renderEvaluateReport(exampleBaselines()),
   "evaluate without mistakes": () => renderEvaluateReport(exampleFaultless()),
 };
 

@@ -70,6 +70,16 @@ export function exampleEvaluation(
   };
 }
 
+/** An evaluation with networks of equal MACs, and baselines that lie close together, one of a long name. */
+export function exampleBaselines(): EvaluateReport {
+  const report = exampleEvaluation({ networks: 3, classes: 40, test: 400_000, mistakes: 0, odd: true });
+  return {
+    ...report,
+    baselines: [0.701, 0.7, 0.705, 0.99].map((accuracy, at) => ({ name: oddNames[at], accuracy })),
+    results: report.results.map((one) => ({ ...one, macs: 1_000_000 })),
+  };
+}
+
 /** The evaluation of a network that gets everything right. */
 export function exampleFaultless(): EvaluateReport {
   const report = exampleEvaluation({ networks: 1, classes: 3, test: 30, mistakes: 0 });
