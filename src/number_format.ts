@@ -44,6 +44,11 @@ export function formatPercent(share: number): string {
   return `${(share * 100).toFixed(1)}${noBreakSpace}%`;
 }
 
+/** The two ends of an interval of shares, in percent: `44.9–47.2 %`. */
+export function formatPercentRange([low, high]: readonly [low: number, high: number]): string {
+  return `${(low * 100).toFixed(1)}–${formatPercent(high)}`;
+}
+
 /** The difference of two shares in percentage points, signed: `+20.4`, `−3.0`. */
 export function formatPoints(difference: number): string {
   const points = (Math.abs(difference) * 100).toFixed(1);

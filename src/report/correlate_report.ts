@@ -1,5 +1,4 @@
 /** The report of a correlation: whether scores without labels order subnets as labels do. */
-import type { TopLevelSpec } from "vega-lite";
 import {
   formatCorrelation,
   formatInteger,
@@ -8,16 +7,8 @@ import {
   formatShort,
 } from "../number_format.ts";
 import type { Analysis, Correlation, EvaluatedSubnet } from "../studies/correlate/analysis.ts";
-import {
-  type ChartSize,
-  colors,
-  framed,
-  halfSizes,
-  type Placement,
-  renderBoth,
-  renderChart,
-  shortLabels,
-} from "./charts.ts";
+import { accuracyAxes } from "./accuracy_axes.ts";
+import { colors, halfSizes, type Placement, renderBoth, renderChart } from "./charts.ts";
 import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
 /** What the report is made from. */
@@ -164,7 +155,16 @@ async function accuracyFigure(
     }</g>`;
   const chart = await renderBoth(sizes, (size) =>
     renderChart(
-      accuracySpec(report.subnets.map(quantity), accuracy, { title, isCount }, size),
+      accuracyAxes({
+        ...{
+          size,
+          x: report.subnets.map(quantity),
+          y: accuracy,
+          xTitle: title,
+          yTitle: "kNN accuracy",
+          isCount,
+        },
+      }),
       `kNN accuracy over ${title} of ${formatInteger(report.subnets.length)} subnets.`,
       (placement) => marks(placement, size === sizes.wide),
     ));
@@ -184,43 +184,6 @@ function describeSubnet({ arch, macs }: EvaluatedSubnet, accuracy: number): stri
 /** Darker for wider. */
 function shade(widths: readonly number[], width: number): string {
   return (0.3 + 0.65 * (widths.indexOf(width) + 1) / widths.length).toFixed(2);
-}
-
-function accuracySpec(
-  x: readonly number[],
-  y: readonly number[],
-  { title, isCount }: { title: string; isCount: boolean },
-  size: ChartSize,
-): TopLevelSpec {
-  const domain = (values: readonly number[]): [number, number] => {
-    const low = Math.min(...values), high = Math.max(...values);
-    const margin = 0.04 * (high - low || Math.abs(high) || 1);
-    return [low - margin, high + margin];
-  };
-  return {
-    ...framed(size),
-    data: { values: [] },
-    mark: "point",
-    encoding: {
-      x: {
-        field: "x",
-        type: "quantitative",
-        scale: { domain: domain(x), nice: false, zero: false },
-        axis: {
-          title,
-          tickCount: Math.round(size.width / 90),
-          ...(isCount && { labelExpr: shortLabels }),
-          labelOverlap: true,
-        },
-      },
-      y: {
-        field: "y",
-        type: "quantitative",
-        scale: { domain: domain(y), nice: true, zero: false },
-        axis: { title: "kNN accuracy", format: ".0%", tickCount: Math.round(size.height / 50) },
-      },
-    },
-  };
 }
 
 function predictorTable({ correlations }: CorrelateReport): Html {

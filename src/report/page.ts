@@ -3,6 +3,7 @@
  * Colours are CSS variables, which the charts use too, so that both follow the reader's light or dark mode.
  */
 
+import classStyles from "./classes.css" with { type: "text" };
 import frameStyles from "./page.css" with { type: "text" };
 import partStyles from "./parts.css" with { type: "text" };
 
@@ -166,7 +167,7 @@ export function renderPage(
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <meta name="color-scheme" content="light dark">
         <title>${title} · ${kicker}</title>
-        <style>${trustedHtml(frameStyles + partStyles)}</style>
+        <style>${trustedHtml(frameStyles + partStyles + classStyles)}</style>
       </head>
       <body>
         <main>

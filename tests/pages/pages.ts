@@ -5,9 +5,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { renderCompareReport } from "../../src/report/compare_report.ts";
 import { renderCorrelateReport } from "../../src/report/correlate_report.ts";
+import { renderEvaluateReport } from "../../src/report/evaluate_report.ts";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
 import { renderSearchReport } from "../../src/report/search_report.ts";
 import { isKnn, isStep, type MetricsLine } from "../../src/store/metrics.ts";
+import { exampleBaselines, exampleEvaluation, exampleFaultless } from "../report/example_evaluation.ts";
 import { exampleNeighbours } from "../report/example_neighbours.ts";
 import { exampleRun } from "../report/example_run.ts";
 import { exampleSearch, exampleSpaces } from "../report/example_search.ts";
@@ -57,6 +59,18 @@ const pages: Record<string, () => Promise<string>> = {
     })),
   correlate: () => renderCorrelateReport(exampleCorrelation(1)),
   compare: () => renderCompareReport(exampleComparison()),
+  evaluate: () =>
+    renderEvaluateReport(exampleEvaluation({ networks: 50, classes: 10, test: 1000, mistakes: 24 })),
+  "evaluate one network of 30 classes": () =>
+    renderEvaluateReport(exampleEvaluation({ networks: 1, classes: 30, test: 3000, mistakes: 5, odd: true })),
+  "evaluate 2 classes": () =>
+    renderEvaluateReport(exampleEvaluation({ networks: 2, classes: 2, test: 400, mistakes: 2, odd: true })),
+  "evaluate 200 classes": () =>
+    renderEvaluateReport(
+      exampleEvaluation({ networks: 4, classes: 200, test: 4000, mistakes: 24, odd: true }),
+    ),
+  "evaluate beside close baselines": () => renderEvaluateReport(exampleBaselines()),
+  "evaluate without mistakes": () => renderEvaluateReport(exampleFaultless()),
 };
 
 /** Each fault that the inspection must see. */

@@ -1,0 +1,64 @@
+/** What the report of an evaluation is made from. */
+
+/** What one network is worth, by one protocol. */
+export interface EvaluatedNetwork {
+  /** Run folder or model file, as given. */
+  readonly network: string;
+  readonly arch: string;
+  readonly macs: number;
+  readonly params: number;
+  /** 0 to 1. */
+  readonly accuracy: number;
+  /** 95 % interval over test images (Wilson). */
+  readonly interval: readonly [low: number, high: number];
+  /** By class, in the order of `classes`, 0 to 1; null where the test set has none of it. */
+  readonly perClass: readonly (number | null)[];
+  /** confusion[actual][predicted], counts. */
+  readonly confusion: readonly (readonly number[])[];
+  /** What was chosen on the validation split, e.g. `{ regularisation: 0.01 }`. */
+  readonly chosen: Readonly<Record<string, string | number>>;
+}
+
+/** An image whose class a network got wrong. */
+export interface Mistake {
+  /** Names of classes. */
+  readonly actual: string;
+  readonly predicted: string;
+  /** Of the prediction, 0 to 1. */
+  readonly confidence: number;
+  /** `data:` address of a PNG, JPEG or WebP of about 64 to 96 pixels. */
+  readonly image: string;
+  /** The file's name, or another that tells the image from others. */
+  readonly name: string;
+}
+
+/** Networks judged by one protocol on the same images. */
+export interface EvaluateReport {
+  /** The page's title, e.g. the folder. */
+  readonly title: string;
+  /** The version of Scion. */
+  readonly version: string;
+  /** The adapter, as it names itself. */
+  readonly device: string;
+  readonly protocol: "knn" | "linear" | "semi" | "finetune";
+  readonly settings: readonly (readonly [label: string, value: string])[];
+  /** Names, in the order of labels. */
+  readonly classes: readonly string[];
+  readonly images: { readonly train: number; readonly test: number };
+  /** In any order; at least one. */
+  readonly results: readonly EvaluatedNetwork[];
+  /** What needs no network, e.g. raw pixels. */
+  readonly baselines: readonly { readonly name: string; readonly accuracy: number }[];
+  /** Mistakes of the best network, surest first. */
+  readonly mistakes: readonly Mistake[];
+}
+
+/** The networks by accuracy, best first; of equals the one with fewer MACs, then fewer parameters. */
+export function bestFirst(results: readonly EvaluatedNetwork[]): EvaluatedNetwork[] {
+  return results.toSorted((a, b) => b.accuracy - a.accuracy || a.macs - b.macs || a.params - b.params);
+}
+
+/** Whether the network's interval reaches the best one's accuracy, so that these images cannot tell them apart. */
+export function reaches({ interval: [, high] }: EvaluatedNetwork, best: EvaluatedNetwork): boolean {
+  return high >= best.accuracy;
+}

@@ -1,0 +1,37 @@
+/** Pictures of the images that the best network got wrong. */
+import { formatPercent } from "../number_format.ts";
+import type { Mistake } from "./evaluate_data.ts";
+import { type Html, html } from "./page.ts";
+
+/** The section of pictures, in the order given; `accuracy` is that of the network that made the mistakes. */
+export function mistakeSection(mistakes: readonly Mistake[], accuracy: number): Html {
+  if (mistakes.length === 0) {
+    return html`
+      <section>
+        <h2>Mistakes</h2>
+        <p class="absent">${accuracy === 1
+          ? "There are none on the test images."
+          : "There are no pictures of them."}</p>
+      </section>
+    `;
+  }
+  return html`
+    <section>
+      <h2>Mistakes</h2>
+      <ul class="mistakes">${mistakes.map((mistake) =>
+        html`
+          <li>
+            <img src="${mistake.image}" alt="${mistake.name}" title="${mistake.name}" width="96" height="96">
+            <p><strong><bdi class="name">${mistake.actual}</bdi></strong> → <bdi class="name">${mistake
+              .predicted}</bdi>
+              <span class="value">${formatPercent(mistake.confidence)}</span></p>
+          </li>
+        `
+      )}</ul>
+      <p class="caption">
+        Test images that the best network got wrong, the surest first: the actual class, what it was taken for, and how
+        sure the network was. Wrong labels are often among them.
+      </p>
+    </section>
+  `;
+}
