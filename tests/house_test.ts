@@ -14,6 +14,7 @@ const order = [
   ["evaluate", "train"],
   ["pretrain"],
   ["search", "extract", "tuning"],
+  ["finetune"],
   ["studies"],
   ["report", "doctor"],
   ["cli", "api"],

@@ -36,13 +36,31 @@ export async function knnAccuracy(
   return classes.reduce((right, one, row) => right + Number(one === queries.labels[row]), 0) / queries.rows;
 }
 
-/** The class that the bank's vote gives each query. A bank smaller than k votes as a whole. */
+/** The class that the bank's vote gives each query; see {@linkcode knnVotes}. */
 export async function knnClasses(
   gpu: Gpu,
   bank: LabelledFeatures,
   queries: FeatureMatrix,
   settings: KnnSettings,
-): Promise<Int32Array> {
+): Promise<Int32Array<ArrayBuffer>> {
+  return (await knnVotes(gpu, bank, queries, settings)).predictions;
+}
+
+/** What the neighbours say of each query. */
+export interface KnnVotes {
+  /** The class with most votes. */
+  readonly predictions: Int32Array<ArrayBuffer>;
+  /** Its part of all votes, 0 to 1. */
+  readonly confidences: Float64Array<ArrayBuffer>;
+}
+
+/** Lets the bank vote. One smaller than k votes as a whole. */
+export async function knnVotes(
+  gpu: Gpu,
+  bank: LabelledFeatures,
+  queries: FeatureMatrix,
+  settings: KnnSettings,
+): Promise<KnnVotes> {
   const { dimension } = bank;
   using tape = new Tape(gpu, false);
   const unitRows = ({ values }: FeatureMatrix, first: number, rows: number): Tensor => {
@@ -64,7 +82,7 @@ export async function knnClasses(
     () => new Neighbours(Math.min(settings.neighbours, bank.rows)),
   );
   const classes = bank.labels.reduce((most, label) => Math.max(most, label + 1), 0);
-  const winners = new Int32Array(queries.rows);
+  const predictions = new Int32Array(queries.rows), confidences = new Float64Array(queries.rows);
   for (let first = 0; first < queries.rows; first += queryRows) {
     const rows = Math.min(queryRows, queries.rows - first);
     const unit = unitRows(queries, first, rows);
@@ -78,11 +96,13 @@ export async function knnClasses(
     }
     tape.discard(unit);
     for (let row = 0; row < rows; row++) {
-      winners[first + row] = neighbours[row].vote(bank.labels, classes, settings.temperature);
+      const { winner, share } = neighbours[row].vote(bank.labels, classes, settings.temperature);
+      predictions[first + row] = winner;
+      confidences[first + row] = share;
       neighbours[row].clear();
     }
   }
-  return winners;
+  return { predictions, confidences };
 }
 
 /** The k most similar rows that were offered, in a heap whose root is the least of them. */
@@ -111,13 +131,14 @@ class Neighbours {
     }
   }
 
-  /** The class with most of the votes exp(similarity / temperature). */
-  vote(labels: Int32Array, classes: number, temperature: number): number {
+  /** The class with most of the votes exp(similarity / temperature), and its part of them. */
+  vote(labels: Int32Array, classes: number, temperature: number): { winner: number; share: number } {
     const votes = new Float64Array(classes);
     for (let place = 0; place < this.#count; place++) {
       votes[labels[this.#rows[place]]] += Math.exp(this.#similarities[place] / temperature);
     }
-    return votes.indexOf(votes.reduce((most, vote) => Math.max(most, vote)));
+    const most = votes.reduce((most, vote) => Math.max(most, vote));
+    return { winner: votes.indexOf(most), share: most / votes.reduce((sum, vote) => sum + vote, 0) };
   }
 
   #set(place: number, similarity: number, row: number): void {

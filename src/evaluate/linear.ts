@@ -5,7 +5,7 @@
  * the seed decides.
  */
 import { DataError } from "../errors.ts";
-import { purpose, Random } from "../random.ts";
+import { splitByClass } from "./class_split.ts";
 import type { LabelledFeatures } from "./knn.ts";
 import { minimise } from "./lbfgs.ts";
 import { type ClassifiedRows, classify, logisticLoss, paddedLength } from "./logistic.ts";
@@ -43,6 +43,8 @@ export interface LinearResult {
   readonly accuracy: number;
   /** Class of each test row. */
   readonly predictions: Int32Array<ArrayBuffer>;
+  /** Probability of that class, by softmax. */
+  readonly confidences: Float64Array<ArrayBuffer>;
   /** The strength that was chosen. */
   readonly regularisation: number;
   /** The strengths that were tried, the strongest first: weaker ones than two that did worse and worse are not. */
@@ -100,10 +102,11 @@ export async function linearProbe(
   const { regularisation } = chosen;
   const { point, converged } = await fit(whole.rows, regularisation, chosen.weights, { ...final, ...work });
   const tested = whole.apply(test, Uint32Array.from(test.labels.keys()));
-  const { predictions } = classify(tested, classes, point);
+  const { predictions, confidences } = classify(tested, classes, point);
   return {
     accuracy: accuracyOf(predictions, test.labels),
     predictions,
+    confidences,
     regularisation,
     validated,
     converged,
@@ -132,35 +135,6 @@ function fit(
 export function accuracyOf(predictions: Int32Array, labels: Int32Array): number {
   return predictions.reduce((right, prediction, row) => right + Number(prediction === labels[row]), 0) /
     predictions.length;
-}
-
-/** Each class divided by the same part, at least one row on either side; the order of rows is kept. */
-function splitByClass(
-  labels: Int32Array,
-  { validation, seed }: LinearSettings,
-): { fitting: Uint32Array<ArrayBuffer>; validating: Uint32Array<ArrayBuffer> } {
-  const byClass = new Map<number, number[]>();
-  labels.forEach((label, row) => byClass.set(label, [...byClass.get(label) ?? [], row]));
-  if (byClass.size < 2) {
-    throw new DataError(`A linear probe needs images of at least 2 classes; these have ${byClass.size}.`);
-  }
-  const validating: number[] = [];
-  for (const [label, rows] of byClass) {
-    if (rows.length < 2) {
-      throw new DataError(
-        `Class ${label} has a single image to train on; a linear probe needs two of each class, one of them to choose ` +
-          "the regularisation with.",
-      );
-    }
-    const count = Math.min(rows.length - 1, Math.max(1, Math.round(validation * rows.length)));
-    const order = new Random(seed, purpose.validation, label).permutation(rows.length);
-    for (const at of order.subarray(0, count)) validating.push(rows[at]);
-  }
-  const held = new Set(validating);
-  return {
-    fitting: Uint32Array.from(labels.keys().filter((row) => !held.has(row))),
-    validating: Uint32Array.from(validating).sort(),
-  };
 }
 
 /** Rows brought to mean 0 and deviation 1 in each column; a column without deviation becomes 0. */

@@ -127,21 +127,30 @@ export function logisticLoss(
   return loss / rows + regularisation / 2 * squares;
 }
 
-/** The class with the largest logit of each row, and the mean cross-entropy of the labels; a label may be of no class. */
-export function classify(
-  data: ClassifiedRows,
-  classes: number,
-  weights: Float64Array,
-): { predictions: Int32Array<ArrayBuffer>; loss: number } {
+/** What a classifier makes of rows. */
+export interface Classified {
+  /** The class with the largest logit of each row. */
+  readonly predictions: Int32Array<ArrayBuffer>;
+  /** Its probability by softmax. */
+  readonly confidences: Float64Array<ArrayBuffer>;
+  /** Mean cross-entropy of the labels; infinite where a label is of no class. */
+  readonly loss: number;
+}
+
+/** Classifies rows. */
+export function classify(data: ClassifiedRows, classes: number, weights: Float64Array): Classified {
   const predictions = new Int32Array(data.rows);
+  const confidences = new Float64Array(data.rows);
   let loss = 0;
   forLogits(data, weights, classes, (logits, first, count) => {
     for (let row = 0; row < count; row++) {
       const own = logits.subarray(row * classes, (row + 1) * classes);
-      predictions[first + row] = own.indexOf(own.reduce((most, logit) => Math.max(most, logit)));
+      const most = own.reduce((most, logit) => Math.max(most, logit));
+      predictions[first + row] = own.indexOf(most);
+      confidences[first + row] = 1 / own.reduce((sum, logit) => sum + Math.exp(logit - most), 0);
       const label = data.labels[first + row];
       loss += label < classes ? crossEntropy(logits, row * classes, classes, label) : Infinity;
     }
   });
-  return { predictions, loss: loss / data.rows };
+  return { predictions, confidences, loss: loss / data.rows };
 }

@@ -5,7 +5,7 @@ import { openViews } from "../data/views.ts";
 import { ConfigurationError } from "../errors.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { recalibrate } from "../evaluate/calibrate.ts";
-import { collectRows, extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
+import { collectRows, extractFeatures, type FeatureKind, type FeatureMatrix } from "../evaluate/features.ts";
 import type { LabelledFeatures } from "../evaluate/knn.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Encoder } from "../nn/encoder.ts";
@@ -89,18 +89,19 @@ export async function recalibrateOn(
   return await recalibrate(encoder, architecture, evaluationBatches(views, chosen, batch));
 }
 
-/** Pooled features of all the images, with their labels. */
+/** Features of all the images, with their labels. */
 export async function labelledFeatures(
   encoder: Encoder,
   architecture: Architecture,
   statistics: Statistics,
   images: LabelledImages,
+  kind: FeatureKind = "pooled",
 ): Promise<LabelledFeatures> {
   const batch = evaluationBatchSize(encoder.weights.gpu, encoder.network, architecture, images.views.height);
   return await labelledRows(
     images,
     batch,
-    (batches) => extractFeatures(encoder, architecture, "pooled", batches, statistics),
+    (batches) => extractFeatures(encoder, architecture, kind, batches, statistics),
   );
 }
 

@@ -31,10 +31,16 @@ export interface ModelDescription {
   readonly input: ModelInput;
   /** Undefined for the running statistics of pretraining, which are a mixture over architectures. */
   readonly calibration: Calibration | undefined;
+  /** Names of the classes that its classifier tells apart; undefined for a backbone alone. */
+  readonly classes?: readonly string[] | undefined;
 }
+
+/** The classifier's parameters, called as torchvision calls them: `fc.weight` [classes, features] and `fc.bias`. */
+export const classifierNames = ["fc.weight", "fc.bias"] as const;
 
 /** A subnet on the host. */
 export interface PlainModel extends ModelDescription {
+  /** With {@linkcode classifierNames} where it has a classifier. */
   readonly weights: PlainWeights;
 }
 
@@ -52,7 +58,7 @@ export function modelCosts({ network, input }: ModelDescription): { macs: number
 
 /** The description as a file's metadata, every value a JSON text or a plain word. */
 export function formatMetadata(model: ModelDescription): Record<string, string> {
-  const { network, input, calibration } = model;
+  const { network, input, calibration, classes } = model;
   const costs = modelCosts(model);
   return {
     format: modelFormat,
@@ -66,6 +72,7 @@ export function formatMetadata(model: ModelDescription): Record<string, string> 
     calibration: calibration ? JSON.stringify(calibration) : "none",
     macs: String(costs.macs),
     params: String(costs.params),
+    ...classes && { classes: JSON.stringify(classes) },
   };
 }
 
@@ -94,6 +101,7 @@ const metadataSchema = z.object({
   std: json(channels),
   preprocessing: json(preprocessing).optional(),
   calibration: z.union([z.literal("none").transform(() => undefined), json(calibration)]),
+  classes: json(z.array(z.string()).min(2)).optional(),
 });
 
 /** What `ElasticResNet.description` writes. */
@@ -155,11 +163,11 @@ export function parseMetadata(file: ModelHeader, supernet?: Network): ModelDescr
   if (metadata.format === modelFormat && file.checksum === undefined) {
     throw new DataError(`${path} is damaged: its checksum is missing. Extract the model again.`);
   }
-  const { arch, calibration, ...metadataInput } = parseWith(metadataSchema, file);
+  const { arch, calibration, classes, ...metadataInput } = parseWith(metadataSchema, file);
   const input = inputOf(path, metadataInput);
   try {
     const network = supernet ? supernet.cut(supernet.space.resolve(arch)) : parseResNet(file);
-    return { network, input, calibration };
+    return { network, input, calibration, ...classes && { classes } };
   } catch (error) {
     if (!(error instanceof Error) || error instanceof DataError) throw error;
     throw new DataError(`${path} is damaged: ${error.message} Extract the model again.`, { cause: error });

@@ -2,15 +2,22 @@
 import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Encoder } from "../nn/encoder.ts";
-import { weightsOf } from "../elastic/network.ts";
+import { featureChannels, weightsOf } from "../elastic/network.ts";
 import type { Network } from "../nn/network.ts";
 import { FinitenessCheck, tensorsAre } from "../nn/finiteness.ts";
+import { classifierHead } from "../train/supervised/supervised.ts";
 import { expectTensor, readSafetensors, type TensorOf, writeSafetensors } from "../store/safetensors.ts";
-import { formatMetadata, type ModelDescription, parseMetadata, type PlainModel } from "./model.ts";
+import {
+  classifierNames,
+  formatMetadata,
+  type ModelDescription,
+  parseMetadata,
+  type PlainModel,
+} from "./model.ts";
 
 /** An extracted model on the device. */
 export interface RunnableModel extends ModelDescription {
-  /** Runs `network.space.max`; has no head. The caller releases it. */
+  /** Runs `network.space.max`. Its head is the classifier, if any. The caller releases it. */
   readonly encoder: Encoder;
 }
 
@@ -40,10 +47,20 @@ export async function readModel(
   if (file.checksum === undefined) {
     onWarning(`${path} was written by an older version and has no checksum: damage would not be noticed.`);
   }
-  const { network } = description;
+  const { network, classes } = description;
   const { parameters, statistics } = weightsOf(network, network.space.max);
   const weights = new Map<string, TensorOf<"F32">>();
-  const shapes = [...[...parameters].map(([name, { shape }]) => [name, shape] as const), ...statistics];
+  const [weight, bias] = classifierNames;
+  const shapes = [
+    ...[...parameters].map(([name, { shape }]) => [name, shape] as const),
+    ...statistics,
+    ...classes
+      ? [
+        [weight, [classes.length, featureChannels(network, network.space.max)]] as const,
+        [bias, [classes.length]] as const,
+      ]
+      : [],
+  ];
   for (const [name, shape] of shapes) {
     weights.set(name, expectTensor(file, name, "F32", shape) as TensorOf<"F32">);
   }
@@ -56,18 +73,21 @@ export async function readModel(
 }
 
 /**
- * Brings a model to the device. Its encoder is used like a pretrained one, with `network.space.max` as architecture.
+ * Brings a model to the device. Its encoder is used like a pretrained one, with `network.space.max` as architecture; its
+ * projection is the logits of a model with a classifier.
  *
  * @throws {GpuError} when a tensor is larger than the adapter binds
  */
 export function uploadModel(gpu: Gpu, model: PlainModel): RunnableModel {
-  const encoder = new Encoder(gpu, model.network, undefined, false);
+  const head = model.classes && classifierHead(model.classes.length);
+  const encoder = new Encoder(gpu, model.network, head, false);
   for (const arena of [encoder.weights.values, encoder.statistics.arena]) {
     for (const [name, tensor] of arena.entries()) {
       tensor.write(model.weights.get(name)!.data as Float32Array<ArrayBuffer>);
     }
   }
-  return { network: model.network, input: model.input, calibration: model.calibration, encoder };
+  const { weights: _, ...description } = model;
+  return { ...description, encoder };
 }
 
 /**

@@ -4,14 +4,15 @@ import { OnnxGraph } from "../nn/onnx_graph.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { encodeOnnx, type OnnxModel } from "../store/onnx/encode.ts";
 import { version } from "../version.ts";
-import { formatMetadata, type PlainModel } from "./model.ts";
+import { classifierNames, formatMetadata, type PlainModel } from "./model.ts";
 
 /** What stands in the files, chosen so that every runtime of the last years reads them. */
 const irVersion = 8, opset = 17;
 
 /**
  * Writes a model as an ONNX file, atomically: input `images` [N, 3, H, W], an output for each tap (`c2`, `c3`, … for a
- * ResNet's stages) and `features` [N, C] (the last map, averaged over positions). N, H and W are free.
+ * ResNet's stages), `features` [N, C] (the last map, averaged over positions) and, where it has a classifier, `logits`
+ * [N, classes]. N, H and W are free.
  *
  * @throws {DataError} when the weights exceed what ONNX holds, or the file system refuses
  */
@@ -21,7 +22,7 @@ export async function writeOnnxModel(path: string, model: PlainModel): Promise<v
 
 /** The graph of {@linkcode writeOnnxModel}. */
 export function describeOnnx(model: PlainModel): OnnxModel {
-  const { network } = model;
+  const { network, classes } = model;
   const architecture = network.space.max;
   const graph = new OnnxGraph(model.weights);
   let output = "images";
@@ -31,6 +32,13 @@ export function describeOnnx(model: PlainModel): OnnxModel {
   }
   graph.add("GlobalAveragePool", "avgpool", [output]);
   graph.add("Flatten", "flatten", ["avgpool"], { axis: 1 }, "features");
+  if (classes) {
+    for (const name of classifierNames) {
+      const { shape, data } = model.weights.get(name)!;
+      graph.constants.push({ name, shape, data });
+    }
+    graph.add("Gemm", "fc", ["features", ...classifierNames], { transB: 1 }, "logits");
+  }
   return {
     irVersion,
     opset,
@@ -47,6 +55,7 @@ export function describeOnnx(model: PlainModel): OnnxModel {
           shape: ["N", channels, `${name}_H`, `${name}_W`],
         })),
         { name: "features", shape: ["N", featureChannels(network, architecture)] },
+        ...classes ? [{ name: "logits", shape: ["N", classes.length] }] : [],
       ],
     },
   };

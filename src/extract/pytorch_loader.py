@@ -59,8 +59,8 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Module):
-    """The network without a head. Its output is a dict: "c2", "c3", … are the maps [N, C, H, W] behind each stage,
-    "features" [N, FEATURES] is the last of them averaged over its positions."""
+    """The network. Its output is a dict: "c2", "c3", … are the maps [N, C, H, W] behind each stage, "features"
+    [N, FEATURES] is the last of them averaged over its positions, "logits" [N, CLASSES] what its classifier says, if any."""
 
     def __init__(self):
         super().__init__()
@@ -82,6 +82,8 @@ class Backbone(nn.Module):
                     first and PROJECTED[stage]))
                 inputs = width * EXPANSION
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+        if CLASSES is not None:
+            self.fc = nn.Linear(FEATURES, len(CLASSES))
 
     def forward(self, images):
         x = self.maxpool(functional.relu(self.bn1(self.conv1(images))))
@@ -90,6 +92,8 @@ class Backbone(nn.Module):
             x = getattr(self, f"layer{stage}")(x)
             outputs[f"c{stage + 1}"] = x
         outputs["features"] = x.mean((2, 3))
+        if CLASSES is not None:
+            outputs["logits"] = self.fc(outputs["features"])
         return outputs
 
 

@@ -42,7 +42,7 @@ export async function writeLoader(modelPath: string, model: ModelDescription): P
  * @param file name of the model's file, beside which the module will lie
  * @throws {UsageError} when the network is no ResNet
  */
-export function pytorchLoader(file: string, { network, input }: ModelDescription): string {
+export function pytorchLoader(file: string, { network, input, classes }: ModelDescription): string {
   if (!(network instanceof ElasticResNet)) {
     throw new UsageError("A loader can be written for a ResNet only. Leave --loader out, or write .onnx.");
   }
@@ -64,7 +64,11 @@ prints the shapes of its features, and writes them. In a program, beside which t
     outputs = model(preprocess(PIL.Image.open("photo.jpg"))[None])
     outputs["features"]                                       # [N, ${
     featureChannels(network, space.max)
-  }], beside c2, c3, …
+  }], beside c2, c3, …${
+    classes
+      ? `\n    outputs["logits"]                                         # [N, ${classes.length}], of CLASSES`
+      : ""
+  }
 
 Needs PyTorch 1.11 or newer and nothing else; Pillow where images are given as such.
 """
@@ -93,6 +97,8 @@ DILATED = ${pythonList(stages.map((stage) => options.dilated?.[stage] ?? false))
 # Stages whose first block projects its shortcut by a 1x1 convolution.
 PROJECTED = ${pythonList(stages.map((stage) => space.hasDownsample(stage)))}
 FEATURES = ${featureChannels(network, space.max)}
+# Names of the classes that its classifier tells apart; None for a backbone alone.
+CLASSES = ${classes ? `[${classes.map(pythonText).join(", ")}]` : "None"}
 
 # The images: side in pixels, side that the shorter one is resized to before the central crop, and normalisation.
 SIZE = ${imageSize}
@@ -111,11 +117,11 @@ function equivalentText(torchvision: Equivalent, timm: Equivalent): string {
     "none" in equivalent
       ? `# ${library} has no such network: ${equivalent.none}.\n\n\n`
       : `def ${library}_model(path=WEIGHTS):
-    """The same network built by ${library}, without a classifier: features [N, FEATURES]."""
+    """The same network built by ${library}: features [N, FEATURES] or, of CLASSES, logits."""
     ${equivalent.imports}
 
     model = ${equivalent.expression}
-    model.fc = nn.Identity()
+    model.fc = nn.Identity() if CLASSES is None else nn.Linear(FEATURES, len(CLASSES))
     model.load_state_dict(read_weights(path), strict=True)
     return model.eval()
 

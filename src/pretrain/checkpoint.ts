@@ -4,22 +4,13 @@
  */
 import { formatConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { DataError, TrainingError } from "../errors.ts";
+import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { FinitenessCheck, tensorsAre } from "../nn/finiteness.ts";
-import { expectTensor, type TensorData, writeSafetensors } from "../store/safetensors.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import { fillTensors, saveState } from "../train/state_file.ts";
 import { type CheckpointContents, checkpointFormat, openCheckpointFile } from "./checkpoint_file.ts";
 import { PretrainState } from "./state.ts";
 import { streamOrderTensors } from "./stream_orders.ts";
-
-/** Everything on the device that a checkpoint holds, under its name there. */
-export function* stateTensors(state: PretrainState): Generator<[name: string, tensor: Tensor]> {
-  for (const [prefix, source] of state.sources) {
-    if (source instanceof Tensor) yield [prefix, source];
-    else for (const [name, tensor] of source.entries()) yield [prefix + name, tensor];
-  }
-}
 
 /** Looks at all that a checkpoint of this state would hold. The caller releases it. */
 export function stateFiniteness(state: PretrainState): FinitenessCheck {
@@ -33,33 +24,9 @@ export function stateFiniteness(state: PretrainState): FinitenessCheck {
  * @throws {DataError} when the file system refuses
  */
 export async function saveCheckpoint(state: PretrainState, epoch: number, ...paths: string[]): Promise<void> {
-  const named = [...stateTensors(state)];
-  const finiteness = stateFiniteness(state);
-  finiteness.record();
-  const [found, ...contents] = await state.gpu.read(finiteness.found, ...named.map(([, tensor]) => tensor));
-  const wrong = finiteness.interpret(found);
-  finiteness.release();
-  if (wrong.length > 0) {
-    throw new TrainingError(
-      `The checkpoint of step ${state.step} was not written: ${tensorsAre(wrong)} not finite.`,
-    );
-  }
-  const tensors: [string, TensorData][] = named.map(([name, { shape }], index) => [
-    name,
-    { dtype: "F32", shape, data: new Float32Array(contents[index]) },
-  ]);
-  for (const [name, value] of Object.entries(state.objective.counters)) {
-    tensors.push([name, { dtype: "I32", shape: [1], data: Int32Array.of(value) }]);
-  }
-  tensors.push(...streamOrderTensors(state.streamOrders));
-  const metadata = {
-    format: checkpointFormat,
-    config: formatConfig(state.config),
-    step: String(state.step),
-    epoch: String(epoch),
-    losses: JSON.stringify(state.losses),
-  };
-  for (const path of paths) await writeSafetensors(path, tensors, metadata);
+  const metadata = { format: checkpointFormat, config: formatConfig(state.config) };
+  const tensors = streamOrderTensors(state.streamOrders);
+  await saveState(state.gpu, state, epoch, { tensors, metadata }, ...paths);
 }
 
 /**
@@ -91,12 +58,7 @@ export async function loadCheckpoint(path: string, state: PretrainState): Promis
 /** As {@linkcode loadCheckpoint}, from a checkpoint that is open. */
 export async function fillState(contents: CheckpointContents, state: PretrainState): Promise<void> {
   const { file } = contents;
-  const named = [...stateTensors(state)];
-  for (const [name, { shape }] of named) expectTensor(file, name, "F32", shape);
-  for (const [name, tensor] of named) {
-    const { data } = await file.readExpected(name, "F32", tensor.shape);
-    tensor.write(data as Float32Array<ArrayBuffer>);
-  }
+  await fillTensors(file, state);
   await expectFinite(file.path, stateFiniteness(state));
   Object.assign(state.objective.counters, contents.counters);
   state.streamOrders = contents.streamOrders;

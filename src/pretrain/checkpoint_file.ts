@@ -1,5 +1,4 @@
 /** A checkpoint's file, opened and checked: everything that can be told without a device, before anything is touched. */
-import { z } from "zod";
 import { configDifferences } from "../config/difference.ts";
 import { parseConfig } from "../config/load.ts";
 import { hasQueue } from "../config/objective.ts";
@@ -7,7 +6,7 @@ import { mayChange } from "../config/resume_fields.ts";
 import type { Config } from "../config/schema.ts";
 import { ConfigurationError, DataError } from "../errors.ts";
 import { expectTensor, openSafetensors, type SafetensorsFile } from "../store/safetensors.ts";
-import type { StoredLossSums } from "../train/loss_sums.ts";
+import { type StoredLossSums, storedLossSums } from "../train/loss_sums.ts";
 import { readStreamOrders, type StreamOrders } from "./stream_orders.ts";
 
 /** Raised with every change of the tensors or of their meaning. From 2 on, files carry a checksum. */
@@ -31,15 +30,6 @@ export interface CheckpointContents {
   /** Sums since the last metrics line; undefined in older checkpoints. */
   readonly losses: StoredLossSums | undefined;
 }
-
-const sum = z.object({ sum: z.number(), count: z.int().min(0) });
-const lossesSchema = z.object({
-  all: sum,
-  largest: sum,
-  smallest: sum,
-  random: sum,
-  terms: z.record(z.string(), sum).optional(),
-});
 
 const restore = "Restore the file, or use another checkpoint with --checkpoint epoch-N.";
 
@@ -136,7 +126,7 @@ function wholeNumber({ path, metadata }: SafetensorsFile, name: "step" | "epoch"
 function lossesOf({ path, metadata }: SafetensorsFile): StoredLossSums | undefined {
   if (metadata.losses === undefined && metadata.format === olderFormat) return undefined;
   try {
-    return lossesSchema.parse(JSON.parse(metadata.losses ?? "null"));
+    return storedLossSums.parse(JSON.parse(metadata.losses ?? "null"));
   } catch (error) {
     throw damaged(path, "its sums of losses are not four pairs of a sum and a count", error);
   }

@@ -1,17 +1,24 @@
 /** Sums of the losses since the last metrics line: part of a run's state, so that a resumed run writes the same lines. */
+import { z } from "zod";
 import type { SandwichPass } from "../elastic/choice_space.ts";
 
 /** Which losses a sum is of: those of one kind of pass, or of all. */
 type Kind = SandwichPass["role"] | "all";
 
 /** A sum in float64, and of how many losses. */
-interface Sum {
-  sum: number;
-  count: number;
-}
+const sum = z.object({ sum: z.number(), count: z.int().min(0) });
 
 /** As JSON, each sum keeps all its bits. `terms`: of each term of the loss, by its name; absent where it has but one. */
-export type StoredLossSums = Record<Kind, Sum> & { terms?: Record<string, Sum> | undefined };
+export const storedLossSums = z.object({
+  all: sum,
+  largest: sum,
+  smallest: sum,
+  random: sum,
+  terms: z.record(z.string(), sum).optional(),
+});
+
+/** What a checkpoint stores. */
+export type StoredLossSums = z.infer<typeof storedLossSums>;
 
 function zeros(): StoredLossSums {
   const zero = () => ({ sum: 0, count: 0 });

@@ -1,7 +1,8 @@
 /** Training that diverges: told with step, pass and tensor; the checkpoint from before is kept, and can be gone on from. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { TrainingError } from "../../src/errors.ts";
-import { loadCheckpoint, saveCheckpoint, stateTensors } from "../../src/pretrain/checkpoint.ts";
+import { loadCheckpoint, saveCheckpoint } from "../../src/pretrain/checkpoint.ts";
+import { stateTensors } from "../../src/train/state_file.ts";
 import { PretrainState } from "../../src/pretrain/state.ts";
 import { readSafetensors } from "../../src/store/safetensors.ts";
 import { cliTest } from "../cli/run_command.ts";

@@ -3,7 +3,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { learningRate } from "../../src/train/schedule.ts";
 import { PretrainState } from "../../src/pretrain/state.ts";
 import { recordStep } from "../../src/train/step.ts";
-import { stateTensors } from "../../src/pretrain/checkpoint.ts";
+import { stateTensors } from "../../src/train/state_file.ts";
 import { readSafetensors } from "../../src/store/safetensors.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { assertClose, gpuTest } from "../helpers.ts";

@@ -1,0 +1,133 @@
+/** The choice among settings on a validation split, and the training that follows it. */
+import { splitByClass } from "../evaluate/class_split.ts";
+import { accuracyOf } from "../evaluate/linear.ts";
+import { TrainingError } from "../errors.ts";
+import { labelledFeatures, recalibrateOn } from "../extract/labelled_images.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Statistics } from "../nn/weights.ts";
+import type { LabelledImages } from "../pretrain/run_data.ts";
+import { fineTune, type FineTuneHooks, type FineTuneTask } from "./fine_tune.ts";
+import { entriesOf, type FineTuneRates } from "./settings.ts";
+import { classOfRow } from "./predictions.ts";
+import type { FineTuneState } from "./state.ts";
+
+/** What a choice is made with. */
+export interface GridTask extends FineTuneTask {
+  /** The training images as evaluation sees them: batchnorm statistics are taken from all of them, labels of none. */
+  readonly evaluation: LabelledImages;
+  /** How many of them, at most. */
+  readonly calibrate: number;
+}
+
+/** How one entry did on the validation split. */
+export interface ValidatedRates extends FineTuneRates {
+  /** Null where training diverged. */
+  readonly accuracy: number | null;
+}
+
+/** A fine-tuned network. */
+export interface FineTuned {
+  /** The caller releases it. */
+  readonly state: FineTuneState;
+  /** Of batchnorm, taken anew; the caller releases them. */
+  readonly statistics: Statistics;
+  readonly rates: FineTuneRates;
+  /** Every entry, where there was a choice. */
+  readonly validated: readonly ValidatedRates[];
+}
+
+/**
+ * Fine-tunes with every entry of the grid on a part of the training images, takes the one that is best on the rest, and
+ * fine-tunes with it on all. A grid of one entry is no choice.
+ *
+ * @throws the signal's reason when it is interrupted
+ * @throws {TrainingError} when every entry diverges, or the last training does
+ * @throws {DataError} for fewer than two classes, or a class of a single image, where there is a choice to be made
+ */
+export async function fineTuneOnGrid(gpu: Gpu, task: GridTask, hooks: FineTuneHooks): Promise<FineTuned> {
+  const entries = entriesOf(task.settings);
+  const trainings = entries.length === 1 ? 1 : entries.length + 1;
+  let done = 0;
+  const part: FineTuneHooks = {
+    ...hooks,
+    onPart: (step, total) => hooks.onPart?.(done * total + step, trainings * total),
+  };
+  const validated: ValidatedRates[] = [];
+  if (entries.length > 1) {
+    const { indices, labels, settings } = task;
+    const own = Int32Array.from(indices, (index) => labels[index]);
+    const { fitting, validating } = splitByClass(own, settings);
+    const at = (rows: Uint32Array) => rows.map((row) => indices[row]);
+    for (const rates of entries) {
+      const accuracy = await validate(
+        gpu,
+        { ...task, indices: at(fitting), checkpoint: undefined },
+        at(validating),
+        rates,
+        part,
+      );
+      validated.push({ ...rates, accuracy });
+      done++;
+    }
+  }
+  const rates = chosen(entries, validated);
+  const state = await fineTune(gpu, task, rates, part);
+  try {
+    const statistics = await statisticsOf(state, task);
+    return { state, statistics, rates, validated };
+  } catch (error) {
+    state.release();
+    throw error;
+  }
+}
+
+/** The best; of equals the one with the lower rates, which comes first. */
+function chosen(entries: readonly FineTuneRates[], validated: readonly ValidatedRates[]): FineTuneRates {
+  if (validated.length === 0) return entries[0];
+  const right = validated.filter(({ accuracy }) => accuracy !== null);
+  if (right.length === 0) {
+    throw new TrainingError(
+      `Fine-tuning diverged with every learning rate (${
+        [...new Set(entries.map(({ learningRate }) => learningRate))].join(", ")
+      }). Give lower ones with --learning-rates.`,
+    );
+  }
+  const { learningRate, headFactor } = right.reduce((best, one) =>
+    one.accuracy! > best.accuracy! ? one : best
+  );
+  return { learningRate, headFactor };
+}
+
+async function validate(
+  gpu: Gpu,
+  task: GridTask,
+  validating: Uint32Array,
+  rates: FineTuneRates,
+  hooks: FineTuneHooks,
+): Promise<number | null> {
+  try {
+    using state = await fineTune(gpu, task, rates, hooks);
+    using statistics = await statisticsOf(state, task);
+    const { encoder } = state.objective;
+    const images = { ...task.evaluation, indices: validating };
+    const logits = await labelledFeatures(
+      encoder,
+      encoder.network.space.max,
+      statistics,
+      images,
+      "projection",
+    );
+    const predictions = Int32Array.from({ length: logits.rows }, (_, row) => classOfRow(logits, row).label);
+    return accuracyOf(predictions, logits.labels);
+  } catch (error) {
+    if (error instanceof TrainingError) return null;
+    throw error;
+  }
+}
+
+async function statisticsOf(
+  { objective: { encoder } }: FineTuneState,
+  { evaluation, calibrate, settings }: GridTask,
+): Promise<Statistics> {
+  return await recalibrateOn(encoder, encoder.network.space.max, evaluation, calibrate, settings.seed);
+}
