@@ -7,6 +7,7 @@ import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { recalibrate } from "../evaluate/calibrate.ts";
 import { collectRows, extractFeatures, type FeatureKind, type FeatureMatrix } from "../evaluate/features.ts";
 import type { LabelledFeatures } from "../evaluate/knn.ts";
+import { pixelBlock, shrinkPixels } from "../evaluate/pixels.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import type { Statistics } from "../nn/weights.ts";
@@ -66,14 +67,19 @@ export async function openLabelledImages(
   }
 }
 
+/** Features with their labels, and the number of each row's image in its source. */
+export interface LabelledImageFeatures extends LabelledFeatures {
+  readonly indices: readonly number[];
+}
+
 async function labelledRows(
   { views, indices, labels }: LabelledImages,
   batch: number,
   toFeatures: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>,
-): Promise<LabelledFeatures> {
+): Promise<LabelledImageFeatures> {
   const used: number[] = [];
   const features = await toFeatures(evaluationBatches(views, indices, batch, used));
-  return { ...features, labels: Int32Array.from(used, (index) => labels[index]) };
+  return { ...features, labels: Int32Array.from(used, (index) => labels[index]), indices: used };
 }
 
 /** Batchnorm statistics of a subnet from at most `count` of the images; the caller releases them. */
@@ -96,7 +102,7 @@ export async function labelledFeatures(
   statistics: Statistics,
   images: LabelledImages,
   kind: FeatureKind = "pooled",
-): Promise<LabelledFeatures> {
+): Promise<LabelledImageFeatures> {
   const batch = evaluationBatchSize(encoder.weights.gpu, encoder.network, architecture, images.views.height);
   return await labelledRows(
     images,
@@ -105,11 +111,14 @@ export async function labelledFeatures(
   );
 }
 
-/** The images themselves as features, [N, 3 · height · width]: what a network has to be better than. */
-export async function labelledPixels(images: LabelledImages): Promise<LabelledFeatures> {
+/** The images themselves as features, large ones shrunk: what a network has to be better than. */
+export async function labelledPixels(images: LabelledImages): Promise<LabelledImageFeatures> {
+  const { height, width } = images.views;
+  const block = pixelBlock(height, width);
   return await labelledRows(
     images,
     256,
-    (batches) => collectRows(batches, (tensor) => tensor.read()),
+    (batches) =>
+      collectRows(batches, async (tensor) => shrinkPixels(await tensor.read(), height, width, block)),
   );
 }

@@ -1,23 +1,8 @@
 /** What the report of an evaluation is made from. */
 
-/** What one network is worth, by one protocol. */
-export interface EvaluatedNetwork {
-  /** Run folder or model file, as given. */
-  readonly network: string;
-  readonly arch: string;
-  readonly macs: number;
-  readonly params: number;
-  /** 0 to 1. */
-  readonly accuracy: number;
-  /** 95 % interval over test images (Wilson). */
-  readonly interval: readonly [low: number, high: number];
-  /** By class, in the order of `classes`, 0 to 1; null where the test set has none of it. */
-  readonly perClass: readonly (number | null)[];
-  /** confusion[actual][predicted], counts. */
-  readonly confusion: readonly (readonly number[])[];
-  /** What was chosen on the validation split, e.g. `{ regularisation: 0.01 }`. */
-  readonly chosen: Readonly<Record<string, string | number>>;
-}
+import type { EvaluatedNetwork } from "../studies/evaluate/request.ts";
+
+export type { EvaluatedNetwork };
 
 /** An image whose class a network got wrong. */
 export interface Mistake {

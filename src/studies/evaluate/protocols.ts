@@ -1,0 +1,72 @@
+/** The ways in which a network is judged by labels. */
+import { balancedSubset } from "../../evaluate/class_split.ts";
+import type { FeatureKind } from "../../evaluate/features.ts";
+import { type KnnSettings, knnVotes, type LabelledFeatures } from "../../evaluate/knn.ts";
+import { accuracyOf, linearProbe, type LinearSettings } from "../../evaluate/linear.ts";
+import type { FineTuneSettings } from "../../finetune/settings.ts";
+import type { Gpu } from "../../gpu/device.ts";
+
+/** Names of the protocols. */
+export const protocols = ["knn", "linear", "semi", "finetune"] as const;
+
+/** Judges frozen features. */
+export type FrozenProtocol =
+  | { readonly kind: "knn"; readonly settings: KnnSettings; readonly features: FeatureKind }
+  | { readonly kind: "linear"; readonly settings: LinearSettings };
+
+/** Trains the network with a classifier, on a part of the labels or all. */
+export class TuningProtocol {
+  /**
+   * @param fraction part of the labels, above 0, at most 1; the same number of every class
+   */
+  constructor(
+    readonly kind: "semi" | "finetune",
+    readonly fraction: number,
+    readonly settings: FineTuneSettings,
+  ) {}
+
+  /** The images whose labels are used. */
+  subset(labels: Int32Array, indices: Uint32Array): Uint32Array {
+    return balancedSubset(labels, indices, this.fraction, this.settings.seed);
+  }
+}
+
+/** How networks are judged. */
+export type Protocol = FrozenProtocol | TuningProtocol;
+
+/** What a classifier says of test images. */
+export interface JudgedImages {
+  readonly predictions: Int32Array;
+  /** Of each prediction, 0 to 1. */
+  readonly confidences: Float64Array;
+  readonly labels: Int32Array;
+  /** Number of each image in the test set. */
+  readonly indices: readonly number[];
+  /** What was chosen on a validation split. */
+  readonly chosen: Readonly<Record<string, string | number>>;
+  /** Accuracy of the same architecture with new weights. */
+  readonly untrained?: number;
+}
+
+/** Features to train a classifier on, and to test it on. */
+export interface FeatureSets {
+  readonly train: LabelledFeatures;
+  readonly test: LabelledFeatures;
+}
+
+/** Trains a classifier on frozen features and tests it. @throws as `linearProbe`, and the signal's reason */
+export async function vote(
+  gpu: Gpu,
+  protocol: FrozenProtocol,
+  { train, test }: FeatureSets,
+  signal: AbortSignal,
+): Promise<Pick<JudgedImages, "predictions" | "confidences" | "chosen"> & { accuracy: number }> {
+  signal.throwIfAborted();
+  if (protocol.kind === "knn") {
+    const votes = await knnVotes(gpu, train, test, protocol.settings);
+    return { ...votes, chosen: {}, accuracy: accuracyOf(votes.predictions, test.labels) };
+  }
+  const probe = await linearProbe(train, test, protocol.settings, signal);
+  const { predictions, confidences, accuracy, regularisation } = probe;
+  return { predictions, confidences, accuracy, chosen: { regularisation } };
+}

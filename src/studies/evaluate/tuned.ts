@@ -1,0 +1,79 @@
+/** Judging a network by what it becomes: it is trained with a classifier on labelled images, and tested on others. */
+import { labelledFeatures } from "../../extract/labelled_images.ts";
+import { fineTuneOnGrid } from "../../finetune/grid.ts";
+import { classOfRow } from "../../finetune/predictions.ts";
+import { openTrainingViews } from "../../finetune/training_images.ts";
+import { tunedModel } from "../../finetune/tuned_model.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import type { EvaluateHooks, EvaluateRequest } from "./request.ts";
+import type { EvaluationImages } from "./images.ts";
+import type { JudgedImages, TuningProtocol } from "./protocols.ts";
+import type { Subject } from "./subjects.ts";
+
+/** Classes of the test images by the fine-tuned network. */
+export async function tunedPredictions(
+  gpu: Gpu,
+  { calibrate, seed }: EvaluateRequest,
+  protocol: TuningProtocol,
+  subject: Subject,
+  images: EvaluationImages,
+  hooks: EvaluateHooks,
+): Promise<JudgedImages> {
+  const { bank, queries, classes, data, dataSeed } = images;
+  const { settings } = protocol;
+  const model = await subject.plain();
+  const indices = protocol.subset(bank.labels, bank.indices);
+  const path = hooks.checkpointOf?.(subject);
+  const training = await openTrainingViews(gpu, {
+    data,
+    input: subject.input,
+    dataSeed,
+    seed,
+    pool: indices,
+    onWarning: hooks.onWarning,
+  });
+  try {
+    const tuned = await fineTuneOnGrid(gpu, {
+      model,
+      classes: classes.length,
+      views: training.views,
+      labels: bank.labels,
+      indices,
+      settings,
+      evaluation: bank,
+      calibrate,
+      checkpoint: path === undefined ? undefined : {
+        path,
+        about: JSON.stringify({
+          arch: subject.arch,
+          settings,
+          fraction: protocol.fraction,
+          images: indices.length,
+        }),
+      },
+    }, { signal: hooks.signal, onPart: hooks.onPart });
+    using state = tuned.state;
+    using statistics = tuned.statistics;
+    const { encoder } = state.objective;
+    const { max } = encoder.network.space;
+    const logits = await labelledFeatures(encoder, max, statistics, queries, "projection");
+    const rows = Array.from({ length: logits.rows }, (_, row) => classOfRow(logits, row));
+    if (hooks.onTuned) {
+      const calibration = { images: Math.min(calibrate, bank.indices.length), source: bank.source.name };
+      await hooks.onTuned(subject, await tunedModel(tuned, classes, calibration));
+    }
+    const validation = tuned.validated.flatMap(({ accuracy }) => accuracy ?? []);
+    return {
+      predictions: Int32Array.from(rows, ({ label }) => label),
+      confidences: Float64Array.from(rows, ({ probability }) => probability),
+      labels: logits.labels,
+      indices: logits.indices,
+      chosen: {
+        ...tuned.rates,
+        ...validation.length > 0 && { validationAccuracy: Math.max(...validation) },
+      },
+    };
+  } finally {
+    training.release();
+  }
+}
