@@ -30,7 +30,7 @@ export function mistakeSection(mistakes: readonly Mistake[], accuracy: number): 
       )}</ul>
       <p class="caption">
         Test images that the best network got wrong, the surest first: the actual class, what it was taken for, and how
-        sure the network was. Wrong labels are often among them.
+        sure the network was. Some may be wrong labels.
       </p>
     </section>
   `;
