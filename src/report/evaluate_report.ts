@@ -1,5 +1,6 @@
 /** The report of an evaluation: what networks are worth, by labels, and what they get wrong. */
 import { counted } from "../count.ts";
+import { wrongCount } from "../evaluate/classification.ts";
 import {
   formatInteger,
   formatPercent,
@@ -53,7 +54,7 @@ export async function renderEvaluateReport(report: EvaluateReport): Promise<stri
       ${networkSection(report, ordered)}
       ${classSection(classes, best)}
       ${confusionSection(classes, best.confusion)}
-      ${mistakeSection(mistakes, best.accuracy)}
+      ${mistakeSection(mistakes, wrongCount(best.confusion))}
       <section><h2>How it was measured</h2>${factList([
         ["Protocol", protocols[report.protocol].name],
         ["Device", report.device],

@@ -156,11 +156,12 @@ Deno.test("of 200 classes the two ends are shown, and the most frequent confusio
 
 Deno.test("mistakes are pictures with both classes and the confidence, in the order given", async () => {
   const page = await renderEvaluateReport(
-    exampleEvaluation({ networks: 1, classes: 10, test: 100, mistakes: 12 }),
+    exampleEvaluation({ networks: 1, classes: 10, test: 1000, mistakes: 12 }),
   );
   assertEquals(count(page, /<img src="data:image/g), 12);
   assertStringIncludes(page, `alt="test/&lt;3&gt;.jpg"`);
   const [list] = /<ul class="mistakes">.*?<\/ul>/s.exec(page)!;
+  assert(/ 12 of the 1\d\d test images that the best network got wrong/.test(words(page)));
   assert(words(list).trim().startsWith("class 0 → class 1 99.0 % class 1 → class 2 98.0 %"), words(list));
 });
 
