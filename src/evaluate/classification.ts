@@ -58,6 +58,11 @@ export function classCounts(confusion: readonly (readonly number[])[]): number[]
   return confusion.map((row) => row.reduce((sum, count) => sum + count, 0));
 }
 
+/** How many images were given a class that is not theirs. */
+export function wrongCount(confusion: readonly (readonly number[])[]): number {
+  return classCounts(confusion).reduce((sum, count, actual) => sum + count - confusion[actual][actual], 0);
+}
+
 /** Part of each class's images, 0 to 1, that was recognised; null for a class without images. */
 export function perClassAccuracy(confusion: readonly (readonly number[])[]): (number | null)[] {
   return classCounts(confusion).map((count, actual) =>

@@ -30,15 +30,12 @@ export async function accuracyFigure(
           networks(ordered, placement, size === sizes.wide)
         }`,
     ));
-  const close = ordered.some((one) => one !== best && reaches(one, best));
   return figure({
     title: "Accuracy over MACs",
     chart,
     legend: [
       { label: "networks", color: colors.blue, shape: "dot" },
-      ...(close
-        ? [{ label: "indistinguishable from the best", color: colors.accent, shape: "dot" as const }]
-        : []),
+      { label: "best, and those indistinguishable from it", color: colors.accent, shape: "dot" },
       { label: "best", color: colors.orange, shape: "ring" },
     ],
     caption: "Bars: 95 % intervals over the test images." +
@@ -56,16 +53,19 @@ function levels(
   const [left, right] = macs.map(x);
   // Beside the name stands its accuracy.
   const letters = Math.floor((right - left) / letterWidth) - 8;
-  // From the bottom up; each label stands above its line, or above the label below it.
-  let free = height;
-  const drawn = baselines.toSorted((a, b) => a.accuracy - b.accuracy).map(({ name, accuracy }) => {
+  // From the bottom up, each label stands above its line, or above the label below it; from the top down, none leaves.
+  const ascending = baselines.toSorted((a, b) => a.accuracy - b.accuracy);
+  const places: number[] = [];
+  for (const { accuracy } of ascending) {
+    places.push(Math.min(y(accuracy) - 5, (places.at(-1) ?? height) - lineHeight));
+  }
+  places.forEach((place, index) => places[index] = Math.max(place, lineHeight * (places.length - index)));
+  const drawn = ascending.map(({ name, accuracy }, index) => {
     const at = y(accuracy);
-    const label = Math.min(at - 5, free);
-    free = label - lineHeight;
     const short = name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
     return html`
       <path class="level" d="M${left.toFixed(1)},${at.toFixed(1)}H${right.toFixed(1)}" />
-      <text x="${right.toFixed(1)}" y="${label.toFixed(1)}">${short} ${formatPercent(accuracy)}</text>
+      <text x="${right.toFixed(1)}" y="${places[index].toFixed(1)}">${short} ${formatPercent(accuracy)}</text>
     `;
   });
   return html`<g class="levels">${drawn}</g>`;

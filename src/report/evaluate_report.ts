@@ -1,4 +1,6 @@
 /** The report of an evaluation: what networks are worth, by labels, and what they get wrong. */
+import { counted } from "../count.ts";
+import { wrongCount } from "../evaluate/classification.ts";
 import {
   formatInteger,
   formatPercent,
@@ -52,7 +54,7 @@ export async function renderEvaluateReport(report: EvaluateReport): Promise<stri
       ${networkSection(report, ordered)}
       ${classSection(classes, best)}
       ${confusionSection(classes, best.confusion)}
-      ${mistakeSection(mistakes, best.accuracy)}
+      ${mistakeSection(mistakes, wrongCount(best.confusion))}
       <section><h2>How it was measured</h2>${factList([
         ["Protocol", protocols[report.protocol].name],
         ["Device", report.device],
@@ -108,7 +110,7 @@ function mainFigures(
         note: `${rival.name}: ${formatPercent(rival.accuracy)}`,
       }]
       : []),
-    ...(tested.length > 1
+    ...(tested.length > 1 && hardest.accuracy < 1
       ? [{ label: "Hardest class", value: formatPercent(hardest.accuracy), note: hardest.name }]
       : []),
   ];
@@ -117,7 +119,7 @@ function mainFigures(
 function networkSection(report: EvaluateReport, ordered: readonly EvaluatedNetwork[]): Html {
   const [best, ...others] = ordered;
   const close = others.filter((one) => reaches(one, best)).length;
-  const shown = ordered.length > tableLimit ? ordered.slice(0, tableLimit) : ordered;
+  const shown = ordered.slice(0, tableLimit);
   const rest = ordered.slice(shown.length);
   return html`
     <section>
@@ -127,7 +129,7 @@ function networkSection(report: EvaluateReport, ordered: readonly EvaluatedNetwo
     </section>
     ${rest.length > 0 && html`
       <details>
-        <summary>${formatInteger(rest.length)} more networks</summary>${networkTable(
+        <summary>${counted(rest.length, "more network")}</summary>${networkTable(
           report,
           ordered,
           rest,
@@ -167,7 +169,7 @@ function networkTable(
       { label: "Network", numeric: false },
       { label: "Accuracy", numeric: true },
       { label: "95 %", numeric: true },
-      ...(many ? [{ label: "Beside the best", numeric: false }] : []),
+      ...(many ? [{ label: "Standing", numeric: false }] : []),
       { label: "MACs", numeric: true },
       { label: "Parameters", numeric: true },
       ...(chosen ? [{ label: "Chosen in validation", numeric: false }] : []),

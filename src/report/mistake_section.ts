@@ -1,15 +1,19 @@
 /** Pictures of the images that the best network got wrong. */
-import { formatPercent } from "../number_format.ts";
+import { formatInteger, formatPercent } from "../number_format.ts";
 import type { Mistake } from "./evaluate_data.ts";
 import { type Html, html } from "./page.ts";
 
-/** The section of pictures, in the order given; `accuracy` is that of the network that made the mistakes. */
-export function mistakeSection(mistakes: readonly Mistake[], accuracy: number): Html {
+/**
+ * The section of pictures, in the order given.
+ *
+ * @param wrong number of test images that the network got wrong, of which those may be some
+ */
+export function mistakeSection(mistakes: readonly Mistake[], wrong: number): Html {
   if (mistakes.length === 0) {
     return html`
       <section>
         <h2>Mistakes</h2>
-        <p class="absent">${accuracy === 1
+        <p class="absent">${wrong === 0
           ? "There are none on the test images."
           : "There are no pictures of them."}</p>
       </section>
@@ -29,8 +33,10 @@ export function mistakeSection(mistakes: readonly Mistake[], accuracy: number): 
         `
       )}</ul>
       <p class="caption">
-        Test images that the best network got wrong, the surest first: the actual class, what it was taken for, and how
-        sure the network was. Wrong labels are often among them.
+        ${wrong > mistakes.length
+          ? `${formatInteger(mistakes.length)} of the ${formatInteger(wrong)} test`
+          : "The test"} images that the best network got wrong, the surest first: the actual class, what it was taken for, and how
+        sure the network was. Some may be wrong labels.
       </p>
     </section>
   `;

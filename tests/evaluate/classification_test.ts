@@ -6,6 +6,7 @@ import {
   frequentConfusions,
   perClassAccuracy,
   wilsonInterval,
+  wrongCount,
 } from "../../src/evaluate/classification.ts";
 
 Deno.test("the interval of a share is Wilson's, to the last digits", () => {
@@ -42,6 +43,7 @@ Deno.test("confusions are counted by actual and predicted class", () => {
   const confusion = confusionMatrix([0, 0, 1, 1, 1, 3], Int32Array.of(0, 1, 1, 1, 0, 0), 4);
   assertEquals(confusion, [[1, 1, 0, 0], [1, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]);
   assertEquals(classCounts(confusion), [2, 3, 0, 1]);
+  assertEquals(wrongCount(confusion), 3);
   assertEquals(perClassAccuracy(confusion), [1 / 2, 2 / 3, null, 0]);
   assertEquals(confusionMatrix([], [], 2), [[0, 0], [0, 0]]);
 });

@@ -4,6 +4,7 @@ import {
   formatInteger,
   formatMeasure,
   formatPercent,
+  formatPercentRange,
   formatPoints,
   formatRange,
   formatShort,
@@ -63,6 +64,7 @@ Deno.test("integers, shares, points and durations", () => {
     [0, 999, 1000, 85_293, 1_234_567].map((value) => plain(formatInteger(value))),
   );
   assertEquals(plain(formatPercent(0.4614)), "46.1 %");
+  assertEquals(plain(formatPercentRange([0.4494, 1])), "44.9–100.0 %");
   assertEquals([0.204, -0.03, 0.0001, -0.0001].map(formatPoints), ["+20.4", "−3.0", "0.0", "0.0"]);
   assertEquals([48.2, 59.7, 245, 3599.6, 40_800].map((seconds) => plain(formatDuration(seconds))), [
     "48 s",
