@@ -1,14 +1,12 @@
 /** `deno task extract`: cuts subnets out of a run as plain weights. */
 
 import { dirname, join } from "@std/path";
-import { UsageError } from "../errors.ts";
 import { openCalibration } from "../extract/calibration.ts";
 import { extractSubnet } from "../extract/extract.ts";
 import { type Calibration, modelCosts, type PlainModel } from "../extract/model.ts";
 import { writeModel } from "../extract/model_file.ts";
 import { loaderPath, writeLoader } from "../extract/pytorch_loader.ts";
-import { chooseRanked, type RankedChoice } from "../extract/ranked_choice.ts";
-import { openEncoder } from "../pretrain/encoder_file.ts";
+import { encoderPrefix, openEncoder } from "../pretrain/encoder_file.ts";
 import { type Architecture, formatArchitecture } from "../elastic/architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
 import { commandLine } from "../shell.ts";
@@ -25,6 +23,7 @@ import {
   rankedChoice,
 } from "./extract_flags.ts";
 import { counted, formatQuantity, formatTable } from "./format.ts";
+import { chooseFromRanking } from "./from_ranking.ts";
 import type { Logger } from "./logger.ts";
 import { nextAfterExtract } from "./next.ts";
 import { makeOutputFolder } from "./output_folder.ts";
@@ -38,7 +37,6 @@ import {
 } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import { openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
-import { rankingPath } from "./search_files.ts";
 
 type Format = typeof formats[number];
 
@@ -65,41 +63,6 @@ interface Target {
   readonly format: Format;
 }
 
-/** Architectures out of the ranking that flags name, or out of the run's own. */
-async function chooseFromRanking(
-  flags: ExtractFlags,
-  choice: RankedChoice,
-  { step }: RunCheckpoint,
-  logger: Logger,
-): Promise<string[]> {
-  const { readRanking } = await import("../extract/ranking_file.ts");
-  const path = flags.from ?? rankingPath(join(flags.run, "search"));
-  if (flags.from === undefined && !await Deno.stat(path).then(() => true, () => false)) {
-    throw new UsageError(
-      `There is no ranking to choose from: ${path} does not exist. Make it (${
-        commandLine("search", { run: flags.run })
-      }), or give another one with --from.`,
-    );
-  }
-  const ranking = await readRanking(path);
-  if (ranking.step !== undefined && ranking.step !== step) {
-    logger.warn(
-      `${path} ranks the weights of step ${ranking.step}, the checkpoint has those of step ${step}: what was ` +
-        "best there need not be so here. Search again, or choose the checkpoint with --checkpoint.",
-    );
-  }
-  const chosen = chooseRanked(ranking, choice, budgetsOf(flags));
-  if (choice.kind === "best") {
-    const [{ arch, macs, params, score }] = chosen;
-    logger.info(
-      `${arch} has the highest score of those ranked in ${path}${
-        flags.macs === undefined && flags.params === undefined ? "" : ", within the budget"
-      }: ${score.toFixed(4)}, ${formatQuantity(macs)} MACs, ${formatQuantity(params)} parameters`,
-    );
-  }
-  return chosen.map(({ arch }) => arch);
-}
-
 async function chooseTargets(
   flags: ExtractFlags,
   kind: "file" | "folder",
@@ -108,7 +71,9 @@ async function chooseTargets(
 ): Promise<Target[]> {
   const space = new SearchSpace(checkpoint.config.space);
   const choice = rankedChoice(flags);
-  const texts = choice ? await chooseFromRanking(flags, choice, checkpoint, logger) : flags.arch;
+  const texts = choice
+    ? await chooseFromRanking({ ...flags, choice, budgets: budgetsOf(flags) }, checkpoint, logger)
+    : flags.arch;
   const byId = new Map(texts.map((text) => {
     const architecture = space.resolve(text);
     return [formatArchitecture(architecture), architecture];
@@ -144,10 +109,12 @@ async function write({ file, format }: Target, model: PlainModel): Promise<void>
 /** The same command line, with a loader. */
 function flagsOf(flags: ExtractFlags): Parameters<typeof commandLine>[1] {
   const { run, checkpoint, arch, from, best, top, frontier, macs, params, out, data } = flags;
+  const encoder = flags.encoder === "query" ? undefined : flags.encoder;
   return {
     ...{
       run,
       checkpoint,
+      encoder,
       arch,
       from,
       best,
@@ -183,7 +150,11 @@ export const extractCommand = defineCommand({
     const targets = await chooseTargets(flags, kind, checkpoint, logger);
     await prepareOutput(flags, kind, targets);
     using gpu = await openDevice(logger);
-    const { config, encoder, streamOrders } = await openEncoder(gpu, checkpoint.path, "encoder_q");
+    const { config, encoder, streamOrders } = await openEncoder(
+      gpu,
+      checkpoint.path,
+      encoderPrefix(flags.encoder),
+    );
     const images = flags.calibrate === 0 ? undefined : await openCalibration(gpu, config, {
       source: givenData(flags.data),
       images: flags.calibrate,

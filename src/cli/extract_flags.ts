@@ -3,6 +3,7 @@ import { basename } from "@std/path";
 import { UsageError } from "../errors.ts";
 import type { Budgets, RankedChoice } from "../extract/ranked_choice.ts";
 import { dataFlag } from "./data_flag.ts";
+import { encoderFlag } from "./encoder_flag.ts";
 import type { FlagValues } from "./flags.ts";
 import { parseRange } from "./range.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
@@ -13,6 +14,7 @@ export const formats = ["safetensors", "onnx"] as const;
 export const extractFlags = {
   run: { type: "string", placeholder: "DIR", required: true, description: "Run folder of a pretraining" },
   checkpoint: checkpointFlag,
+  encoder: encoderFlag,
   arch: {
     type: "strings",
     placeholder: "ARCH",
@@ -81,7 +83,7 @@ export type ExtractFlags = FlagValues<typeof extractFlags>;
 
 /** What is taken from a ranking; undefined where `--arch` names what is cut out. */
 export function rankedChoice(
-  { best, top, bestPerGroup, frontier }: ExtractFlags,
+  { best, top, bestPerGroup, frontier }: Pick<ExtractFlags, "best" | "top" | "bestPerGroup" | "frontier">,
 ): RankedChoice | undefined {
   if (best) return { kind: "best" };
   if (frontier) return { kind: "frontier" };

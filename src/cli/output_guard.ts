@@ -208,3 +208,13 @@ export const correlateOutput: OutputKind = {
   name: "a correlation",
   isOurs: (path) => hasLists(path, "subnets", "correlations"),
 };
+
+/** `deno task evaluate`, by the first line of its results.jsonl. */
+export const evaluateOutput: OutputKind = {
+  name: "an evaluation",
+  async isOurs(path) {
+    const [line] = (await Deno.readTextFile(path)).split("\n", 1);
+    const first = await Promise.resolve(line).then(JSON.parse).catch(() => undefined);
+    return typeof first?.version === "string" && typeof first?.protocol === "string";
+  },
+};

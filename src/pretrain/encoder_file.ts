@@ -9,6 +9,14 @@ import { openCheckpointFile } from "./checkpoint_file.ts";
 import { configuredHeads } from "./objective.ts";
 import type { StreamOrders } from "./stream_orders.ts";
 
+/** One of a run's encoders: the one that was trained, or its moving average. */
+export type EncoderName = "query" | "momentum";
+
+/** The prefix of an encoder's tensors in a checkpoint. */
+export function encoderPrefix(name: EncoderName): "encoder_q" | "encoder_k" {
+  return name === "query" ? "encoder_q" : "encoder_k";
+}
+
 /**
  * Opens the trained encoder of a checkpoint (`encoder_q`) or its moving average (`encoder_k`). The caller releases it.
  *

@@ -39,7 +39,7 @@ export interface EvaluateReport {
 }
 
 /** The networks by accuracy, best first; of equals the one with fewer MACs, then fewer parameters. */
-export function bestFirst(results: readonly EvaluatedNetwork[]): EvaluatedNetwork[] {
+export function bestFirst<T extends EvaluatedNetwork>(results: readonly T[]): T[] {
   return results.toSorted((a, b) => b.accuracy - a.accuracy || a.macs - b.macs || a.params - b.params);
 }
 

@@ -6,7 +6,7 @@ import type { ModelInput, PlainModel } from "../../extract/model.ts";
 import { openModel, readModel } from "../../extract/model_file.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { Encoder, type Initialisation } from "../../nn/encoder.ts";
-import { openEncoder } from "../../pretrain/encoder_file.ts";
+import { type EncoderName, encoderPrefix, openEncoder } from "../../pretrain/encoder_file.ts";
 
 /** One network to judge. */
 export interface Subject {
@@ -28,14 +28,6 @@ export interface Subject {
 export interface Subjects {
   readonly subjects: readonly Subject[];
   release(): void;
-}
-
-/** A run's encoder: the one that was trained, or its moving average. */
-export type EncoderName = "query" | "momentum";
-
-/** The prefix of an encoder's tensors in a checkpoint. */
-export function encoderPrefix(name: EncoderName): "encoder_q" | "encoder_k" {
-  return name === "query" ? "encoder_q" : "encoder_k";
 }
 
 /** Opens architectures of a checkpoint. @throws {DataError} as `openEncoder` */
