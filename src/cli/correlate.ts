@@ -217,7 +217,7 @@ async function pretrainAgain(
   const hooks = studyHooks(logger, signal, `pretrain, seed ${seed}`);
   const done = await pretrained(gpu, path, withSeed(config, seed), hooks);
   if (!done) throw signal.reason;
-  return done.checkpoint;
+  return done.path;
 }
 
 function resultOf(
