@@ -25,7 +25,7 @@ export function exampleCorrelation(seeds: number): CorrelateReport {
   });
   return {
     ...{ title: "runs/demo/correlate", version: "0.1.0", device: "llvmpipe (LLVM 19.1.7, 256 bits)" },
-    ...{ run: "runs/demo", subnets, bank: 2048, queries: 512 },
+    ...{ run: "runs/demo", subnets, bank: 2048, queries: 512, protocol: "knn" },
     ...analyse(subnets, { groupSize: 1_000_000, seed: 1 }) as Pick<
       CorrelateReport,
       "correlations" | "ceiling"
