@@ -26,6 +26,7 @@ export const purpose = {
   tuning: 12,
   bootstrap: 13,
   validation: 14,
+  linearProbe: 19,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */
