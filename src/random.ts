@@ -27,6 +27,7 @@ export const purpose = {
   bootstrap: 13,
   validation: 14,
   labelledSubset: 15,
+  linearProbe: 19,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

@@ -1,24 +1,35 @@
 /** `deno task compare`: elastic networks against networks pretrained alone. */
 import { join } from "@std/path";
-import { z } from "zod";
 import { formatDuration } from "../duration.ts";
-import { DataError } from "../errors.ts";
+import { formatPoints } from "../number_format.ts";
 import { renderCompareReport } from "../report/compare_report.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { FolderLock } from "../store/folder_lock.ts";
-import { compare, type ComparedRow } from "../studies/compare/compare.ts";
+import { compare, type ComparedRow, withoutRight } from "../studies/compare/compare.ts";
 import { loadComparison } from "../studies/compare/definition.ts";
-import { summarise } from "../studies/compare/summary.ts";
+import { readComparison, saveComparison } from "../studies/compare/saved.ts";
+import {
+  type ComparedMethod,
+  type Difference,
+  type OverSeeds,
+  summarise,
+  summariseCurve,
+} from "../studies/compare/summary.ts";
+import { protocolNames, protocols } from "../studies/judge.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
-import { formatShare, formatTable } from "./format.ts";
+import { counted, formatShare, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { compareOutput, guardOutputFolder } from "./output_guard.ts";
 import { studyHooks } from "./study_hooks.ts";
 
 interface CompareResult {
   readonly rows: readonly ComparedRow[];
+  /** Along pretraining, where the comparison asks for it. */
+  readonly curve: readonly ComparedRow[];
+  /** Means over seeds, and differences to the first method. */
+  readonly methods: readonly ComparedMethod[];
   readonly file: string;
   readonly report: string;
 }
@@ -40,17 +51,6 @@ const compareFlags = {
 } as const;
 
 const fileNames = ["comparison.json", "report.html"] as const;
-
-const row = z.object({
-  method: z.string(),
-  size: z.string(),
-  arch: z.string(),
-  macs: z.number(),
-  seed: z.number(),
-  run: z.string(),
-  knn: z.number(),
-  seconds: z.number(),
-});
 
 /** The command; exported for its tests. */
 export const compareCommand = defineCommand({
@@ -77,17 +77,16 @@ async function run({ flags, logger, onInterrupt }: Context<typeof compareFlags>)
   using gpu = await openDevice(logger);
   const signal = onInterrupt("Stopping; what is done is kept. The same command goes on.");
   gpu.stream.interrupt = signal;
-  const rows = await compare(
-    gpu,
-    comparison,
-    ({ name }) => join(out, name),
-    await knownRows(file),
-    {
-      signal,
-      onRun: ({ name }, number, of) => studyHooks(logger, signal, `${name} (${number + 1} of ${of})`),
-      onRows: (rows) => writeFileAtomically(file, JSON.stringify({ version, rows }, null, 1) + "\n"),
-    },
-  );
+  const found = await compare(gpu, comparison, ({ name }) => join(out, name), await readComparison(file), {
+    signal,
+    onWarning: (text) => logger.warn(text),
+    onRun: ({ name }, number, of) => studyHooks(logger, signal, `${name} (${number + 1} of ${of})`),
+    onJudging: ({ name, sizes }, epoch) =>
+      logger.info(`${name}: judging ${counted(sizes.length, "size")} after ${counted(epoch, "epoch")}`),
+    onJudged: (found) => saveComparison(file, found, []),
+  });
+  const methods = summarise(found.rows);
+  await saveComparison(file, found, methods);
   await writeFileAtomically(
     report,
     await renderCompareReport({
@@ -95,43 +94,54 @@ async function run({ flags, logger, onInterrupt }: Context<typeof compareFlags>)
       version,
       device: gpu.facts.description,
       config: flags.config,
-      methods: summarise(rows),
+      methods,
+      curve: summariseCurve(found.curve),
     }),
   );
-  return { rows, file, report };
+  return { rows: found.rows.map(withoutRight), curve: found.curve, methods, file, report };
 }
 
-async function knownRows(path: string): Promise<ComparedRow[]> {
-  const text = await Deno.readTextFile(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  });
-  if (text === undefined) return [];
-  try {
-    return z.object({ rows: z.array(row) }).parse(JSON.parse(text)).rows;
-  } catch (cause) {
-    throw new DataError(`${path} is damaged. Remove it: the runs beside it are judged again.`, { cause });
-  }
-}
-
-function formatResult({ rows, file, report }: CompareResult): string {
-  const methods = summarise(rows);
-  const percent = (mean: number, values: readonly number[]) =>
-    `${formatShare(mean)} (${values.map((value) => (100 * value).toFixed(1)).join(", ")})`;
-  const [{ cells }] = methods;
+function formatResult({ methods, file, report }: CompareResult): string {
+  const [first] = methods;
+  const rows = first.cells.flatMap(({ size }, at) =>
+    methods.map(({ method, cells, seconds, runs }) => {
+      const { accuracy, difference } = cells[at];
+      return [
+        size,
+        method,
+        ...protocols.flatMap((protocol) => [
+          formatOverSeeds(accuracy[protocol]),
+          difference ? formatDifference(difference[protocol]) : "",
+        ]),
+        runs > 1 ? `${formatDuration(seconds)} (${runs} runs)` : formatDuration(seconds),
+      ];
+    })
+  );
+  const over = `over ${first.method}`;
   return [
     formatTable([
-      ["kNN", ...cells.map(({ size }) => size), "time of a seed"],
-      ...methods.map(({ method, cells, seconds }) => [
-        method,
-        ...cells.map(({ mean, knn }) => percent(mean, knn)),
-        formatDuration(seconds),
-      ]),
-    ], "l" + "r".repeat(cells.length + 1)),
+      [
+        "size",
+        "method",
+        ...protocols.flatMap((protocol) => [protocolNames[protocol], over]),
+        "time of a seed",
+      ],
+      ...rows,
+    ], "llrrrrr"),
     "",
+    `In brackets: every seed. Behind ±: the standard error over test images, of the same networks.`,
     file,
     report,
   ].join("\n");
+}
+
+function formatOverSeeds({ mean, values }: OverSeeds): string {
+  return `${formatShare(mean)} (${values.map((value) => (100 * value).toFixed(1)).join(", ")})`;
+}
+
+/** In percentage points. */
+function formatDifference({ mean, standardError }: Difference): string {
+  return `${formatPoints(mean)} ± ${(100 * standardError).toFixed(1)}`;
 }
 
 if (import.meta.main) await runCommand(compareCommand);

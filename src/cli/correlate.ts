@@ -4,11 +4,13 @@ import { sourceName } from "../config/data_source.ts";
 import type { Config } from "../config/schema.ts";
 import { accuracies, type Analysis } from "../studies/correlate/analysis.ts";
 import { correlate, type Correlated } from "../studies/correlate/correlate.ts";
+import { type Protocol, protocolNames } from "../studies/judge.ts";
 import { pretrained, withSeed } from "../studies/pretrained.ts";
 import { readSavedCorrelation, saveCorrelation, type SavedCorrelation } from "../studies/correlate/saved.ts";
 import { spreadSubnets } from "../studies/correlate/subnets.ts";
 import { formatDuration } from "../duration.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
+import { linearDefaults } from "../evaluate/linear.ts";
 import { formatCorrelation, formatInterval } from "../number_format.ts";
 import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -35,7 +37,7 @@ import { openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
 type CorrelateFlags = Context<typeof correlateFlags>["flags"];
 
 interface CorrelateResult {
-  readonly protocol: string;
+  readonly protocol: Protocol;
   readonly settings: Readonly<Record<string, string | number>>;
   readonly subnets: readonly {
     readonly arch: string;
@@ -52,7 +54,11 @@ interface CorrelateResult {
   readonly report: string;
 }
 
-export const correlateFileNames = ["correlation.json", "report.html"] as const;
+/** Results by each protocol have their own files: both share the runs of further seeds. */
+export const correlateFileNames: Readonly<Record<Protocol, readonly [results: string, report: string]>> = {
+  knn: ["correlation.json", "report.html"],
+  linear: ["correlation-linear.json", "report-linear.html"],
+};
 
 const advice = {
   labels: "Give labelled images with --data and --test-data.",
@@ -80,7 +86,7 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
   const checkpoint = await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
   const { config } = checkpoint;
   const out = flags.out ?? join(flags.run, "correlate");
-  await guardOutputFolder(out, correlateOutput, correlateFileNames, [
+  await guardOutputFolder(out, correlateOutput, correlateFileNames[flags.protocol], [
     ...dataPaths(givenData(flags.data)),
     ...dataPaths(givenData(flags.testData)),
   ]);
@@ -116,6 +122,7 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
       checkpoints,
       architectures,
       task: flags.task,
+      protocol: flags.protocol,
       images,
       evaluation: evaluationOf(config, flags),
       record: flags.data.length === 0 ? record ?? undefined : undefined,
@@ -148,6 +155,7 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
       title: out,
       version,
       device: gpu.facts.description,
+      protocol: flags.protocol,
       run: flags.run,
       settings: Object.entries(result.settings).map(([name, value]) => [name, String(value)]),
     }),
@@ -170,7 +178,7 @@ function evaluationOf(config: Config, { data, testData }: CorrelateFlags): Confi
 }
 
 async function settingsOf(
-  { data, testData, task, images, protocol }: CorrelateFlags,
+  { data, testData, task, images }: CorrelateFlags,
   { path }: RunCheckpoint,
   architectures: readonly string[],
 ): Promise<Record<string, string>> {
@@ -181,7 +189,6 @@ async function settingsOf(
     testData: sourceName(givenData(testData) ?? "the run's"),
     task,
     images: String(images),
-    protocol,
     architectures: architectures.join(),
   };
 }
@@ -193,7 +200,7 @@ async function findSaved(
   settings: Record<string, string>,
 ): Promise<SavedCorrelation> {
   const saved = await readSavedCorrelation(path);
-  if (!saved) return { settings, scores: {}, right: [] };
+  if (!saved) return { settings, scores: {}, right: {} };
   if (!resume) {
     throw new UsageError(
       `${out} holds an interrupted correlation. Continue it with --resume, remove ${path}, or give another --out.`,
@@ -217,7 +224,7 @@ async function pretrainAgain(
   const hooks = studyHooks(logger, signal, `pretrain, seed ${seed}`);
   const done = await pretrained(gpu, path, withSeed(config, seed), hooks);
   if (!done) throw signal.reason;
-  return done.checkpoint;
+  return done.path;
 }
 
 function resultOf(
@@ -231,9 +238,13 @@ function resultOf(
   return {
     protocol,
     settings: {
-      neighbours: knn.neighbours,
-      temperature: knn.temperature,
-      features: knn.features,
+      ...(protocol === "knn"
+        ? { neighbours: knn.neighbours, temperature: knn.temperature, features: knn.features }
+        : {
+          regularisations: linearDefaults.regularisations.join(", "),
+          validation: linearDefaults.validation,
+          features: "pooled",
+        }),
       bank,
       queries,
       task,
@@ -246,28 +257,34 @@ function resultOf(
     correlations,
     ceiling: ceiling ?? null,
     seconds: Number(seconds.toFixed(2)),
-    file: join(out, correlateFileNames[0]),
-    report: join(out, correlateFileNames[1]),
+    file: join(out, correlateFileNames[protocol][0]),
+    report: join(out, correlateFileNames[protocol][1]),
   };
 }
 
-function formatResult({ subnets, correlations, ceiling, seconds, file, report }: CorrelateResult): string {
+function formatResult(
+  { protocol, subnets, correlations, ceiling, seconds, file, report }: CorrelateResult,
+): string {
   const rows = correlations.map((
-    { metric, spearman, interval, kendall, precisionTop10, regret },
+    { metric, spearman, interval, withinWidths, kendall, precisionTop10, regret },
   ) => [
     metric,
     formatCorrelation(spearman),
     formatInterval(interval),
+    formatCorrelation(withinWidths.spearman),
     formatCorrelation(kendall),
     formatShare(precisionTop10),
     formatShare(regret),
   ]);
   const first = subnets.map(({ downstream: [accuracy] }) => accuracy).sort((a, b) => a - b);
   return [
-    formatTable([["score", "Spearman", "95 %", "Kendall", "top tenth", "regret"], ...rows], "lrrrrr"),
+    formatTable(
+      [["score", "Spearman", "95 %", "one width", "Kendall", "top tenth", "regret"], ...rows],
+      "lrrrrrr",
+    ),
     "",
     `${formatCount(subnets.length)} subnets of ${formatQuantity(subnets[0].macs)} to ` +
-    `${formatQuantity(subnets.at(-1)!.macs)} MACs: kNN ${formatShare(first[0])} to ${
+    `${formatQuantity(subnets.at(-1)!.macs)} MACs: ${protocolNames[protocol]} ${formatShare(first[0])} to ${
       formatShare(first.at(-1)!)
     }; ` +
     formatDuration(seconds),

@@ -1,10 +1,8 @@
 /** The flags of `deno task correlate`. */
 import { tasks } from "../search/places.ts";
+import { protocols } from "../studies/judge.ts";
 import { dataFlag } from "./data_flag.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
-
-/** What a subnet is judged by. */
-export const protocols = ["knn"] as const;
 
 export const correlateFlags = {
   run: { type: "string", placeholder: "DIR", required: true, description: "Run folder of a pretraining" },
@@ -20,7 +18,8 @@ export const correlateFlags = {
     type: "string",
     choices: protocols,
     default: "knn",
-    description: "What a subnet is judged by: knn classifies with the configuration's own settings",
+    description:
+      "What a subnet is judged by: knn, with the configuration's own settings, or linear, a linear probe on pooled features",
   },
   data: dataFlag("Labelled images that classify, and are scored on", "those that the run was trained on"),
   testData: dataFlag("Labelled images that are classified", "those that the run held out"),
@@ -50,7 +49,8 @@ export const correlateFlags = {
   out: {
     type: "string",
     placeholder: "DIR",
-    description: "Folder of the results (default: correlate in the run's folder)",
+    description:
+      "Folder of the results (default: correlate in the run's folder); those of linear have names of their own there",
   },
   resume: { type: "boolean", description: "Go on with an interrupted correlation" },
 } as const;

@@ -226,7 +226,8 @@ function settingsOf(flags: EvaluateFlags, protocol: Protocol): Record<string, un
   };
   if (protocol.kind === "knn") return { ...protocol.settings, features: protocol.features, ...shared };
   if (protocol.kind === "linear") {
-    return { solver: "L-BFGS", features: "pooled, standardised", ...protocol.settings, ...shared };
+    const { solver, settings } = protocol;
+    return { solver, features: solver === "sgd" ? "pooled" : "pooled, standardised", ...settings, ...shared };
   }
   return { fraction: protocol.fraction, ...protocol.settings, ...shared };
 }

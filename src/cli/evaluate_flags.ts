@@ -1,6 +1,7 @@
 /** The flags of `deno task evaluate`, and what they say together. */
 import { UsageError } from "../errors.ts";
 import { fullDefaults, semiDefaults } from "../finetune/settings.ts";
+import { sgdProbeDefaults } from "../evaluate/sgd_probe.ts";
 import { linearDefaults } from "../evaluate/linear.ts";
 import { type Protocol, protocols, TuningProtocol } from "../studies/evaluate/protocols.ts";
 import { dataFlag } from "./data_flag.ts";
@@ -73,6 +74,12 @@ export const evaluateFlags = {
     choices: ["pooled", "projection"],
     description: "knn: which features are compared (default: pooled); projection with --run only",
   },
+  solver: {
+    type: "string",
+    choices: ["lbfgs", "sgd"],
+    description:
+      "linear: lbfgs, on standardised features, nothing to tune (default); or sgd, the published descent of 100 epochs",
+  },
   epochs: {
     type: "integer",
     placeholder: "N",
@@ -137,7 +144,7 @@ export type EvaluateFlags = FlagValues<typeof evaluateFlags>;
 /** Flags of one protocol or another, by the name that they are typed with. */
 const own = {
   knn: ["neighbours", "temperature", "features"],
-  linear: [],
+  linear: ["solver"],
   semi: ["fraction", "epochs", "batch", "learningRates", "headFactors"],
   finetune: ["epochs", "batch", "learningRates", "headFactors"],
 } as const satisfies Record<EvaluateFlags["protocol"], readonly (keyof EvaluateFlags)[]>;
@@ -211,7 +218,11 @@ export function protocolOf(
     const { neighbours = run?.neighbours ?? 20, temperature = run?.temperature ?? 0.1 } = flags;
     return { kind: "knn", settings: { neighbours, temperature }, features: flags.features ?? "pooled" };
   }
-  if (protocol === "linear") return { kind: "linear", settings: { ...linearDefaults, seed } };
+  if (protocol === "linear") {
+    return flags.solver === "sgd"
+      ? { kind: "linear", solver: "sgd", settings: { ...sgdProbeDefaults, seed } }
+      : { kind: "linear", solver: "lbfgs", settings: { ...linearDefaults, seed } };
+  }
   const defaults = protocol === "semi" ? semiDefaults : fullDefaults;
   const { epochs = defaults.epochs, batch = defaults.batch, fraction = 0.1 } = flags;
   return new TuningProtocol(protocol, protocol === "semi" ? fraction : 1, {

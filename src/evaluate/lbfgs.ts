@@ -14,6 +14,8 @@ export interface MinimiseOptions {
   /** The largest absolute value in the gradient that counts as zero. */
   readonly tolerance: number;
   readonly iterations: number;
+  /** Multiplies with a positive definite matrix that is near the inverse Hessian; by default with 1. */
+  precondition?(vector: Float64Array): Float64Array<ArrayBuffer>;
   /** Called after each iteration, e.g. to let other work run; what it throws ends the minimisation. */
   afterIteration?(): Promise<void> | void;
 }
@@ -64,7 +66,11 @@ interface Pair {
 }
 
 /** Minus the gradient, multiplied with the inverse Hessian that the pairs describe (two-loop recursion). */
-function descentDirection(gradient: Float64Array, pairs: readonly Pair[]): Float64Array<ArrayBuffer> {
+function descentDirection(
+  gradient: Float64Array,
+  pairs: readonly Pair[],
+  precondition: MinimiseOptions["precondition"],
+): Float64Array<ArrayBuffer> {
   let direction = combine(new Float64Array(gradient.length), -1, gradient);
   const weights: number[] = [];
   for (const { step, change, rho } of pairs.toReversed()) {
@@ -73,9 +79,15 @@ function descentDirection(gradient: Float64Array, pairs: readonly Pair[]): Float
     direction = combine(direction, -weight, change);
   }
   const newest = pairs.at(-1);
-  const scale = newest
-    ? 1 / (newest.rho * dot(newest.change, newest.change))
-    : 1 / Math.max(1, largest(gradient));
+  let scale: number;
+  if (precondition) {
+    direction = precondition(direction);
+    scale = newest ? 1 / (newest.rho * dot(newest.change, precondition(newest.change))) : 1;
+  } else {
+    scale = newest
+      ? 1 / (newest.rho * dot(newest.change, newest.change))
+      : 1 / Math.max(1, largest(gradient));
+  }
   for (let at = 0; at < direction.length; at++) direction[at] *= scale;
   for (const { step, change, rho } of pairs) {
     const weight = weights.pop()!;
@@ -133,7 +145,7 @@ function searchLine(start: Trial, tryLength: (length: number) => Trial): Trial |
 export async function minimise(
   evaluate: Differentiable,
   from: Float64Array<ArrayBuffer>,
-  { tolerance, iterations, afterIteration }: MinimiseOptions,
+  { tolerance, iterations, precondition, afterIteration }: MinimiseOptions,
 ): Promise<Minimum> {
   let point: Float64Array<ArrayBuffer> = from.slice();
   let gradient: Float64Array<ArrayBuffer> = new Float64Array(point.length);
@@ -141,7 +153,7 @@ export async function minimise(
   let done = 0;
   let pairs: Pair[] = [];
   while (done < iterations && largest(gradient) > tolerance) {
-    const direction = descentDirection(gradient, pairs);
+    const direction = descentDirection(gradient, pairs, precondition);
     const start = { length: 0, value, slope: dot(gradient, direction), point, gradient };
     const found = searchLine(start, (length) => {
       const tried = combine(point, length, direction);

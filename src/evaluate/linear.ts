@@ -1,11 +1,12 @@
 /**
- * A linear probe: multinomial logistic regression on frozen features, by L-BFGS in float64. Features are standardised with
- * mean and deviation of the training rows. The strength of the L2 regularisation is chosen on a validation split of the
- * training rows, never on test rows; then all training rows are used. No learning rate, nothing random but the split, which
- * the seed decides.
+ * A linear probe: multinomial logistic regression on frozen features, by preconditioned L-BFGS in float64. Features are
+ * standardised with mean and deviation of the training rows. The strength of the L2 regularisation is chosen on a validation
+ * split of the training rows, never on test rows; then all training rows are used. No learning rate, nothing random but the
+ * split, which the seed decides.
  */
 import { DataError } from "../errors.ts";
 import { splitByClass } from "./class_split.ts";
+import { FeatureCurvature } from "./curvature.ts";
 import type { LabelledFeatures } from "./knn.ts";
 import { minimise } from "./lbfgs.ts";
 import { type ClassifiedRows, classify, logisticLoss, paddedLength } from "./logistic.ts";
@@ -73,21 +74,21 @@ export async function linearProbe(
 ): Promise<LinearResult> {
   const classes = train.labels.reduce((most, label) => Math.max(most, label + 1), 0);
   const { fitting, validating } = splitByClass(train.labels, settings);
-  if (!train.values.every(Number.isFinite) || !test.values.every(Number.isFinite)) {
-    throw new DataError(
-      "The features hold values that are not finite, so no classifier can be trained on them.",
-    );
-  }
+  expectFiniteFeatures(train, test);
   const work = { classes, afterIteration: pacer(signal) };
 
   const split = new Standardised(train, fitting);
   const held = split.apply(train, validating);
+  const curvature = await FeatureCurvature.of(split.rows, work.afterIteration);
   const validated: ValidatedRegularisation[] = [];
   let weights = new Float64Array((train.dimension + 1) * classes);
   let chosen = { weights, accuracy: -1, loss: Infinity, regularisation: 0 };
   for (const regularisation of settings.regularisations.toSorted((a, b) => b - a)) {
     // The solution with more regularisation is near.
-    ({ point: weights } = await fit(split.rows, regularisation, weights, { ...choosing, ...work }));
+    ({ point: weights } = await fit(split.rows, curvature, regularisation, weights, {
+      ...choosing,
+      ...work,
+    }));
     const { predictions, loss } = classify(held, classes, weights);
     const accuracy = accuracyOf(predictions, held.labels);
     validated.push({ regularisation, accuracy, loss });
@@ -100,7 +101,11 @@ export async function linearProbe(
 
   const whole = new Standardised(train, Uint32Array.from(train.labels.keys()));
   const { regularisation } = chosen;
-  const { point, converged } = await fit(whole.rows, regularisation, chosen.weights, { ...final, ...work });
+  // The curvature of most rows is near that of all.
+  const { point, converged } = await fit(whole.rows, curvature, regularisation, chosen.weights, {
+    ...final,
+    ...work,
+  });
   const tested = whole.apply(test, Uint32Array.from(test.labels.keys()));
   const { predictions, confidences } = classify(tested, classes, point);
   return {
@@ -113,8 +118,17 @@ export async function linearProbe(
   };
 }
 
+/** @throws {DataError} for features that are not finite */
+export function expectFiniteFeatures(...features: readonly LabelledFeatures[]): void {
+  if (features.every(({ values }) => values.every(Number.isFinite))) return;
+  throw new DataError(
+    "The features hold values that are not finite, so no classifier can be trained on them.",
+  );
+}
+
 function fit(
   rows: ClassifiedRows,
+  curvature: FeatureCurvature,
   regularisation: number,
   start: Float64Array<ArrayBuffer>,
   { classes, ...options }: {
@@ -127,7 +141,7 @@ function fit(
   return minimise(
     (weights, gradient) => logisticLoss(rows, classes, regularisation, weights, gradient),
     start,
-    options,
+    { ...options, precondition: curvature.inverse(classes, regularisation) },
   );
 }
 
@@ -176,8 +190,12 @@ class Standardised {
   }
 }
 
-/** Lets other work run from time to time; nothing that is computed depends on when. */
-function pacer(signal: AbortSignal | undefined): () => Promise<void> {
+/**
+ * Lets other work run from time to time, where it is called; nothing that is computed depends on when.
+ *
+ * @param signal ends the work with its reason
+ */
+export function pacer(signal: AbortSignal | undefined): () => Promise<void> {
   let last = performance.now();
   return async () => {
     signal?.throwIfAborted();

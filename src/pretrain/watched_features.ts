@@ -5,7 +5,7 @@ import type { ViewMaker } from "../data/view_maker.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
 import { recalibrate } from "../evaluate/calibrate.ts";
-import { extractFeatures, type FeatureMatrix } from "../evaluate/features.ts";
+import { extractFeatures, type FeatureKind, type FeatureMatrix } from "../evaluate/features.ts";
 import type { Statistics } from "../nn/weights.ts";
 import { purpose, Random } from "../random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -62,16 +62,17 @@ export class WatchedFeatures {
     }
   }
 
-  /** Features, of the kind that kNN uses, of images. */
+  /** Features of images, by default of the kind that kNN uses. */
   async read(
     architecture: Architecture,
     images: Pick<WatchedImages, "views" | "indices">,
     statistics: Statistics | undefined,
+    kind: FeatureKind = this.config.knn.features,
   ): Promise<ImageFeatures> {
     const { encoder } = this.state;
     return await this.collect(
       images,
-      (batches) => extractFeatures(encoder, architecture, this.config.knn.features, batches, statistics),
+      (batches) => extractFeatures(encoder, architecture, kind, batches, statistics),
     );
   }
 

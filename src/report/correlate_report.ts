@@ -4,9 +4,12 @@ import {
   formatInteger,
   formatInterval,
   formatPercent,
+  formatRange,
   formatShort,
 } from "../number_format.ts";
 import type { Analysis, Correlation, EvaluatedSubnet } from "../studies/correlate/analysis.ts";
+import { type Protocol, protocolNames } from "../studies/judge.ts";
+import { weighted } from "../studies/correlate/strata.ts";
 import { accuracyAxes } from "./accuracy_axes.ts";
 import { colors, halfSizes, type Placement, renderBoth, renderChart } from "./charts.ts";
 import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
@@ -26,6 +29,7 @@ export interface CorrelateReport extends Analysis {
   /** Labelled images that vote, and those that are classified. */
   readonly bank: number;
   readonly queries: number;
+  readonly protocol: Protocol;
   readonly settings: readonly (readonly [label: string, value: string])[];
 }
 
@@ -54,7 +58,9 @@ export async function renderCorrelateReport(report: CorrelateReport): Promise<st
       `${
         formatInteger(report.subnets.length)
       } subnets of ${report.run}, scored without labels and then judged by ` +
-      `kNN on ${formatInteger(report.queries)} labelled images: does the score order them as the labels do?`,
+      `${protocolNames[report.protocol]} on ${
+        formatInteger(report.queries)
+      } labelled images: does the score order them as the labels do?`,
     body: html`
       ${keyFigures(mainFigures(report, main))}
       <section>
@@ -74,7 +80,7 @@ export async function renderCorrelateReport(report: CorrelateReport): Promise<st
   });
 }
 
-/** kNN accuracy of each subnet under one seed. */
+/** Accuracy of each subnet under one seed. */
 function accuracies({ subnets }: CorrelateReport, seed = 0): number[] {
   return subnets.map(({ right }) => right[seed].reduce((sum, one) => sum + one, 0) / right[seed].length);
 }
@@ -101,7 +107,7 @@ function mainFigures(report: CorrelateReport, main: Correlation) {
         note: formatInterval(report.ceiling.interval),
       }
       : {
-        label: "kNN of the best subnet",
+        label: `Accuracy of the best subnet, ${protocolNames[report.protocol]}`,
         value: formatPercent(best),
         note: `standard error ${
           formatPercent(Math.sqrt(best * (1 - best) / report.queries))
@@ -140,6 +146,7 @@ async function accuracyFigure(
   isCount: boolean,
 ): Promise<Html> {
   const accuracy = accuracies(report);
+  const name = protocolNames[report.protocol];
   const widths = [...new Set(report.subnets.map(({ lastWidth }) => lastWidth))].sort((a, b) => a - b);
   // A telephone has nothing to hover with.
   const marks = ({ x, y }: Placement, hovered: boolean) =>
@@ -148,7 +155,7 @@ async function accuracyFigure(
         html`
           <circle cx="${x(quantity(subnet)).toFixed(1)}" cy="${y(accuracy[at]).toFixed(1)}" r="4"
             fill-opacity="${shade(widths, subnet.lastWidth)}">
-            ${hovered && html`<title>${describeSubnet(subnet, accuracy[at])}</title>`}
+            ${hovered && html`<title>${describeSubnet(subnet, accuracy[at], name)}</title>`}
           </circle>
         `
       )
@@ -161,15 +168,15 @@ async function accuracyFigure(
           x: report.subnets.map(quantity),
           y: accuracy,
           xTitle: title,
-          yTitle: "kNN accuracy",
+          yTitle: `${name}, accuracy`,
           isCount,
         },
       }),
-      `kNN accuracy over ${title} of ${formatInteger(report.subnets.length)} subnets.`,
+      `Accuracy, ${name}, over ${title} of ${formatInteger(report.subnets.length)} subnets.`,
       (placement) => marks(placement, size === sizes.wide),
     ));
   return figure({
-    title: `kNN over ${title}`,
+    title: `Accuracy over ${title}, ${name}`,
     chart,
     caption: `Each point is a subnet, darker with a wider last stage (${
       widths.map(formatInteger).join(", ")
@@ -177,8 +184,8 @@ async function accuracyFigure(
   });
 }
 
-function describeSubnet({ arch, macs }: EvaluatedSubnet, accuracy: number): string {
-  return [arch, `kNN ${formatPercent(accuracy)}`, `${formatShort(macs)} MACs`].join("\n");
+function describeSubnet({ arch, macs }: EvaluatedSubnet, accuracy: number, name: string): string {
+  return [arch, `${name} ${formatPercent(accuracy)}`, `${formatShort(macs)} MACs`].join("\n");
 }
 
 /** Darker for wider. */
@@ -187,13 +194,15 @@ function shade(widths: readonly number[], width: number): string {
 }
 
 function predictorTable({ correlations }: CorrelateReport): Html {
-  return table(
+  const { strata } = correlations[0].withinWidths;
+  const predictors = table(
     "How well scores and rivals predict",
     [
       { label: "Predictor", numeric: false },
       { label: "Spearman", numeric: true },
       { label: "95 %", numeric: true },
       { label: "Within groups", numeric: true },
+      { label: "Of one width", numeric: true },
       { label: "Kendall", numeric: true },
       { label: "Pearson", numeric: true },
       { label: "Top tenth", numeric: true },
@@ -203,23 +212,29 @@ function predictorTable({ correlations }: CorrelateReport): Html {
       names[one.metric] ?? one.metric,
       html`<strong>${formatCorrelation(one.spearman)}</strong>`,
       formatInterval(one.interval),
-      formatCorrelation(meanWithinGroups(one)),
+      formatCorrelation(weighted(one.withinGroups)),
+      `${formatCorrelation(one.withinWidths.spearman)} (${formatInterval(one.withinWidths.interval)})`,
       formatCorrelation(one.kendall),
       formatCorrelation(one.pearson),
       formatPercent(one.precisionTop10),
       formatPercent(one.regret),
     ]),
   );
-}
-
-/** Mean of the correlations within groups of MACs, each weighted with its subnets; NaN where none has one. */
-function meanWithinGroups({ withinGroups }: Correlation): number {
-  const known = withinGroups.filter(({ spearman }) => !Number.isNaN(spearman));
-  const subnets = known.reduce((sum, group) => sum + group.subnets, 0);
-  return known.reduce((sum, group) => sum + group.subnets * group.spearman, 0) / subnets;
+  const few = "There are none here: fewer than four subnets have about the same MACs and the same last width";
+  return html`
+    ${predictors}
+    <p
+      class="caption">Of one width: mean over subnets of one range of MACs and one width of the last stage, of which there
+      are four or more, with its interval. ${strata.length === 0
+        ? few
+        : strata.map(({ from, to, lastWidth, subnets }) =>
+          `${formatRange(from, to)} MACs, ${formatInteger(lastWidth)} channels: ${subnets}`
+        ).join("; ")}.</p>
+  `;
 }
 
 function subnetTable(report: CorrelateReport): Html {
+  const name = protocolNames[report.protocol];
   const seeds = report.subnets[0].right.length;
   const bySeed = Array.from({ length: seeds }, (_, seed) => accuracies(report, seed));
   const scores = Object.keys(report.subnets[0].scores);
@@ -229,7 +244,7 @@ function subnetTable(report: CorrelateReport): Html {
       { label: "Architecture", numeric: false },
       { label: "MACs", numeric: true },
       { label: "Parameters", numeric: true },
-      ...bySeed.map((_, seed) => ({ label: seeds > 1 ? `kNN, seed ${seed + 1}` : "kNN", numeric: true })),
+      ...bySeed.map((_, seed) => ({ label: seeds > 1 ? `${name}, seed ${seed + 1}` : name, numeric: true })),
       ...scores.map((label) => ({ label, numeric: true })),
     ],
     report.subnets.map((subnet, at) => [

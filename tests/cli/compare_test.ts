@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { compareCommand } from "../../src/cli/compare.ts";
 import { cliTest, runInProcess } from "./run_command.ts";
 
@@ -57,20 +57,60 @@ cliTest("compare pretrains each method and size under each seed once", async (fo
   assertEquals(await heldOut("alone-min-seed-5"), await heldOut("other-seed-6"));
   assertStringIncludes(await Deno.readTextFile(`${out}/report.html`), "alone");
 
-  // Again, with a row that is lost: its run is judged again, and none is pretrained.
-  const lost = rows.filter((row: { run: string }) => row.run !== "other-seed-5");
-  await Deno.writeTextFile(`${out}/comparison.json`, JSON.stringify({ version: "1", rows: lost }));
+  // Again, with a row that is lost and an older one: their runs are judged again, and none is pretrained.
+  const path = `${out}/comparison.json`;
+  const saved = JSON.parse(await Deno.readTextFile(path));
+  const older = { ...saved.rows[0], linear: undefined, epoch: undefined, knn: 0.123 };
+  const lost = [older, ...saved.rows.slice(1).filter((row: { run: string }) => row.run !== "other-seed-5")];
+  await Deno.writeTextFile(path, JSON.stringify({ ...saved, rows: lost }));
   const again = await compare("--config", file, "--out", out);
   assertEquals(again.status, 0, again.err);
-  assertMatch(again.out, /alone +\d+\.\d % \(\d+\.\d, \d+\.\d\)/);
+  assertMatch(again.out, /min +alone( +\d+\.\d % \(\d+\.\d, \d+\.\d\)){2}/);
+  assertMatch(again.out, /max +other( +\d+\.\d % \(\d+\.\d, \d+\.\d\) +[+−]?\d+\.\d ± \d+\.\d){2}/);
   assertEquals(again.err.includes("steps/s"), false, again.err);
-  const found = JSON.parse(await Deno.readTextFile(`${out}/comparison.json`)).rows;
-  assertEquals(found.toSorted(byRun), rows.toSorted(byRun));
+  assertEquals(again.err.match(/: judging/g)?.length, 2, again.err);
+  assertEquals(JSON.parse(await Deno.readTextFile(path)), saved);
+
+  // A run that is another by now is refused, although its rows are known.
+  await Deno.writeTextFile(`${folder}/base.json`, JSON.stringify({ ...base, moco: { queue: 16 } }));
+  const changed = await compare("--config", file, "--out", out);
+  assertEquals([changed.status, changed.err.includes("moco.queue")], [2, true], changed.err);
 });
 
-function byRun(a: { run: string; size: string }, b: { run: string; size: string }): number {
-  return `${a.run} ${a.size}` < `${b.run} ${b.size}` ? -1 : 1;
-}
+cliTest("compare judges along pretraining where it is asked for, by kept checkpoints", async (folder) => {
+  const longer = { ...base, training: { batch: 8, epochs: 3 } };
+  const definition = { config: "base.json", sizes: ["min", "max"], seeds: [5], methods: [methods[1]] };
+  const out = `${folder}/out`;
+  const path = `${out}/comparison.json`;
+  const run = async (every: number | undefined) => {
+    const file = await write(folder, { ...definition, every });
+    await Deno.writeTextFile(`${folder}/base.json`, JSON.stringify(longer));
+    const { status, out: text, err } = await compare("--config", file, "--out", out, "--json");
+    assertEquals(status, 0, err);
+    return { ...JSON.parse(text), err };
+  };
+  const { rows, curve } = await run(1);
+  const places = (rows: readonly Record<string, unknown>[]) => rows.map(({ size, epoch }) => [size, epoch]);
+  assertEquals(places(curve), [1, 2, 3].flatMap((epoch) => [["min", epoch], ["max", epoch]]));
+  assertEquals(curve.slice(4), rows);
+  const seconds = curve.map(({ seconds }: { seconds: number }) => seconds);
+  assert(0 < seconds[0] && seconds[0] < seconds[2] && seconds[2] < seconds[4], String(seconds));
+  assertStringIncludes(await Deno.readTextFile(`${out}/report.html`), "Along pretraining");
+
+  // The end is the same without the curve; asked for it again, what is known is not judged again.
+  assertEquals((await run(undefined)).rows, rows);
+  const saved = JSON.parse(await Deno.readTextFile(path));
+  await Deno.writeTextFile(path, JSON.stringify({ ...saved, curve: curve.slice(2) }));
+  const again = await run(1);
+  assertEquals([again.curve, again.err.match(/after \d epoch/g)], [curve, ["after 1 epoch"]]);
+
+  // A checkpoint that is gone leaves a gap, and is spoken of.
+  await Deno.remove(`${out}/other-seed-5/checkpoints/epoch-2.safetensors`);
+  await Deno.writeTextFile(path, JSON.stringify({ ...saved, curve: [] }));
+  const gap = await run(1);
+  assertEquals(places(gap.curve), [["min", 1], ["max", 1], ["min", 3], ["max", 3]]);
+  assertStringIncludes(gap.err, "has no checkpoints of epochs 2");
+});
 
 cliTest("compare says what is wrong with a comparison", async (folder) => {
   for (

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { correlateCommand } from "../../src/cli/correlate.ts";
 import { cliTest, createRun, runInProcess } from "./run_command.ts";
 
@@ -48,6 +48,21 @@ cliTest("correlate scores and judges subnets, and pretrains a second seed", asyn
   assertEquals(table.status, 0, table.err);
   assertMatch(table.out, /cosine, recalibrated +\S+ /);
   assertStringIncludes(table.out, "--seeds 2");
+
+  // By a linear probe: scores are the same, results have files of their own, and no run is made anew.
+  const probed = await correlate("--run", run, ...small, "--seeds", "2", "--protocol", "linear", "--json");
+  assertEquals([probed.status, probed.err.includes("pretrain")], [0, false], probed.err);
+  const linear = JSON.parse(probed.out);
+  assertEquals([linear.protocol, linear.settings.features, linear.file], [
+    "linear",
+    "pooled",
+    `${run}/correlate/correlation-linear.json`,
+  ]);
+  const scores = (subnets: { scores: unknown }[]) => subnets.map(({ scores }) => scores);
+  assertEquals(scores(linear.subnets), scores(result.subnets));
+  assertNotEquals(linear.subnets, result.subnets);
+  assertStringIncludes(await Deno.readTextFile(linear.report), "linear probe, seed 2");
+  assertEquals(JSON.parse(await Deno.readTextFile(result.file)).protocol, "knn");
 });
 
 cliTest("correlate continues only where it is asked to, and with the same flags", async (folder) => {
@@ -57,7 +72,7 @@ cliTest("correlate continues only where it is asked to, and with the same flags"
   const saved = `${run}/correlate/interrupted.json`;
   await Deno.mkdir(`${run}/correlate`, { recursive: true });
   const settings = { version: "another" };
-  await Deno.writeTextFile(saved, JSON.stringify({ settings, scores: {}, right: [] }));
+  await Deno.writeTextFile(saved, JSON.stringify({ settings, scores: {}, right: {} }));
   assertEquals(first.status, 0, first.err);
   const without = await correlate("--run", run, ...small);
   assertEquals([without.status, without.err.includes("--resume")], [2, true], without.err);

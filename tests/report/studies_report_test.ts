@@ -24,12 +24,22 @@ Deno.test("a correlation of two seeds says how far they agree", async () => {
   assertStringIncludes(page, "kNN, seed 2");
 });
 
-Deno.test("a comparison: differences in points, every seed, and axes with set-apart units", async () => {
-  const page = await renderCompareReport(exampleComparison());
-  assertEquals([count(page, /class="for-wide"/g), count(page, /class="for-narrow"/g)], [1, 1]);
+Deno.test("a comparison: differences in points with their noise, every seed, and axes with set-apart units", async () => {
+  const page = await renderCompareReport({ ...exampleComparison(), curve: [] });
+  assertEquals([count(page, /class="for-wide"/g), count(page, /class="for-narrow"/g)], [2, 2]);
   assertStringIncludes(page, "+3.0 points");
   assertStringIncludes(page, "−1.0 points");
-  assertStringIncludes(page, "(35.0, 36.0, 34.0)");
+  assertStringIncludes(page, "(31.0, 33.0, 32.0; 1.0)");
   assertStringIncludes(page, "912\u00a0k MACs");
+  assertStringIncludes(page, "<strong>+3.0 ± 1.0</strong> (+4.0, +3.0, +2.0)");
+  assertStringIncludes(page, "10:40 min, 3 runs");
   assert(/>\d(\.\d)?\u00a0M</.test(page), "ticks of the axis");
+  assert(!page.includes("Along pretraining"));
+});
+
+Deno.test("a comparison along pretraining: a chart over epochs and one over time, by size and protocol", async () => {
+  const page = await renderCompareReport(exampleComparison());
+  assertEquals([count(page, /class="for-wide"/g), count(page, /class="for-narrow"/g)], [14, 14]);
+  assertStringIncludes(page, "middle, 2.3\u00a0M MACs, linear probe: over epochs");
+  assertStringIncludes(page, "alone 10:40 min in 3 runs, elastic 3:48 min in one run");
 });

@@ -9,11 +9,14 @@ import { configuredNetwork } from "../../nn/configured_network.ts";
 import { openEncoder } from "../../pretrain/encoder_file.ts";
 import type { PretrainHooks } from "../../pretrain/pretrain.ts";
 import { openRunData } from "../../pretrain/run_data.ts";
-import { KnnWatch, share } from "../../pretrain/watch.ts";
-import { pretrained } from "../pretrained.ts";
-import type { Comparison, PlannedRun } from "./definition.ts";
+import { share } from "../../pretrain/watch.ts";
+import { readDataRecord } from "../../store/data_record.ts";
+import { RunFolder } from "../../store/run_folder.ts";
+import { Judge, type Protocol, protocols } from "../judge.ts";
+import { expectSameRun, type KeptCheckpoint, pretrained } from "../pretrained.ts";
+import type { Comparison, PlannedRun, Size } from "./definition.ts";
 
-/** What one size of one run is worth. */
+/** What one size of one run is worth after some of its epochs. */
 export interface ComparedRow {
   readonly method: string;
   readonly size: string;
@@ -23,89 +26,191 @@ export interface ComparedRow {
   readonly seed: number;
   /** Name of the run that it was cut from. */
   readonly run: string;
-  /** Accuracy, 0 to 1. */
+  /** Epochs of pretraining. */
+  readonly epoch: number;
+  /** Accuracies, 0 to 1, on the same features. */
   readonly knn: number;
-  /** Of pretraining that run, on this machine. */
+  readonly linear: number;
+  /** Of pretraining that run so far, on this machine. */
   readonly seconds: number;
+}
+
+/** A row with what differences are computed from. */
+export interface JudgedRow extends ComparedRow {
+  /** Whether each test image was classified right (1), by each protocol. */
+  readonly right: Readonly<Record<Protocol, Uint8Array>>;
+}
+
+/** What a comparison found. */
+export interface Compared {
+  /** At the end of each run. */
+  readonly rows: readonly JudgedRow[];
+  /** Along each run, its end included; empty where the comparison does not ask for it. */
+  readonly curve: readonly ComparedRow[];
 }
 
 /** What a comparison tells while it runs. */
 export interface CompareHooks {
   readonly signal: AbortSignal;
+  onWarning(text: string): void;
   /** A run is about to begin or to go on: its hooks. */
   onRun(run: PlannedRun, number: number, of: number): PretrainHooks;
-  /** A run is judged. */
-  onRows(rows: readonly ComparedRow[]): Promise<void>;
+  /** A run is about to be judged after so many epochs. */
+  onJudging(run: PlannedRun, epoch: number): void;
+  /** A run is judged after some of its epochs: what is known by now. */
+  onJudged(found: Compared): Promise<void>;
 }
 
 /**
- * Compares. Runs that are done are not done again.
+ * Compares. Runs that are done are not done again, and what is judged is not judged again.
  *
  * @param folderOf folder of a run
- * @param known rows of runs that were judged before
+ * @param known what was judged before
+ * @returns in the order of the comparison's runs and sizes
  * @throws the signal's reason when it is interrupted; what was done is kept
+ * @throws {UsageError} when a folder holds another run than the comparison's
  */
 export async function compare(
   gpu: Gpu,
-  { runs }: Comparison,
+  { runs, every }: Comparison,
   folderOf: (run: PlannedRun) => string,
-  known: readonly ComparedRow[],
+  known: Compared,
   hooks: CompareHooks,
-): Promise<ComparedRow[]> {
-  const rows = [...known];
+): Promise<Compared> {
+  const rows: JudgedRow[] = [], curve: ComparedRow[] = [];
   for (const [number, run] of runs.entries()) {
-    const judged = run.sizes.every(({ name }) =>
-      rows.some((row) => row.method === run.method && row.seed === run.seed && row.size === name)
-    );
-    if (judged) continue;
-    const done = await pretrained(gpu, folderOf(run), run.config, hooks.onRun(run, number, runs.length));
-    if (!done) throw hooks.signal.reason;
-    const found = await judge(gpu, run, done);
-    rows.push(...found);
-    await hooks.onRows(rows);
+    const path = folderOf(run);
+    if (await RunFolder.holdsRun(path)) await expectSameRun(path, run.config);
+    const { epochs } = run.config.training;
+    const along = every === undefined
+      ? []
+      : Array.from({ length: Math.ceil(epochs / every) - 1 }, (_, at) => (at + 1) * every);
+    let end = rowsOf(run, epochs, known.rows);
+    const before = new Map(along.map((epoch) => [epoch, rowsOf(run, epoch, known.curve)]));
+    const missing = along.filter((epoch) => !before.get(epoch));
+    if (!end) missing.push(epochs);
+    const results = (): Compared => ({
+      rows: [...rows, ...end ?? []],
+      curve: every === undefined ? [] : [
+        ...curve,
+        ...[...before.values()].flatMap((found) => found ?? []),
+        ...(end ?? []).map(withoutRight),
+      ],
+    });
+    if (missing.length > 0) {
+      const done = await pretrained(gpu, path, run.config, hooks.onRun(run, number, runs.length));
+      if (!done) throw hooks.signal.reason;
+      const checkpoints = missing.flatMap((epoch) =>
+        epoch === epochs ? [done] : done.kept.filter((one) => one.epoch === epoch)
+      );
+      if (checkpoints.length < missing.length) {
+        const lacking = missing.filter((epoch) => !checkpoints.some((one) => one.epoch === epoch));
+        hooks.onWarning(
+          `${path} has no checkpoints of epochs ${
+            lacking.join(", ")
+          }, so its curve lacks them: it was pretrained without. ` +
+            "Remove it to pretrain it again.",
+        );
+      }
+      await judge(gpu, run, path, checkpoints, hooks, async (epoch, found) => {
+        if (epoch === epochs) end = found;
+        else before.set(epoch, found.map(withoutRight));
+        const now = results();
+        // What runs that come later have is kept until they are looked at.
+        await hooks.onJudged({ rows: merged(now.rows, known.rows), curve: merged(now.curve, known.curve) });
+      });
+    }
+    const { rows: nextRows, curve: nextCurve } = results();
+    rows.push(...nextRows.slice(rows.length));
+    curve.push(...nextCurve.slice(curve.length));
   }
-  return rows;
+  return { rows, curve };
+}
+
+/** A row as tables and files have it. */
+export function withoutRight({ right: _, ...row }: JudgedRow): ComparedRow {
+  return row;
+}
+
+/** The rows of a run after so many epochs, in the order of its sizes; undefined where one is missing. */
+function rowsOf<Row extends ComparedRow>(
+  { name, sizes }: PlannedRun,
+  epoch: number,
+  rows: readonly Row[],
+): Row[] | undefined {
+  const own = sizes.map(({ name: size, architecture }) =>
+    rows.find((row) =>
+      row.run === name && row.size === size && row.epoch === epoch &&
+      row.arch === formatArchitecture(architecture)
+    )
+  );
+  return own.every((row) => row !== undefined) ? own : undefined;
+}
+
+/** New rows, then older ones of other runs. */
+function merged<Row extends ComparedRow>(rows: readonly Row[], older: readonly Row[]): Row[] {
+  const runs = new Set(rows.map(({ run }) => run));
+  return [...rows, ...older.filter(({ run }) => !runs.has(run))];
 }
 
 async function judge(
   gpu: Gpu,
-  { name: run, method, seed, config, sizes }: PlannedRun,
-  { checkpoint, seconds }: { checkpoint: string; seconds: number },
-): Promise<ComparedRow[]> {
-  const data = await openRunData(gpu, config, {});
+  run: PlannedRun,
+  path: string,
+  checkpoints: readonly KeptCheckpoint[],
+  { signal, onWarning, onJudging }: CompareHooks,
+  onFound: (epoch: number, rows: JudgedRow[]) => Promise<void>,
+): Promise<void> {
+  if (checkpoints.length === 0) return;
+  const { config, sizes } = run;
+  const earlier = { record: await readDataRecord(path), acceptChanges: false };
+  const data = await openRunData(gpu, config, { onWarning }, earlier);
   try {
     if (!data.knn) {
       throw new ConfigurationError(
-        `A comparison judges by kNN, for which ${
+        `A comparison judges by labelled images that are held out, of which ${
           sourceName(config.data.source)
-        } has no labelled images that are held out. Set ` +
-          `data.heldOut or data.test, and knn.every.`,
+        } has none. Set data.heldOut or data.test, and knn.every.`,
       );
     }
-    const { encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
-    try {
-      const { space } = encoder.network;
-      const network = configuredNetwork(config);
-      const settings = { ...config, training: { ...config.training, seed: dataSeed(config) } };
-      const watch = new KnnWatch({ gpu, space, encoder }, settings, data.knn);
-      const rows: ComparedRow[] = [];
-      for (const { name, architecture } of sizes) {
-        rows.push({
-          method,
-          size: name,
-          arch: formatArchitecture(architecture),
-          macs: macs(network, architecture, config.data.imageSize),
-          seed,
-          run,
-          knn: share(await watch.rightOf(architecture)),
-          seconds,
-        });
+    const settings = { ...config, training: { ...config.training, seed: dataSeed(config) } };
+    for (const { path, epoch, seconds } of checkpoints) {
+      onJudging(run, epoch);
+      const rows: JudgedRow[] = [];
+      const { encoder } = await openEncoder(gpu, path, "encoder_q");
+      try {
+        const { space } = encoder.network;
+        const judge = new Judge({ gpu, space, encoder }, settings, data.knn);
+        for (const size of sizes) {
+          signal.throwIfAborted();
+          const right = await judge.rightOf(size.architecture, protocols, signal);
+          rows.push({ ...rowOf(run, size, epoch, right), seconds, right });
+        }
+      } finally {
+        encoder.release();
       }
-      return rows;
-    } finally {
-      encoder.release();
+      await onFound(epoch, rows);
     }
   } finally {
     data.release();
   }
+}
+
+function rowOf(
+  { name: run, method, seed, config }: PlannedRun,
+  { name: size, architecture }: Size,
+  epoch: number,
+  right: Record<Protocol, Uint8Array>,
+): Omit<ComparedRow, "seconds"> {
+  return {
+    method,
+    size,
+    arch: formatArchitecture(architecture),
+    macs: macs(configuredNetwork(config), architecture, config.data.imageSize),
+    seed,
+    run,
+    epoch,
+    knn: share(right.knn),
+    linear: share(right.linear),
+  };
 }

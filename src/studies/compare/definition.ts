@@ -33,7 +33,13 @@ const comparisonSchema = z.strictObject({
     "Architectures that are judged: min, middle (by MACs), max, a name, or an id.",
   ),
   seeds: z.array(z.int().min(0).max(0xffff_ffff)).min(1).default([1, 2]).describe("Seeds of pretraining."),
-  methods: z.array(method).min(1).describe("The ways that are compared."),
+  every: z.int().min(1).optional().describe(
+    "Keeps and judges a checkpoint of each run every so many epochs: accuracy along pretraining, over epochs and over " +
+      "time. Without it, runs are judged at their end.",
+  ),
+  methods: z.array(method).min(1).describe(
+    "The ways that are compared; the first is what the others are compared with.",
+  ),
 });
 
 /** An architecture under the name that a comparison gives it. */
@@ -59,6 +65,8 @@ export interface Comparison {
   readonly config: Config;
   readonly sizes: readonly Size[];
   readonly runs: readonly PlannedRun[];
+  /** Epochs between the checkpoints that are judged; undefined where only the end is. */
+  readonly every: number | undefined;
 }
 
 /** Reads a comparison. @throws {ConfigurationError} naming what is wrong */
@@ -82,7 +90,7 @@ export async function loadComparison(path: string): Promise<Comparison> {
       faults.map(({ text }) => `${path}: ${text}`).join("\n"),
     );
   }
-  const { config: base, methods, sizes: names, seeds } = result.data;
+  const { config: base, methods, sizes: names, seeds, every } = result.data;
   for (
     const [what, list] of [["methods", methods.map(({ name }) => name)], ["sizes", names], [
       "seeds",
@@ -105,7 +113,7 @@ export async function loadComparison(path: string): Promise<Comparison> {
         flag: `${path}, method ${name}, set`,
       }));
       // All seeds see the same images.
-      const own = withSeed(await loadDecided(configPath, overrides), seed, config);
+      const own = keepingEvery(every, withSeed(await loadDecided(configPath, overrides), seed, config));
       if (!alone) runs.push({ method: name, seed, name: `${name}-seed-${seed}`, config: own, sizes });
       else {
         for (const size of sizes) {
@@ -120,7 +128,12 @@ export async function loadComparison(path: string): Promise<Comparison> {
       }
     }
   }
-  return { config, sizes, runs };
+  return { config, sizes, runs, every };
+}
+
+function keepingEvery(epochs: number | undefined, config: Config): Config {
+  if (epochs === undefined) return config;
+  return { ...config, training: { ...config.training, checkpointEvery: epochs } };
 }
 
 /** A configuration that says how it trains: what a machine would decide would not be the same for all runs. */

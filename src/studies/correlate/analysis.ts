@@ -9,6 +9,7 @@ import {
   spearman,
 } from "../../evaluate/correlation.ts";
 import { purpose, Random } from "../../random.ts";
+import { type StratifiedCorrelation, withinStrata } from "./strata.ts";
 
 /** A subnet with everything that is known of it. */
 export interface EvaluatedSubnet {
@@ -48,6 +49,8 @@ export interface Correlation {
   readonly kendall: number;
   readonly pearson: number;
   readonly withinGroups: readonly GroupCorrelation[];
+  /** Within ranges of MACs and one width of the last stage. */
+  readonly withinWidths: StratifiedCorrelation;
   /** Share of its best tenth that belongs to the downstream best tenth. */
   readonly precisionTop10: number;
   /** Downstream result of the best subnet less that of its first choice. */
@@ -93,6 +96,7 @@ export function analyse(
   const actual = accuracies(subnets, 0);
   const samples = bootstrap(subnets, [...predictors.values()], seed);
   const columns = [...predictors.keys()];
+  const strata = withinStrata(subnets, [...predictors.values()], { groupSize, seed, draws });
   const correlations = columns.map((metric, column): Correlation => {
     const predicted = predictors.get(metric)!;
     const kind = column < scores.length ? "score" : "rival";
@@ -108,6 +112,7 @@ export function analyse(
       kendall: kendall(predicted, actual),
       pearson: pearson(predicted, actual),
       withinGroups: withinGroups(subnets, predicted, actual, groupSize),
+      withinWidths: strata[column],
       precisionTop10: precisionOfTopTenth(predicted, actual),
       regret: regret(predicted, actual),
       ...(kind === "score" && {

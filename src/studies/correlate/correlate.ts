@@ -10,10 +10,10 @@ import { configuredNetwork } from "../../nn/configured_network.ts";
 import type { Encoder } from "../../nn/encoder.ts";
 import { openEncoder } from "../../pretrain/encoder_file.ts";
 import { openRunData } from "../../pretrain/run_data.ts";
-import { KnnWatch } from "../../pretrain/watch.ts";
 import type { SearchImages } from "../../search/rank_subnets.ts";
 import type { Task } from "../../search/places.ts";
 import type { DataRecord } from "../../store/data_record.ts";
+import { Judge, type Protocol, protocolNames } from "../judge.ts";
 import { analyse, type Analysis, type EvaluatedSubnet } from "./analysis.ts";
 import type { SavedCorrelation } from "./saved.ts";
 import { scoreSubnets, scorings } from "./scores.ts";
@@ -24,6 +24,8 @@ export interface CorrelateRequest {
   readonly checkpoints: readonly string[];
   readonly architectures: readonly Architecture[];
   readonly task: Task;
+  /** What they are judged by. */
+  readonly protocol: Protocol;
   /** What candidates are scored on. */
   readonly images: SearchImages;
   /** The configuration with labelled images that classify and labelled images that are classified. */
@@ -68,7 +70,7 @@ export async function correlate(
   request: CorrelateRequest,
   hooks: CorrelateHooks,
 ): Promise<Correlated> {
-  const { evaluation, architectures, saved } = request;
+  const { evaluation, architectures, protocol, saved } = request;
   const network = configuredNetwork(evaluation);
   const { imageSize } = evaluation.data;
   await score(gpu, request, hooks);
@@ -81,7 +83,7 @@ export async function correlate(
       params: parameters(network, architecture),
       lastWidth: featureChannels(network, architecture),
       scores: Object.fromEntries(Object.entries(saved.scores).map(([name, scores]) => [name, scores[arch]])),
-      right: saved.right.map((right) => right[arch]),
+      right: saved.right[protocol]!.map((right) => right[arch]),
     };
   });
   const groupSize = roundGroupSize(network, imageSize);
@@ -117,7 +119,7 @@ async function score(gpu: Gpu, request: CorrelateRequest, hooks: CorrelateHooks)
 /** Fills in what is missing of the downstream results. */
 async function judge(
   gpu: Gpu,
-  { checkpoints, architectures, evaluation, record, saved }: CorrelateRequest,
+  { checkpoints, architectures, protocol, evaluation, record, saved }: CorrelateRequest,
   hooks: CorrelateHooks,
 ): Promise<{ bank: number; queries: number }> {
   const earlier = record && { record, acceptChanges: false };
@@ -132,18 +134,21 @@ async function judge(
         { about: "labels" },
       );
     }
+    const bySeed = saved.right[protocol] ??= [];
     for (const [seed, checkpoint] of checkpoints.entries()) {
-      const right = saved.right[seed] ??= {};
+      const right = bySeed[seed] ??= {};
       const missing = architectures.filter((architecture) => !(formatArchitecture(architecture) in right));
       if (missing.length === 0) continue;
       const { encoder } = await openEncoder(gpu, checkpoint, "encoder_q");
       try {
         const { space } = encoder.network;
-        const watch = new KnnWatch({ gpu, space, encoder }, evaluation, knn);
-        hooks.onStage(checkpoints.length > 1 ? `kNN, seed ${seed + 1}` : "kNN", missing.length, "subnets");
+        const judge = new Judge({ gpu, space, encoder }, evaluation, knn);
+        const name = protocolNames[protocol];
+        hooks.onStage(checkpoints.length > 1 ? `${name}, seed ${seed + 1}` : name, missing.length, "subnets");
         for (const architecture of missing) {
           hooks.signal.throwIfAborted();
-          right[formatArchitecture(architecture)] = await watch.rightOf(architecture);
+          const judged = await judge.rightOf(architecture, [protocol], hooks.signal);
+          right[formatArchitecture(architecture)] = judged[protocol];
           await hooks.save();
           hooks.onPart();
         }

@@ -2,12 +2,13 @@
 import { z } from "zod";
 import { DataError } from "../../errors.ts";
 import { writeFileAtomically } from "../../store/atomic_file.ts";
+import { type Protocol, protocols } from "../judge.ts";
 
 const settings = z.record(z.string(), z.string());
 const shape = z.strictObject({
   settings,
   scores: z.record(z.string(), z.record(z.string(), z.number())),
-  right: z.array(z.record(z.string(), z.string().regex(/^[01]+$/))),
+  right: z.partialRecord(z.enum(protocols), z.array(z.record(z.string(), z.string().regex(/^[01]+$/)))),
 });
 
 /** Results that are there already. */
@@ -16,8 +17,8 @@ export interface SavedCorrelation {
   readonly settings: Readonly<Record<string, string>>;
   /** By the name of the score, then by architecture. */
   readonly scores: Record<string, Record<string, number>>;
-  /** For each seed, by architecture, whether each test image was classified right. */
-  readonly right: Record<string, Uint8Array>[];
+  /** By protocol, for each seed, by architecture, whether each test image was classified right. */
+  readonly right: Partial<Record<Protocol, Record<string, Uint8Array>[]>>;
 }
 
 /**
@@ -43,16 +44,23 @@ export async function readSavedCorrelation(path: string): Promise<SavedCorrelati
   }
   return {
     ...parsed,
-    right: parsed.right.map((one) =>
-      Object.fromEntries(Object.entries(one).map(([arch, bits]) => [arch, Uint8Array.from(bits, Number)]))
-    ),
+    right: mapBits(parsed.right, (bits) => Uint8Array.from(bits, Number)),
   };
 }
 
 /** Keeps what was reached. */
 export async function saveCorrelation(path: string, saved: SavedCorrelation): Promise<void> {
-  const right = saved.right.map((one) =>
-    Object.fromEntries(Object.entries(one).map(([arch, bits]) => [arch, bits.join("")]))
-  );
+  const right = mapBits(saved.right, (bits) => bits.join(""));
   await writeFileAtomically(path, JSON.stringify({ ...saved, right }) + "\n");
+}
+
+function mapBits<From, To>(
+  right: Partial<Record<Protocol, readonly Record<string, From>[]>>,
+  to: (bits: From) => To,
+): Partial<Record<Protocol, Record<string, To>[]>> {
+  const mapSeed = (seed: Record<string, From>) =>
+    Object.fromEntries(Object.entries(seed).map(([arch, bits]) => [arch, to(bits)]));
+  return Object.fromEntries(
+    Object.entries(right).map(([protocol, seeds]) => [protocol, seeds.map(mapSeed)]),
+  );
 }

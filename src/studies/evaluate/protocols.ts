@@ -3,6 +3,7 @@ import { balancedSubset } from "../../evaluate/class_split.ts";
 import type { FeatureKind } from "../../evaluate/features.ts";
 import { type KnnSettings, knnVotes, type LabelledFeatures } from "../../evaluate/knn.ts";
 import { accuracyOf, linearProbe, type LinearSettings } from "../../evaluate/linear.ts";
+import { sgdProbe, type SgdProbeSettings } from "../../evaluate/sgd_probe.ts";
 import type { FineTuneSettings } from "../../finetune/settings.ts";
 import type { Gpu } from "../../gpu/device.ts";
 
@@ -12,7 +13,8 @@ export const protocols = ["knn", "linear", "semi", "finetune"] as const;
 /** Judges frozen features. */
 export type FrozenProtocol =
   | { readonly kind: "knn"; readonly settings: KnnSettings; readonly features: FeatureKind }
-  | { readonly kind: "linear"; readonly settings: LinearSettings };
+  | { readonly kind: "linear"; readonly solver: "lbfgs"; readonly settings: LinearSettings }
+  | { readonly kind: "linear"; readonly solver: "sgd"; readonly settings: SgdProbeSettings };
 
 /** Trains the network with a classifier, on a part of the labels or all. */
 export class TuningProtocol {
@@ -65,6 +67,10 @@ export async function vote(
   if (protocol.kind === "knn") {
     const votes = await knnVotes(gpu, train, test, protocol.settings);
     return { ...votes, chosen: {}, accuracy: accuracyOf(votes.predictions, test.labels) };
+  }
+  if (protocol.solver === "sgd") {
+    const { predictions, confidences, accuracy } = await sgdProbe(train, test, protocol.settings, signal);
+    return { predictions, confidences, accuracy, chosen: {} };
   }
   const probe = await linearProbe(train, test, protocol.settings, signal);
   const { predictions, confidences, accuracy, regularisation } = probe;

@@ -43,7 +43,7 @@ Deno.test("what is no comparison is told field by field, with what is allowed", 
     assertStringIncludes(await message({ methods }), "config is missing. Allowed: a text that is not empty.");
     assertStringIncludes(
       await message({ config: "a.json", methods, sized: [] }),
-      "sized is not a comparison field. Did you mean sizes? Allowed here: config, sizes, seeds, methods.",
+      "sized is not a comparison field. Did you mean sizes? Allowed here: config, sizes, seeds, every, methods.",
     );
     assertStringIncludes(await message({ config: "a.json", methods, seeds: [-1] }), "seeds[0] cannot be -1.");
   }));
