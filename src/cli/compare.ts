@@ -1,5 +1,6 @@
 /** `deno task compare`: elastic networks against networks pretrained alone. */
 import { join } from "@std/path";
+import { parseSet } from "../config/overrides.ts";
 import { formatDuration } from "../duration.ts";
 import { formatPoints } from "../number_format.ts";
 import { renderCompareReport } from "../report/compare_report.ts";
@@ -18,10 +19,12 @@ import {
 import { protocolNames, protocols } from "../studies/judge.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
+import { configFlags } from "./config_flags.ts";
+import { dataFlag, givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import { counted, formatShare, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
-import { compareOutput, guardOutputFolder } from "./output_guard.ts";
+import { compareOutput, dataPaths, guardOutputFolder } from "./output_guard.ts";
 import { studyHooks } from "./study_hooks.ts";
 
 interface CompareResult {
@@ -41,6 +44,8 @@ const compareFlags = {
     default: "configs/compare-demo.json",
     description: "What is compared: a configuration, methods, sizes, seeds",
   },
+  data: dataFlag("Labelled images", "the configuration's"),
+  set: { ...configFlags.set, description: "Replace one field of the configuration, for all methods" },
   out: {
     type: "string",
     placeholder: "DIR",
@@ -62,15 +67,20 @@ export const compareCommand = defineCommand({
   examples: [
     "deno task compare",
     "deno task compare --config configs/compare-demo.json --out runs/comparison",
+    "deno task compare --config configs/compare-cifar10.json --data cifar10/train",
   ],
   run,
   format: formatResult,
 });
 
 async function run({ flags, logger, onInterrupt }: Context<typeof compareFlags>): Promise<CompareResult> {
-  const comparison = await loadComparison(flags.config);
+  const data = givenData(flags.data);
+  const comparison = await loadComparison(flags.config, [
+    ...data === undefined ? [] : [{ path: "data.source", value: data, flag: "--data" }],
+    ...flags.set.map(parseSet),
+  ]);
   const out = flags.out ?? join("runs", flags.config.replace(/^.*[\\/]/, "").replace(/\.json$/, ""));
-  await guardOutputFolder(out, compareOutput, fileNames, [flags.config]);
+  await guardOutputFolder(out, compareOutput, fileNames, [flags.config, ...dataPaths(data)]);
   await makeOutputFolder(out);
   await using _ = await FolderLock.take(join(out, "compare.lock"), (text) => logger.warn(text));
   const file = join(out, fileNames[0]), report = join(out, fileNames[1]);

@@ -69,8 +69,13 @@ export interface Comparison {
   readonly every: number | undefined;
 }
 
-/** Reads a comparison. @throws {ConfigurationError} naming what is wrong */
-export async function loadComparison(path: string): Promise<Comparison> {
+/**
+ * Reads a comparison.
+ *
+ * @param shared changes of the configuration for all methods, before their own
+ * @throws {ConfigurationError} naming what is wrong
+ */
+export async function loadComparison(path: string, shared: readonly Override[] = []): Promise<Comparison> {
   let text: string;
   try {
     text = await Deno.readTextFile(path);
@@ -102,7 +107,7 @@ export async function loadComparison(path: string): Promise<Comparison> {
     }
   }
   const configPath = join(dirname(path), base);
-  const config = await loadConfig(configPath);
+  const config = await loadConfig(configPath, shared);
   const sizes = names.map((name): Size => ({ name, architecture: resolveSize(config, name) }));
   const runs: PlannedRun[] = [];
   for (const seed of seeds) {
@@ -113,7 +118,10 @@ export async function loadComparison(path: string): Promise<Comparison> {
         flag: `${path}, method ${name}, set`,
       }));
       // All seeds see the same images.
-      const own = keepingEvery(every, withSeed(await loadDecided(configPath, overrides), seed, config));
+      const own = keepingEvery(
+        every,
+        withSeed(await loadDecided(configPath, [...shared, ...overrides]), seed, config),
+      );
       if (!alone) runs.push({ method: name, seed, name: `${name}-seed-${seed}`, config: own, sizes });
       else {
         for (const size of sizes) {
