@@ -15,6 +15,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
 import { renderCorrelateReport } from "../report/correlate_report.ts";
 import { openSearchImages } from "../search/images.ts";
+import { initialisations } from "../search/zero_cost/zero_cost.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { fileFingerprint } from "../store/fingerprint.ts";
@@ -43,6 +44,7 @@ interface CorrelateResult {
     readonly params: number;
     readonly downstream: readonly number[];
     readonly scores: Readonly<Record<string, number>>;
+    readonly zeroCost: Readonly<Record<string, number>>;
   }[];
   /** JSON has null where a correlation is not a number. */
   readonly correlations: Analysis["correlations"];
@@ -64,7 +66,7 @@ export const correlateCommand = defineCommand({
   summary:
     "Shows how well each score without labels predicts what subnets are worth: subnets spread over the range of MACs are " +
     "scored by every measure of similarity and judged on labelled images. Beside the scores stand their rivals, MACs, " +
-    "parameters and the width of the last stage, and, with a second seed, how far two runs agree with each other.",
+    "parameters, the width of the last stage, NASWOT and SynFlow of the untrained network, and, with a second seed, how far two runs agree with each other.",
   flags: correlateFlags,
   examples: [
     "deno task correlate --run runs/demo",
@@ -193,7 +195,7 @@ async function findSaved(
   settings: Record<string, string>,
 ): Promise<SavedCorrelation> {
   const saved = await readSavedCorrelation(path);
-  if (!saved) return { settings, scores: {}, right: [] };
+  if (!saved) return { settings, scores: {}, zeroCost: {}, right: [] };
   if (!resume) {
     throw new UsageError(
       `${out} holds an interrupted correlation. Continue it with --resume, remove ${path}, or give another --out.`,
@@ -221,7 +223,7 @@ async function pretrainAgain(
 }
 
 function resultOf(
-  { subnets, correlations, ceiling, bank, queries }: Correlated,
+  { subnets, correlations, ceiling, bank, queries, naswotImages }: Correlated,
   { protocol, task, images, seeds }: CorrelateFlags,
   { knn }: Config,
   out: string,
@@ -238,6 +240,8 @@ function resultOf(
       queries,
       task,
       scoredOn: images,
+      naswotImages,
+      initialisations,
     },
     subnets: subnets.map(({ right: _, ...subnet }, at) => ({
       ...subnet,

@@ -42,6 +42,8 @@ const names: Readonly<Record<string, string>> = {
   macs: "MACs",
   params: "parameters",
   lastWidth: "last width",
+  naswot: "NASWOT",
+  synflow: "SynFlow",
 };
 
 const sizes = {
@@ -260,6 +262,7 @@ function subnetTable(report: CorrelateReport): Html {
   const seeds = report.subnets[0].right.length;
   const bySeed = Array.from({ length: seeds }, (_, seed) => accuracies(report, seed));
   const scores = Object.keys(report.subnets[0].scores);
+  const zeroCost = Object.keys(report.subnets[0].zeroCost);
   return table(
     "All subnets, cheapest first",
     [
@@ -268,6 +271,7 @@ function subnetTable(report: CorrelateReport): Html {
       { label: "Parameters", numeric: true },
       ...bySeed.map((_, seed) => ({ label: seeds > 1 ? `kNN, seed ${seed + 1}` : "kNN", numeric: true })),
       ...scores.map((label) => ({ label, numeric: true })),
+      ...zeroCost.map((name) => ({ label: names[name] ?? name, numeric: true })),
     ],
     report.subnets.map((subnet, at) => [
       html`<code>${subnet.arch}</code>`,
@@ -275,6 +279,7 @@ function subnetTable(report: CorrelateReport): Html {
       formatShort(subnet.params, "kept"),
       ...bySeed.map((one) => formatPercent(one[at])),
       ...scores.map((name) => subnet.scores[name].toFixed(4)),
+      ...zeroCost.map((name) => subnet.zeroCost[name].toFixed(2).replace("-", "−")),
     ]),
   );
 }

@@ -7,6 +7,7 @@ const settings = z.record(z.string(), z.string());
 const shape = z.strictObject({
   settings,
   scores: z.record(z.string(), z.record(z.string(), z.number())),
+  zeroCost: z.record(z.string(), z.record(z.string(), z.number())).default({}),
   right: z.array(z.record(z.string(), z.string().regex(/^[01]+$/))),
 });
 
@@ -16,6 +17,8 @@ export interface SavedCorrelation {
   readonly settings: Readonly<Record<string, string>>;
   /** By the name of the score, then by architecture. */
   readonly scores: Record<string, Record<string, number>>;
+  /** Zero-cost scores, by architecture, then by the name of the score. */
+  readonly zeroCost: Record<string, Record<string, number>>;
   /** For each seed, by architecture, whether each test image was classified right. */
   readonly right: Record<string, Uint8Array>[];
 }
