@@ -56,6 +56,13 @@ interface CorrelateResult {
 
 export const correlateFileNames = ["correlation.json", "report.html"] as const;
 
+/** Settings in the report, where their names are not words. */
+const settingLabels: Readonly<Record<string, string>> = {
+  scoredOn: "images scored",
+  naswotImages: "images of NASWOT",
+  initialisations: "untrained networks of each subnet",
+};
+
 const advice = {
   labels: "Give labelled images with --data and --test-data.",
 };
@@ -66,7 +73,8 @@ export const correlateCommand = defineCommand({
   summary:
     "Shows how well each score without labels predicts what subnets are worth: subnets spread over the range of MACs are " +
     "scored by every measure of similarity and judged on labelled images. Beside the scores stand their rivals, MACs, " +
-    "parameters, the width of the last stage, NASWOT and SynFlow of the untrained network, and, with a second seed, how far two runs agree with each other.",
+    "parameters, the width of the last stage, and NASWOT and SynFlow of the untrained network; and, with a second seed, " +
+    "how far two runs agree with each other.",
   flags: correlateFlags,
   examples: [
     "deno task correlate --run runs/demo",
@@ -151,7 +159,9 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
       version,
       device: gpu.facts.description,
       run: flags.run,
-      settings: Object.entries(result.settings).map(([name, value]) => [name, String(value)]),
+      settings: Object.entries(result.settings).map((
+        [name, value],
+      ) => [settingLabels[name] ?? name, String(value)]),
     }),
   );
   await Deno.remove(savedPath);

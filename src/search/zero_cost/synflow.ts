@@ -43,7 +43,7 @@ export async function synflow(
   imageSize: number,
 ): Promise<number[]> {
   const [{ weights: { gpu }, network }] = encoders;
-  for (const encoder of encoders) await linearise(encoder);
+  await linearise(encoders);
   using image = ones(gpu, imageShape(network, imageSize));
   const tapes = encoders.map(() => new Tape(gpu, true));
   try {
@@ -65,37 +65,28 @@ export async function synflow(
       using gradient = ones(gpu, pooled.shape);
       tape.backward([pooled, gradient]);
     }
-    const scores: number[] = [];
-    for (const [at, encoder] of encoders.entries()) {
-      scores.push(Math.log(await saliency(encoder, architecture)) + flows[at].exponent * Math.LN2);
-    }
-    return scores;
+    const sums = await saliencies(encoders, architecture);
+    return sums.map((sum, at) => Math.log(sum) + flows[at].exponent * Math.LN2);
   } finally {
     for (const tape of tapes) tape.release();
   }
 }
 
-/** Names of the weights that count: published code sums over convolutions and linear layers alone. */
-function weightNames({ network }: Encoder, architecture: Architecture): string[] {
-  const { parameters } = weightsOf(network, architecture);
-  return [...parameters].filter(([, { start }]) => start === "fan-out").map(([name]) => name);
-}
-
 /** Absolute weights, and batchnorms that give back what they get. */
-async function linearise(
-  { weights: { values, gradients, gpu }, statistics, network }: Encoder,
-): Promise<void> {
-  const { parameters } = weightsOf(network, network.space.max);
-  gradients!.clear();
-  const absolute = (await gpu.read(...values.chunks)).map((bytes) => new Float32Array(bytes).map(Math.abs));
-  values.chunks.forEach((chunk, at) => chunk.write(absolute[at]));
-  for (const [name, { shape, start }] of parameters) {
-    if (start === "fan-out") continue;
-    values.get(name).write(new Float32Array(elements(shape)).fill(start === "zero" ? 0 : 1));
-  }
-  for (const [name, tensor] of statistics.arena.entries()) {
-    const value = name.endsWith("running_var") ? 1 - batchnormEpsilon : 0;
-    tensor.write(new Float32Array(tensor.length).fill(value));
+async function linearise(encoders: readonly Encoder[]): Promise<void> {
+  for (const { weights } of encoders) weights.gradients!.clear();
+  const chunks = encoders.map(({ weights }) => weights.values.chunks);
+  const read = await readTogether(encoders[0].weights.gpu, chunks);
+  for (const [number, { network, statistics, weights: { values } }] of encoders.entries()) {
+    chunks[number].forEach((chunk, at) => chunk.write(read[number][at].map(Math.abs)));
+    for (const [name, { shape, start }] of weightsOf(network, network.space.max).parameters) {
+      if (start === "fan-out") continue;
+      values.get(name).write(new Float32Array(elements(shape)).fill(start === "zero" ? 0 : 1));
+    }
+    for (const [name, tensor] of statistics.arena.entries()) {
+      const value = name.endsWith("running_var") ? 1 - batchnormEpsilon : 0;
+      tensor.write(new Float32Array(tensor.length).fill(value));
+    }
   }
 }
 
@@ -112,18 +103,36 @@ async function exponentsOf(gpu: Gpu, outputs: readonly Tensor[], unit: string): 
   });
 }
 
-/** Σ |θ ⊙ gradient| over the weights that count. */
-async function saliency(encoder: Encoder, architecture: Architecture): Promise<number> {
-  const { values, gradients, gpu } = encoder.weights;
-  const chunks = [...values.chunks, ...gradients!.chunks];
-  const read = (await gpu.read(...chunks)).map((bytes) => new Float32Array(bytes));
-  let sum = 0;
-  for (const name of weightNames(encoder, architecture)) {
-    const { shape, chunk, start } = values.layout.placements.get(name)!;
-    const weight = read[chunk], gradient = read[values.chunks.length + chunk];
-    for (let at = start; at < start + elements(shape); at++) sum += Math.abs(weight[at] * gradient[at]);
-  }
-  return sum;
+/**
+ * Σ |θ ⊙ gradient| of each encoder over the weights that count: published code sums over convolutions and linear layers
+ * alone.
+ */
+async function saliencies(encoders: readonly Encoder[], architecture: Architecture): Promise<number[]> {
+  const [{ network, weights: { gpu } }] = encoders;
+  const names = [...weightsOf(network, architecture).parameters]
+    .filter(([, { start }]) => start === "fan-out").map(([name]) => name);
+  const read = await readTogether(gpu, [
+    ...encoders.map(({ weights }) => weights.values.chunks),
+    ...encoders.map(({ weights }) => weights.gradients!.chunks),
+  ]);
+  return encoders.map(({ weights: { values: { layout } } }, number) => {
+    let sum = 0;
+    for (const name of names) {
+      const { shape, chunk, start } = layout.placements.get(name)!;
+      const weight = read[number][chunk], gradient = read[encoders.length + number][chunk];
+      for (let at = start; at < start + elements(shape); at++) sum += Math.abs(weight[at] * gradient[at]);
+    }
+    return sum;
+  });
+}
+
+/** Reads lists of tensors, all in one wait. */
+async function readTogether(
+  gpu: Gpu,
+  lists: readonly (readonly Tensor[])[],
+): Promise<Float32Array<ArrayBuffer>[][]> {
+  const read = (await gpu.read(...lists.flat())).map((bytes) => new Float32Array(bytes));
+  return lists.map((list) => read.splice(0, list.length));
 }
 
 function ones(gpu: Gpu, shape: Tensor["shape"]): Tensor {

@@ -76,8 +76,8 @@ export async function correlate(
   const network = configuredNetwork(evaluation);
   const { imageSize } = evaluation.data;
   await score(gpu, request, hooks);
-  const naswotImages = await scoreWithoutTraining(gpu, request, hooks);
   const { bank, queries } = await judge(gpu, request, hooks);
+  const naswotImages = await scoreWithoutTraining(gpu, request, hooks);
   const subnets = architectures.map((architecture): EvaluatedSubnet => {
     const arch = formatArchitecture(architecture);
     return {
