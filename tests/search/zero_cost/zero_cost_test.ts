@@ -8,6 +8,7 @@ import { logDeterminant } from "../../../src/search/zero_cost/log_determinant.ts
 import { fittingImages, naswot } from "../../../src/search/zero_cost/naswot.ts";
 import { synflow } from "../../../src/search/zero_cost/synflow.ts";
 import { scoreUntrained } from "../../../src/search/zero_cost/zero_cost.ts";
+import { readSafetensors } from "../../../src/store/safetensors.ts";
 import { Tensor } from "../../../src/tensor/tensor.ts";
 import { gpuTest, randomValues } from "../../helpers.ts";
 import { elasticVgg } from "../../nn/vgg.ts";
@@ -124,6 +125,36 @@ gpuTest("SynFlow is the sum that a float64 network has", async (gpu) => {
     const [found] = await synflow([encoder], encoder.network.space.max, 16);
     assertAlmostEquals(found, expected, 1e-5, name);
   }
+});
+
+gpuTest("both are what PyTorch has with the published formulas, also beyond float32", async (gpu) => {
+  const path = new URL("../../golden/zero_cost.safetensors", import.meta.url).pathname;
+  const { tensors, metadata } = await readSafetensors(path);
+  const get = (name: string) => Tensor.from(gpu, tensors.get(name)!.data as Float32Array<ArrayBuffer>);
+  let largestSum = -Infinity;
+  for (const { name, block, stem, widths, depths, strides, ...expected } of JSON.parse(metadata.cases)) {
+    const network = resnet({
+      block,
+      stem: { kind: "3x3", widths: [stem] },
+      widths: widths.map((width: number) => [width]),
+      depths: depths.map((depth: number) => [depth]),
+      strides,
+    });
+    using encoder = await largest(gpu, network, 0);
+    for (const [parameter, tensor] of encoder.weights.values.entries()) {
+      if (tensor.shape.length < 4) continue;
+      using value = get(`${name}.${parameter}`);
+      gpu.stream.copy(value, tensor);
+    }
+    using images = get(`${name}.images`);
+    const { max } = network.space;
+    const [rectified] = await naswot([encoder], max, images.view(tensors.get(`${name}.images`)!.shape));
+    assertAlmostEquals(rectified, expected.naswot, 1e-9, name);
+    const [flow] = await synflow([encoder], max, 16);
+    assertAlmostEquals(flow, expected.synflow, 1e-6 * expected.synflow, name);
+    largestSum = Math.max(largestSum, flow);
+  }
+  assert(largestSum > Math.log(3.5e38));
 });
 
 gpuTest("SynFlow stays finite and exact where the sum is beyond float32, and below it", async (gpu) => {
