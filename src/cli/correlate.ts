@@ -17,6 +17,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
 import { renderCorrelateReport } from "../report/correlate_report.ts";
 import { openSearchImages } from "../search/images.ts";
+import { initialisations } from "../search/zero_cost/zero_cost.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { fileFingerprint } from "../store/fingerprint.ts";
@@ -45,6 +46,7 @@ interface CorrelateResult {
     readonly params: number;
     readonly downstream: readonly number[];
     readonly scores: Readonly<Record<string, number>>;
+    readonly zeroCost: Readonly<Record<string, number>>;
   }[];
   /** JSON has null where a correlation is not a number. */
   readonly correlations: Analysis["correlations"];
@@ -60,6 +62,13 @@ export const correlateFileNames: Readonly<Record<Protocol, readonly [results: st
   linear: ["correlation-linear.json", "report-linear.html"],
 };
 
+/** Settings in the report, where their names are not words. */
+const settingLabels: Readonly<Record<string, string>> = {
+  scoredOn: "images scored",
+  naswotImages: "images of NASWOT",
+  initialisations: "untrained networks of each subnet",
+};
+
 const advice = {
   labels: "Give labelled images with --data and --test-data.",
 };
@@ -70,7 +79,8 @@ export const correlateCommand = defineCommand({
   summary:
     "Shows how well each score without labels predicts what subnets are worth: subnets spread over the range of MACs are " +
     "scored by every measure of similarity and judged on labelled images. Beside the scores stand their rivals, MACs, " +
-    "parameters and the width of the last stage, and, with a second seed, how far two runs agree with each other.",
+    "parameters, the width of the last stage, and NASWOT and SynFlow of the untrained network; and, with a second seed, " +
+    "how far two runs agree with each other.",
   flags: correlateFlags,
   examples: [
     "deno task correlate --run runs/demo",
@@ -157,7 +167,9 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
       device: gpu.facts.description,
       protocol: flags.protocol,
       run: flags.run,
-      settings: Object.entries(result.settings).map(([name, value]) => [name, String(value)]),
+      settings: Object.entries(result.settings).map((
+        [name, value],
+      ) => [settingLabels[name] ?? name, String(value)]),
     }),
   );
   await Deno.remove(savedPath);
@@ -200,7 +212,7 @@ async function findSaved(
   settings: Record<string, string>,
 ): Promise<SavedCorrelation> {
   const saved = await readSavedCorrelation(path);
-  if (!saved) return { settings, scores: {}, right: {} };
+  if (!saved) return { settings, scores: {}, zeroCost: {}, right: {} };
   if (!resume) {
     throw new UsageError(
       `${out} holds an interrupted correlation. Continue it with --resume, remove ${path}, or give another --out.`,
@@ -228,7 +240,7 @@ async function pretrainAgain(
 }
 
 function resultOf(
-  { subnets, correlations, ceiling, bank, queries }: Correlated,
+  { subnets, correlations, ceiling, bank, queries, naswotImages }: Correlated,
   { protocol, task, images, seeds }: CorrelateFlags,
   { knn }: Config,
   out: string,
@@ -249,6 +261,8 @@ function resultOf(
       queries,
       task,
       scoredOn: images,
+      naswotImages,
+      initialisations,
     },
     subnets: subnets.map(({ right: _, ...subnet }, at) => ({
       ...subnet,

@@ -25,6 +25,8 @@ export interface Pass {
 
 /** A layer that runs on the device and can be exported. */
 export interface NetworkLayer extends Layer {
+  /** Whether its result comes out of a ReLU; false where absent. */
+  readonly rectified?: boolean;
   /** Records the layer; what it needs meanwhile is released, its result is the tape's. */
   run(pass: Pass, ...inputs: Tensor[]): Tensor;
   /** Adds nodes, without what only training needs; returns the name of the result. */
@@ -70,6 +72,10 @@ export class ConvolutionBatchnorm implements NetworkLayer {
     this.stride = stride;
     this.dilation = dilation;
     this.padding = dilation * (kernel - 1) / 2;
+  }
+
+  get rectified(): boolean {
+    return this.definition.relu !== undefined;
   }
 
   parameters(input: Shape): [string, ParameterDefinition][] {

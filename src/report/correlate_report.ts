@@ -37,6 +37,8 @@ const names: Readonly<Record<string, string>> = {
   macs: "MACs",
   params: "parameters",
   lastWidth: "last width",
+  naswot: "NASWOT",
+  synflow: "SynFlow",
 };
 
 const sizes = {
@@ -238,6 +240,7 @@ function subnetTable(report: CorrelateReport): Html {
   const seeds = report.subnets[0].right.length;
   const bySeed = Array.from({ length: seeds }, (_, seed) => accuracies(report, seed));
   const scores = Object.keys(report.subnets[0].scores);
+  const zeroCost = Object.keys(report.subnets[0].zeroCost);
   return table(
     "All subnets, cheapest first",
     [
@@ -246,6 +249,7 @@ function subnetTable(report: CorrelateReport): Html {
       { label: "Parameters", numeric: true },
       ...bySeed.map((_, seed) => ({ label: seeds > 1 ? `${name}, seed ${seed + 1}` : name, numeric: true })),
       ...scores.map((label) => ({ label, numeric: true })),
+      ...zeroCost.map((name) => ({ label: names[name] ?? name, numeric: true })),
     ],
     report.subnets.map((subnet, at) => [
       html`<code>${subnet.arch}</code>`,
@@ -253,6 +257,7 @@ function subnetTable(report: CorrelateReport): Html {
       formatShort(subnet.params, "kept"),
       ...bySeed.map((one) => formatPercent(one[at])),
       ...scores.map((name) => subnet.scores[name].toFixed(4)),
+      ...zeroCost.map((name) => subnet.zeroCost[name].toFixed(2).replace("-", "−")),
     ]),
   );
 }

@@ -15,7 +15,10 @@ cliTest("correlate scores and judges subnets, and pretrains a second seed", asyn
   assertEquals(result.settings.queries, 8);
   assertEquals(result.settings.bank, 32);
   assertEquals(result.subnets.length, 4);
-  for (const { downstream, scores } of result.subnets) {
+  assertEquals([result.settings.naswotImages, result.settings.initialisations], [16, 3]);
+  for (const { downstream, scores, zeroCost } of result.subnets) {
+    assertEquals(Object.keys(zeroCost), ["naswot", "synflow"]);
+    assert(Object.values(zeroCost).every((score) => Number.isFinite(score)));
     assertEquals(downstream.length, 2);
     assert(downstream.every((accuracy: number) => Number.isInteger(8 * accuracy)));
     assertEquals(Object.keys(scores), [
@@ -29,7 +32,14 @@ cliTest("correlate scores and judges subnets, and pretrains a second seed", asyn
   }
   assertEquals(result.correlations.map(({ kind }: { kind: string }) => kind), [
     ...Array(6).fill("score"),
-    ...Array(3).fill("rival"),
+    ...Array(5).fill("rival"),
+  ]);
+  assertEquals(Object.keys(result.correlations[0].over), [
+    "macs",
+    "params",
+    "lastWidth",
+    "naswot",
+    "synflow",
   ]);
   assert(result.ceiling !== null);
   const file = JSON.parse(await Deno.readTextFile(result.file));

@@ -17,6 +17,7 @@ export function exampleCorrelation(seeds: number): CorrelateReport {
       params: 20_000 + 1_217 * at,
       lastWidth: widths,
       scores: { cosine: worth + 0.05 * random.uniform(), affinity: 1 - worth, cka: random.uniform() },
+      zeroCost: { naswot: 300 + 40 * at, synflow: 12 + at % 5 },
       right: Array.from(
         { length: seeds },
         () => Uint8Array.from({ length: 512 }, () => Number(random.chance(worth))),

@@ -21,6 +21,8 @@ export interface EvaluatedSubnet {
   readonly lastWidth: number;
   /** By the name of the score. */
   readonly scores: Readonly<Record<string, number>>;
+  /** Of the untrained network, by the name of the score. */
+  readonly zeroCost: Readonly<Record<string, number>>;
   /** For each seed of pretraining, whether each test image was classified right. */
   readonly right: readonly Uint8Array[];
 }
@@ -39,7 +41,7 @@ export interface GroupCorrelation {
 /** How well one score, or one rival, predicts the downstream result of the first seed. */
 export interface Correlation {
   readonly metric: string;
-  /** `score` for similarities; `rival` for what needs no network. */
+  /** `score` for similarities; `rival` for what needs no trained network. */
   readonly kind: "score" | "rival";
   readonly spearman: number;
   /** Over draws of subnets and images together, of images alone, of subnets alone. */
@@ -70,8 +72,16 @@ export interface Analysis {
 /** Bootstrap draws. */
 const draws = 1000;
 
-/** What needs no trained network, and must be beaten. */
-const rivals = ["macs", "params", "lastWidth"] as const;
+/** What needs no trained network, and must be beaten: costs, and zero-cost scores. */
+function rivalsOf(subnets: readonly EvaluatedSubnet[]): Map<string, number[]> {
+  const costs = ["macs", "params", "lastWidth"] as const;
+  return new Map([
+    ...costs.map((cost) => [cost, subnets.map((subnet) => subnet[cost])] as const),
+    ...Object.keys(subnets[0].zeroCost).map((score) =>
+      [score, subnets.map(({ zeroCost }) => zeroCost[score])] as const
+    ),
+  ]);
+}
 
 /** Downstream results, 0 to 1. */
 export function accuracies(subnets: readonly EvaluatedSubnet[], seed: number): number[] {
@@ -92,7 +102,8 @@ export function analyse(
   const predictors = new Map<string, number[]>();
   const scores = Object.keys(subnets[0].scores);
   for (const score of scores) predictors.set(score, subnets.map((subnet) => subnet.scores[score]));
-  for (const rival of rivals) predictors.set(rival, subnets.map((subnet) => subnet[rival]));
+  const rivals = rivalsOf(subnets);
+  for (const [rival, values] of rivals) predictors.set(rival, values);
   const actual = accuracies(subnets, 0);
   const samples = bootstrap(subnets, [...predictors.values()], seed);
   const columns = [...predictors.keys()];
@@ -116,7 +127,7 @@ export function analyse(
       precisionTop10: precisionOfTopTenth(predicted, actual),
       regret: regret(predicted, actual),
       ...(kind === "score" && {
-        over: Object.fromEntries(rivals.map((rival) => [rival, difference(rival)])),
+        over: Object.fromEntries(rivals.keys().map((rival) => [rival, difference(rival)])),
       }),
     };
   });

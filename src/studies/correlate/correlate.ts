@@ -12,6 +12,8 @@ import { openEncoder } from "../../pretrain/encoder_file.ts";
 import { openRunData } from "../../pretrain/run_data.ts";
 import type { SearchImages } from "../../search/rank_subnets.ts";
 import type { Task } from "../../search/places.ts";
+import { fittingImages } from "../../search/zero_cost/naswot.ts";
+import { naswotImages, scoreUntrained } from "../../search/zero_cost/zero_cost.ts";
 import type { DataRecord } from "../../store/data_record.ts";
 import { Judge, type Protocol, protocolNames } from "../judge.ts";
 import { analyse, type Analysis, type EvaluatedSubnet } from "./analysis.ts";
@@ -32,7 +34,7 @@ export interface CorrelateRequest {
   readonly evaluation: Config;
   /** Of the run, where those are its own images. */
   readonly record: DataRecord | undefined;
-  /** Of the bootstrap. */
+  /** Of the bootstrap, and of untrained networks. */
   readonly seed: number;
   /** What was reached before, and is added to. */
   readonly saved: SavedCorrelation;
@@ -57,6 +59,8 @@ export interface Correlated extends Analysis {
   /** Labelled images that vote, and those that are classified. */
   readonly bank: number;
   readonly queries: number;
+  /** Images of NASWOT's mini-batch. */
+  readonly naswotImages: number;
 }
 
 /**
@@ -75,6 +79,7 @@ export async function correlate(
   const { imageSize } = evaluation.data;
   await score(gpu, request, hooks);
   const { bank, queries } = await judge(gpu, request, hooks);
+  const naswotImages = await scoreWithoutTraining(gpu, request, hooks);
   const subnets = architectures.map((architecture): EvaluatedSubnet => {
     const arch = formatArchitecture(architecture);
     return {
@@ -83,11 +88,19 @@ export async function correlate(
       params: parameters(network, architecture),
       lastWidth: featureChannels(network, architecture),
       scores: Object.fromEntries(Object.entries(saved.scores).map(([name, scores]) => [name, scores[arch]])),
+      zeroCost: saved.zeroCost[arch],
       right: saved.right[protocol]!.map((right) => right[arch]),
     };
   });
   const groupSize = roundGroupSize(network, imageSize);
-  return { subnets, groupSize, bank, queries, ...analyse(subnets, { groupSize, seed: request.seed }) };
+  return {
+    subnets,
+    groupSize,
+    bank,
+    queries,
+    naswotImages,
+    ...analyse(subnets, { groupSize, seed: request.seed }),
+  };
 }
 
 /** Fills in what is missing of the scores. */
@@ -114,6 +127,40 @@ async function score(gpu: Gpu, request: CorrelateRequest, hooks: CorrelateHooks)
   } finally {
     for (const encoder of encoders) encoder.release();
   }
+}
+
+/** Fills in what is missing of the zero-cost scores; returns the number of images that they take. */
+async function scoreWithoutTraining(
+  gpu: Gpu,
+  { architectures, images, evaluation, seed, saved }: CorrelateRequest,
+  hooks: CorrelateHooks,
+): Promise<number> {
+  const network = configuredNetwork(evaluation);
+  const count = fittingImages(
+    gpu,
+    network,
+    evaluation.data.imageSize,
+    Math.min(naswotImages, images.count),
+  );
+  const missing = architectures.filter((architecture) =>
+    !(formatArchitecture(architecture) in saved.zeroCost)
+  );
+  if (missing.length === 0) return count;
+  using batch = await images.load(0, count);
+  hooks.onStage("zero-cost scores", missing.length, "subnets");
+  for (const architecture of missing) {
+    hooks.signal.throwIfAborted();
+    saved.zeroCost[formatArchitecture(architecture)] = await scoreUntrained(
+      gpu,
+      network,
+      architecture,
+      batch,
+      seed,
+    );
+    await hooks.save();
+    hooks.onPart();
+  }
+  return count;
 }
 
 /** Fills in what is missing of the downstream results. */

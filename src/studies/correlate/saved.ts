@@ -9,6 +9,7 @@ const shape = z.strictObject({
   settings,
   scores: z.record(z.string(), z.record(z.string(), z.number())),
   right: z.partialRecord(z.enum(protocols), z.array(z.record(z.string(), z.string().regex(/^[01]+$/)))),
+  zeroCost: z.record(z.string(), z.record(z.string(), z.number())).default({}),
 });
 
 /** Results that are there already. */
@@ -19,6 +20,8 @@ export interface SavedCorrelation {
   readonly scores: Record<string, Record<string, number>>;
   /** By protocol, for each seed, by architecture, whether each test image was classified right. */
   readonly right: Partial<Record<Protocol, Record<string, Uint8Array>[]>>;
+  /** Zero-cost scores, by architecture, then by the name of the score. */
+  readonly zeroCost: Record<string, Record<string, number>>;
 }
 
 /**

@@ -14,6 +14,7 @@ function subnets(
     params: 1000 - at,
     lastWidth: 8,
     scores: scores(at),
+    zeroCost: { naswot: (at * 7) % count },
     right: Array.from({ length: seeds }, (_, seed) => {
       const random = new Random(7, purpose.test, at, seed);
       return Uint8Array.from({ length: 400 }, () => Number(random.chance(0.3 + 0.6 * at / count)));
@@ -26,8 +27,15 @@ Deno.test("a score that follows the truth beats rivals that do not", () => {
     subnets(24, (at) => ({ good: at, noise: (at * 5) % 24 })),
     { groupSize: 20, seed: 1 },
   );
-  assertEquals(correlations.map(({ metric }) => metric), ["good", "noise", "macs", "params", "lastWidth"]);
-  const [good, noise, macs, params, lastWidth] = correlations;
+  assertEquals(correlations.map(({ metric }) => metric), [
+    "good",
+    "noise",
+    "macs",
+    "params",
+    "lastWidth",
+    "naswot",
+  ]);
+  const [good, noise, macs, params, lastWidth, naswot] = correlations;
   assert(good.spearman > 0.95);
   assert(good.interval[0] > 0.8 && good.interval[1] <= 1 && good.interval[0] <= good.spearman);
   assert(good.intervalSubnets[0] >= good.interval[0] - 0.05);
@@ -36,6 +44,8 @@ Deno.test("a score that follows the truth beats rivals that do not", () => {
   assertAlmostEquals(params.spearman, -good.spearman, 1e-12);
   assertEquals(lastWidth.spearman, NaN);
   assertEquals(macs.over, undefined);
+  assertEquals([naswot.kind, naswot.over], ["rival", undefined]);
+  assert(good.over!.naswot[0] > 0, "clearly better than a zero-cost score that is noise");
   assertEquals(good.regret, 0);
   assertEquals(ceiling, undefined);
 });
