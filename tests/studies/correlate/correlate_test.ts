@@ -34,6 +34,7 @@ gpuTest(
         return correlate(gpu, {
           checkpoints: [run.lastCheckpointPath],
           architectures,
+          protocol: "knn",
           task: "classification",
           images,
           evaluation: config,
@@ -53,7 +54,7 @@ gpuTest(
           save: () => saveCorrelation(path, saved),
         });
       };
-      const empty = (): SavedCorrelation => ({ settings: {}, scores: {}, zeroCost: {}, right: [] });
+      const empty = (): SavedCorrelation => ({ settings: {}, scores: {}, zeroCost: {}, right: {} });
       const whole = await correlateFrom(empty());
       stages.length = 0;
       await assertRejects(() => correlateFrom(empty(), 1), Error, "stop");

@@ -16,6 +16,7 @@ function subnet(macs: number, lastWidth: number, right: number): EvaluatedSubnet
     params: macs,
     lastWidth,
     scores: {},
+    zeroCost: {},
     right: [images],
   };
 }
