@@ -36,6 +36,7 @@ export type { StepTimes } from "../pretrain/step_times.ts";
 export type { TrainingObserver, TrainingResult } from "../pretrain/trainer.ts";
 export { RunFolder, type StoredConfig } from "../store/run_folder.ts";
 export type {
+  AgreementMetrics,
   EvaluationMetrics,
   KnnMetrics,
   MetricsLine,
