@@ -17,6 +17,7 @@ import { keepRecord } from "./run_record.ts";
 import { expectMemory } from "./memory_plan.ts";
 import { PretrainState } from "./state.ts";
 import { openTeacher, type TeacherHooks, withTeacherDimension } from "./teacher/teacher.ts";
+import { CollapseAlarm } from "./collapse_alarm.ts";
 import { Trainer, type TrainingObserver, type TrainingResult, type TrainingTask } from "./trainer.ts";
 import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
 import { KnnWatch, SpreadWatch } from "./watch.ts";
@@ -183,6 +184,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
   const watch = data.knn
     ? new KnnWatch(state, config, data.knn)
     : data.bank && new SpreadWatch(state, config, data.bank);
+  const alarm = new CollapseAlarm(metrics.filter(({ step }) => step <= state.step));
   const trainer = new Trainer({
     gpu,
     config,
@@ -194,7 +196,17 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
     evaluated: resumedFrom !== undefined &&
       metrics.some((line) => isEvaluation(line) && line.step === state.step),
-    observer: hooks,
+    observer: {
+      ...hooks,
+      onEvaluation(line) {
+        hooks.onEvaluation(line);
+        const warning = alarm.hear(line);
+        // After the last step the run's end says it.
+        if (warning !== undefined && line.step < trainer.totalSteps) {
+          hooks.onWarning(`After ${line.epoch} ${line.epoch === 1 ? "epoch" : "epochs"}: ${warning}`);
+        }
+      },
+    },
     signal: hooks.signal,
   });
   if (state.step > trainer.totalSteps) {
