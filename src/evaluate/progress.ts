@@ -1,6 +1,6 @@
 /** Whether a run still gains, by what is measured without labels. */
 import { isEvaluation, isStep, type MetricsLine } from "../store/metrics.ts";
-import { formatMeasure, formatPercent } from "../number_format.ts";
+import { formatMeasure } from "../number_format.ts";
 import { hasCollapsed, untrainedSpread } from "./verdict.ts";
 
 /** A quantity that training moves one way as long as features get better. */
@@ -122,8 +122,6 @@ function rateNote(metrics: readonly MetricsLine[]): string {
   const rates = metrics.filter(isStep).map(({ lr }) => lr);
   const highest = Math.max(0, ...rates), last = rates.at(-1) ?? 0;
   if (highest === 0 || last >= lowRate * highest) return "";
-  return ` The learning rate had fallen to ${
-    formatPercent(last / highest)
-  } of its highest by then, which flattens any ` +
-    "run: what a longer one would gain, this does not tell.";
+  return " The learning rate was below a tenth of its highest by then, which flattens any run: what a longer one would " +
+    "gain, this does not tell.";
 }

@@ -59,6 +59,8 @@ interface Curve {
   readonly color: string;
   readonly caption: string;
   readonly value: (line: Measured) => number | null | undefined;
+  /** See `Axis.format`. */
+  readonly format?: string;
 }
 
 const curves: readonly Curve[] = [
@@ -111,6 +113,7 @@ const curves: readonly Curve[] = [
       "The larger of two shares: dimensions that never change, and directions that carry less than a millionth of the " +
       "features' squared length.",
     value: ({ spread: { deadShare, collapsedShare = 0 } }) => Math.max(deadShare, collapsedShare),
+    format: ".1%",
   },
 ];
 
@@ -149,7 +152,7 @@ function sentences(measured: readonly Measured[], progress: string | undefined):
     : `, directions that hardly matter ${formatPercent(collapsedShare)}, uniformity ${signed(uniformity)}`;
   return html`
     <p class="verdict">${spreadSentence(last.spread, untrained)}</p>
-    ${progress !== undefined && html`<p>${progress}</p>`}
+    ${progress !== undefined && html`<p class="verdict">${progress}</p>`}
     <p class="caption">
       Of ${formatInteger(images)} images and ${formatInteger(dimension)} features each: effective rank
       ${effectiveRank.toFixed(1)}, mean cosine of two images ${meanCosine.toFixed(
@@ -166,21 +169,23 @@ function agreementNote(measured: readonly Measured[], architectures: number): Ht
   // A run of an earlier version, which did not look.
   if (last?.spread.uniformity === undefined) return false;
   const { images, alignment, smallest } = last.agreement ?? {};
-  const parts: string[] = [];
-  if (images !== undefined) parts.push(`Of ${formatInteger(images)} training images:`);
-  const say = (name: string, value: number | null | undefined, reason: string) => {
-    if (typeof value === "number") parts.push(`${name} ${formatMeasure(value)}.`);
-    else parts.push(`${name} ${value === null ? `cannot be measured: ${immeasurable}` : reason}.`);
-  };
-  say("Alignment of two views", alignment, "is left out: the views of an image are not augmented");
-  say(
-    "Likeness of the smallest subnet to the teacher",
-    smallest,
-    architectures === 1
-      ? "is left out: the network has one architecture"
-      : "is left out: there is no momentum encoder to compare with",
-  );
-  return html`<p class="caption">${parts.join(" ")}</p>`;
+  const told = (value: number | null | undefined, reason: string) =>
+    typeof value === "number"
+      ? formatMeasure(value)
+      : value === null
+      ? `not measurable (${immeasurable})`
+      : `left out (${reason})`;
+  const reason = architectures === 1 ? "the network has one architecture" : "there is no momentum encoder";
+  return html`
+    <p class="caption">
+      ${images !== undefined && `Of ${formatInteger(images)} training images: `}alignment of two views
+      ${told(
+        alignment,
+        "views of an image are not augmented",
+      )}, likeness of the smallest subnet to the teacher
+      ${told(smallest, reason)}.
+    </p>
+  `;
 }
 
 /** In pairs; the last of an odd number takes the whole width. */
@@ -207,14 +212,14 @@ async function drawnCurves(measured: readonly Measured[]): Promise<Html[]> {
 const loneSizes = { wide: { ...wholeSizes.wide, height: 260 }, narrow: halfSizes.narrow };
 
 async function drawnCurve(
-  { curve: { title, axis, color, caption }, points }: { curve: Curve; points: Point[] },
+  { curve: { title, axis, color, caption, format }, points }: { curve: Curve; points: Point[] },
   sizes: ChartSizes,
 ): Promise<Html> {
   const [from, to] = [points[0].y, points.at(-1)!.y].map((value) => value.toFixed(2));
   const chart = await renderLineCharts(sizes, () => ({
     description: `${title} over epochs, from ${from} to ${to}.`,
     x: { title: "epochs done", format: ",d", zero: false, tickMinStep: 1 },
-    y: { title: axis, zero: true },
+    y: { title: axis, zero: true, ...(format !== undefined && { format }) },
     lines: [{ ...line(points, color, 2.2), dots: points.length <= 60 }],
   }));
   return figure({ title, chart, caption });
