@@ -72,12 +72,13 @@ export function measureProgress(metrics: readonly MetricsLine[]): Progress | und
 
 /**
  * Whether a run still gains by what was measured without labels, in plain words; undefined for a run that was not watched
- * in its training, or whose features have collapsed, of which another sentence speaks.
+ * in its training, or whose features have collapsed or are not finite, of which other sentences speak.
  */
 export function progressSentence(metrics: readonly MetricsLine[]): string | undefined {
   const lines = trainedEvaluations(metrics);
   const spread = lines.at(-1)?.spread;
-  if (!spread || hasCollapsed(spread, untrainedSpread(metrics))) return undefined;
+  if (!spread || metrics.findLast(isEvaluation)?.spread === null) return undefined;
+  if (hasCollapsed(spread, untrainedSpread(metrics))) return undefined;
   const progress = measureProgress(metrics);
   if (progress === undefined) {
     return `Whether training still gains cannot be told: that takes ${fewestEvaluations} evaluations after the first ` +

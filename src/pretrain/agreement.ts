@@ -16,6 +16,9 @@ import { chooseImages, mixed, type WatchedImages, type WatchedState } from "./wa
 /** Training images that are compared, at most: some, because each is seen three times at the largest architecture. */
 export const mostAgreementImages = 256;
 
+/** Images whose projections share batchnorm statistics: as many as in a search. */
+const projectedBatch = 64;
+
 /**
  * The step whose views are compared at every evaluation, so that these differ by the network alone. No run has as many
  * steps, so no image is trained on in these views.
@@ -31,7 +34,11 @@ export class Agreement {
     const { gpu, space, encoder: { network } } = state;
     const chosen = chooseImages(bank.indices, mostAgreementImages, dataSeed(config));
     this.#batch = Math.max(2, evaluationBatchSize(gpu, network, space.max, bank.views.height));
-    this.#indices = mixed(chosen, this.#batch);
+    this.#indices = mixed(chosen, this.#projectedBatch);
+  }
+
+  get #projectedBatch(): number {
+    return Math.min(projectedBatch, this.#batch);
   }
 
   /**
@@ -79,7 +86,7 @@ export class Agreement {
     const { state: { gpu, encoder, space }, bank: { views } } = this;
     using statistics = new Statistics(gpu, encoder.shapes);
     const sums = new MeanOverBatches();
-    for (const batch of this.#batches(this.#batch)) {
+    for (const batch of this.#batches(this.#projectedBatch)) {
       using images = (await views.evaluationBatch(batch)).images;
       const wanted = await projections(teacher, images, space.max, statistics);
       const found = await projections(encoder, images, space.min, statistics);

@@ -16,7 +16,8 @@ Deno.test("an elastic run has all curves, its figures, the table and the configu
   const page = await renderPretrainReport(exampleRun(160));
   const charts = pictures(page);
   assertEquals([...charts.keys()], [
-    ...["Loss over", "kNN accuracy", "Effective rank", "Mean cosine", "Images per", "Learning rate"],
+    ...["Loss over", "kNN accuracy", "Effective rank", "Mean cosine", "Alignment of", "Uniformity over"],
+    ...["Smallest subnet", "Dead or", "Images per", "Learning rate"],
   ]);
   // Four series, each once raw and once smoothed.
   for (const color of ["ink", "accent", "orange", "blue"]) {
