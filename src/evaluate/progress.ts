@@ -24,7 +24,7 @@ const signals: readonly Signal[] = [
 ];
 
 /** Evaluations after the first step that a judgement takes, at least. */
-const fewestEvaluations = 4;
+const fewestEvaluations = 3;
 /** The part of the run that is judged: its last quarter. */
 const judgedFrom = 0.75;
 /** A signal moves when it changes by more than this part of its range over the run, and of its own size. */
@@ -50,7 +50,7 @@ export interface Progress {
 
 /**
  * How each signal moved over the last quarter of a run. The untrained network, from which everything moves far in the first
- * epochs, is left out of the ranges. Undefined for fewer than four evaluations of the trained network.
+ * epochs, is left out of the ranges. Undefined for fewer than three evaluations of the trained network.
  */
 export function measureProgress(metrics: readonly MetricsLine[]): Progress | undefined {
   const lines = trainedEvaluations(metrics);

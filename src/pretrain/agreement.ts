@@ -14,7 +14,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { chooseImages, mixed, type WatchedImages, type WatchedState } from "./watched_features.ts";
 
 /** Training images that are compared, at most: some, because each is seen three times at the largest architecture. */
-export const mostAgreementImages = 256;
+export const mostAgreementImages = 128;
 
 /** Images whose projections share batchnorm statistics: as many as in a search. */
 const projectedBatch = 64;

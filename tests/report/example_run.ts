@@ -56,7 +56,7 @@ export function exampleRun(logged: number): PretrainReport {
       ...{ collapsedShare: 2 / 64, uniformity: -0.4 - 0.8 * (1 - Math.exp(-epoch / 5)) },
     };
     const agreement = {
-      ...{ images: 256, alignment: 0.22 + 0.1 * Math.exp(-epoch / 3) },
+      ...{ images: 128, alignment: 0.22 + 0.1 * Math.exp(-epoch / 3) },
       smallest: epoch === 0 ? 0.06 : 0.9 - 0.1 * Math.exp(-epoch / 4),
     };
     metrics.push({ step, epoch: nextEvaluation, knn, ...first, images: 512, bank: 2048, spread, agreement });
