@@ -36,6 +36,7 @@ export type { StepTimes } from "../train/step_times.ts";
 export type { TrainingObserver, TrainingResult } from "../train/trainer.ts";
 export { RunFolder, type StoredConfig } from "../store/run_folder.ts";
 export type {
+  AgreementMetrics,
   EvaluationMetrics,
   KnnMetrics,
   MetricsLine,

@@ -9,6 +9,7 @@ import type { RunPlan } from "../pretrain/dry_run.ts";
 import { resumeRun, startRun } from "../pretrain/pretrain.ts";
 import { resumedConfig } from "../pretrain/resume.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
+import { measureProgress, progressSentence } from "../evaluate/progress.ts";
 import { qualityWarnings } from "../evaluate/verdict.ts";
 import { withPlainSpaces } from "../number_format.ts";
 import { isStep } from "../store/metrics.ts";
@@ -268,9 +269,10 @@ export const pretrainCommand = defineCommand({
       start: () => onInterrupt("Stopping; the last complete step is saved."),
       async finish(outcome) {
         await writeReport(gpu, outcome);
-        for (const warning of qualityWarnings(await outcome.folder.readMetrics())) {
-          logger.warn(withPlainSpaces(warning));
-        }
+        const metrics = await outcome.folder.readMetrics();
+        for (const warning of qualityWarnings(metrics)) logger.warn(withPlainSpaces(warning));
+        const progress = measureProgress(metrics) && progressSentence(metrics);
+        if (progress !== undefined) logger.info(withPlainSpaces(progress));
       },
     });
     const outcome = planned ? await startRun(gpu, path, planned.config, hooks) : await resumeRun(gpu, path, {

@@ -191,9 +191,9 @@ export interface Config {
     /** Seed of all randomness. */
     seed: number;
   };
-  /** The nearest-neighbour classification that watches a run; the only use of labels. */
+  /** The evaluations that watch a run: spread and agreement of features, and with labels, their only use, kNN. */
   knn: {
-    /** Epochs between two evaluations; 0 for none. */
+    /** Epochs between two evaluations, with or without labels; 0 for none. */
     every: number;
     /** Nearest neighbours that vote; auto: half of what a class has in the bank, at most 200. */
     neighbours: number;

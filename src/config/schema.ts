@@ -251,7 +251,7 @@ const training = z.strictObject({
 }).prefault({}).describe("The run.");
 
 const knn = z.strictObject({
-  every: epochs.default(10).describe("Epochs between two evaluations; 0 for none."),
+  every: epochs.default(10).describe("Epochs between two evaluations, with or without labels; 0 for none."),
   neighbours: automatic(z.int().min(1).max(1e6)).describe(
     "Nearest neighbours that vote; auto: half of what a class has in the bank, at most 200.",
   ),
@@ -263,7 +263,9 @@ const knn = z.strictObject({
   calibrate: countOrZero.default(2048).describe(
     "Training images from which batchnorm statistics are taken anew; 0 uses the running ones.",
   ),
-}).prefault({}).describe("The nearest-neighbour classification that watches a run; the only use of labels.");
+}).prefault({}).describe(
+  "The evaluations that watch a run: spread and agreement of features, and with labels, their only use, kNN.",
+);
 
 /** A configuration file; `Config` is what it becomes with all defaults filled in. */
 export const configSchema = z.strictObject({

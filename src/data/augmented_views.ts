@@ -53,9 +53,10 @@ export class AugmentedViews implements ViewMaker {
   async views(step: number, lists: readonly Uint32Array[]): Promise<Tensor[]> {
     const { augmentation, seed } = this.#settings;
     const wanted = union(lists);
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    const fetched = await (ahead && sameIndices(ahead.wanted, wanted) ? ahead.fetched : this.#fetch(wanted));
+    // Other images than those fetched ahead are an evaluation's, between two steps: the next step still wants its own.
+    const ahead = this.#ahead && sameIndices(this.#ahead.wanted, wanted) ? this.#ahead : undefined;
+    if (ahead) this.#ahead = undefined;
+    const fetched = await (ahead?.fetched ?? this.#fetch(wanted));
     return this.#make(wanted, fetched, lists, (place, index, view) => {
       if (augmentation === "none") return plainParameters(place);
       return drawParameters(augmentation, viewRandom(seed, step, index, view), place);

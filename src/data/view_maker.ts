@@ -25,8 +25,8 @@ export interface ViewMaker {
    */
   views(step: number, lists: readonly Uint32Array[]): Promise<Tensor[]>;
   /**
-   * Starts to decode the images of the next call of {@linkcode views}, which must ask for these and no others to
-   * profit. An error is raised by that call.
+   * Starts to decode images for the next call of {@linkcode views} that asks for these and no others. An error is raised
+   * by that call.
    */
   prefetch(indices: Uint32Array): void;
   /** Resolves when what was prefetched last is decoded, or has failed. */

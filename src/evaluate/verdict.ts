@@ -5,9 +5,9 @@ import {
   isKnn,
   type KnnMetrics,
   type MetricsLine,
+  type SpreadMetrics,
 } from "../store/metrics.ts";
-import { formatPercent, withPlainSpaces } from "../number_format.ts";
-import type { FeatureSpread } from "./spread.ts";
+import { formatMeasure, formatPercent, withPlainSpaces } from "../number_format.ts";
 
 /** Features of all images that point the same way to this degree tell images apart no more. */
 const collapsedCosine = 0.99;
@@ -17,6 +17,9 @@ const collapsedRank = 2;
 const collapsedShare = 0.2;
 /** A larger part of dimensions than this that never change is worth a word. */
 const manyDead = 0.5;
+
+/** Why a spread or an agreement is null. */
+export const immeasurable = "features that are not finite, or fewer than two images";
 
 /** An evaluation in a line for the terminal. */
 export function evaluationText(line: EvaluationMetrics | KnnMetrics): string {
@@ -29,11 +32,15 @@ export function evaluationText(line: EvaluationMetrics | KnnMetrics): string {
       }`,
     );
   }
-  if (line.spread === null) parts.push("the spread of the features cannot be measured");
+  if (line.spread === null) parts.push(`the spread of the features cannot be measured: ${immeasurable}`);
   else if (line.spread !== undefined) {
-    const { effectiveRank, images, dimension } = line.spread;
+    const { effectiveRank, images, dimension, uniformity } = line.spread;
     parts.push(`effective rank ${effectiveRank.toFixed(1)} of ${Math.min(dimension, images)}`);
+    if (uniformity !== undefined) parts.push(`uniformity ${uniformity.toFixed(2)}`);
   }
+  const { alignment, smallest } = line.agreement ?? {};
+  if (typeof alignment === "number") parts.push(`alignment ${formatMeasure(alignment)}`);
+  if (typeof smallest === "number") parts.push(`smallest to teacher ${smallest.toFixed(3)}`);
   return withPlainSpaces(`epoch ${line.epoch}: ${parts.join(", ")}`);
 }
 
@@ -43,15 +50,15 @@ export function evaluationText(line: EvaluationMetrics | KnnMetrics): string {
  * @param untrained the spread before the first step, where it is known
  */
 export function hasCollapsed(
-  { effectiveRank, meanCosine }: FeatureSpread,
-  untrained?: FeatureSpread,
+  { effectiveRank, meanCosine }: SpreadMetrics,
+  untrained?: SpreadMetrics,
 ): boolean {
   return meanCosine > collapsedCosine || effectiveRank < collapsedRank ||
     untrained !== undefined && effectiveRank < collapsedShare * untrained.effectiveRank;
 }
 
 /** The spread before the first step, where the run measured it. */
-export function untrainedSpread(metrics: readonly MetricsLine[]): FeatureSpread | undefined {
+export function untrainedSpread(metrics: readonly MetricsLine[]): SpreadMetrics | undefined {
   return metrics.filter(isEvaluation).find(({ step }) => step === 0)?.spread ?? undefined;
 }
 
@@ -60,7 +67,7 @@ export function untrainedSpread(metrics: readonly MetricsLine[]): FeatureSpread 
  *
  * @param untrained as for {@linkcode hasCollapsed}
  */
-export function spreadSentence(spread: FeatureSpread, untrained?: FeatureSpread): string {
+export function spreadSentence(spread: SpreadMetrics, untrained?: SpreadMetrics): string {
   const { effectiveRank, dimension, images, meanCosine, deadShare } = spread;
   const directions = `about ${effectiveRank.toFixed(1)} of ${
     Math.min(dimension, images)
@@ -82,17 +89,29 @@ export function spreadSentence(spread: FeatureSpread, untrained?: FeatureSpread)
   return `The features have not collapsed: they use ${directions}${before}${dead}.`;
 }
 
+/**
+ * What to say of an evaluation that found collapsed features, and to do; undefined for any other, and for the untrained
+ * network, which has nothing to lose.
+ *
+ * @param untrained as for {@linkcode hasCollapsed}
+ */
+export function collapseWarning(
+  { step, spread }: EvaluationMetrics,
+  untrained?: SpreadMetrics,
+): string | undefined {
+  if (step === 0 || !spread || !hasCollapsed(spread, untrained)) return undefined;
+  const advice =
+    "Lower optimizer.learningRate or optimizer.weightDecay, raise moco.momentum (momentum contrast: or moco.queue), " +
+    "or start from an earlier checkpoint.";
+  return `${spreadSentence(spread, untrained)} ${advice}`;
+}
+
 /** What a user should be warned of, by the run's last evaluation: collapsed features, kNN below raw pixels. */
 export function qualityWarnings(metrics: readonly MetricsLine[]): string[] {
   const warnings: string[] = [];
-  const { step = 0, spread } = metrics.findLast(isEvaluation) ?? {};
-  const untrained = untrainedSpread(metrics);
-  if (step > 0 && spread && hasCollapsed(spread, untrained)) {
-    const advice =
-      "Lower optimizer.learningRate or optimizer.weightDecay, raise moco.momentum (momentum contrast: or moco.queue), " +
-      "or start from an earlier checkpoint.";
-    warnings.push(`${spreadSentence(spread, untrained)} ${advice}`);
-  }
+  const evaluation = metrics.findLast(isEvaluation);
+  const collapse = evaluation && collapseWarning(evaluation, untrainedSpread(metrics));
+  if (collapse !== undefined) warnings.push(collapse);
   const knn = metrics.filter(isKnn);
   const last = knn.at(-1), pixels = knn.find(({ knnPixels }) => knnPixels !== undefined)?.knnPixels;
   if (last !== undefined && last.step > 0 && pixels !== undefined && last.knn < pixels) {

@@ -29,6 +29,7 @@ import { expectMemory } from "./memory_plan.ts";
 import { PretrainState } from "./state.ts";
 import { openTeacher, type TeacherHooks, withTeacherDimension } from "./teacher/teacher.ts";
 import { Trainer, type TrainingObserver, type TrainingPlan, type TrainingResult } from "../train/trainer.ts";
+import { CollapseAlarm } from "./collapse_alarm.ts";
 import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
 import { KnnWatch, SpreadWatch } from "./watch.ts";
 
@@ -199,6 +200,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     ? new KnnWatch(state, config, data.knn)
     : data.bank && new SpreadWatch(state, config, data.bank);
   const { targets } = run;
+  const alarm = new CollapseAlarm(metrics.filter(({ step }) => step <= state.step));
   const trainer = new Trainer({
     gpu,
     plan: trainingPlan(config, state.space),
@@ -220,7 +222,17 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
     evaluated: resumedFrom !== undefined &&
       metrics.some((line) => isEvaluation(line) && line.step === state.step),
-    observer: hooks,
+    observer: {
+      ...hooks,
+      onEvaluation(line) {
+        hooks.onEvaluation(line);
+        const warning = alarm.hear(line);
+        // After the last step the run's end says it.
+        if (warning !== undefined && line.step < trainer.totalSteps) {
+          hooks.onWarning(`After ${line.epoch} ${line.epoch === 1 ? "epoch" : "epochs"}: ${warning}`);
+        }
+      },
+    },
     signal: hooks.signal,
   });
   if (state.step > trainer.totalSteps) {

@@ -43,6 +43,11 @@ export class PretrainState implements TrainingState {
     return this.objective.encoder;
   }
 
+  /** Its moving average, where the objective keeps one. */
+  get momentumEncoder(): Encoder | undefined {
+    return this.objective.momentumEncoder;
+  }
+
   /** Everything on the device that a checkpoint holds. */
   get sources(): readonly NamedSource[] {
     return [...this.objective.sources, ...this.optimizer.sources];

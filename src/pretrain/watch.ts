@@ -1,4 +1,4 @@
-/** How a run is watched: the spread of its features, and with labels kNN. Labels are used here and nowhere else. */
+/** How a run is watched: spread and agreement of its features, and with labels kNN. Labels are used here and nowhere else. */
 import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
 import { collectRows, type FeatureMatrix } from "../evaluate/features.ts";
@@ -6,6 +6,8 @@ import { knnClasses, type LabelledFeatures } from "../evaluate/knn.ts";
 import { pixelBlock, shrinkPixels } from "../evaluate/pixels.ts";
 import { type FeatureSpread, featureSpread } from "../evaluate/spread.ts";
 import type { EvaluationMetrics, KnnMetrics } from "../store/metrics.ts";
+import type { Statistics } from "../nn/weights.ts";
+import { Agreement } from "./agreement.ts";
 import type { KnnImages, LabelledImages } from "./run_data.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import {
@@ -30,30 +32,34 @@ export interface Watch {
 /** Watches a run whose images have no labels, or which holds none out. */
 export class SpreadWatch implements Watch {
   readonly #features: WatchedFeatures;
+  readonly #agreement: Agreement;
 
   constructor(readonly state: WatchedState, readonly config: Config, readonly bank: WatchedImages) {
     this.#features = new WatchedFeatures(state, config, bank);
+    this.#agreement = new Agreement(state, config, bank);
   }
 
   async evaluate(step: number, epoch: number): Promise<EvaluationMetrics> {
     const { gpu, space: { max } } = this.state;
     const { views, indices } = this.bank;
     const images = { views, indices: chooseImages(indices, mostSpreadImages, dataSeed(this.config)) };
-    const features = await this.#features.recalibrated(
-      max,
-      (statistics) => this.#features.read(max, images, statistics),
-    );
+    const { features, agreement } = await this.#features.recalibrated(max, async (statistics) => ({
+      features: await this.#features.read(max, images, statistics),
+      agreement: await this.#agreement.measure(statistics),
+    }));
     gpu.stream.submit();
-    return { step, epoch, ...await spreadField(features) };
+    return { step, epoch, ...await spreadField(features), ...(agreement && { agreement }) };
   }
 }
 
 /** Watches a run with labels. */
 export class KnnWatch implements Watch {
   readonly #features: WatchedFeatures;
+  readonly #agreement: Agreement;
 
   constructor(readonly state: WatchedState, readonly config: Config, readonly images: KnnImages) {
     this.#features = new WatchedFeatures(state, config, images.bank);
+    this.#agreement = new Agreement(state, config, images.bank);
   }
 
   async evaluate(step: number, epoch: number, withPixels: boolean): Promise<KnnMetrics> {
@@ -61,7 +67,10 @@ export class KnnWatch implements Watch {
     const { bank, queries } = this.images;
     const knnPixels = withPixels ? share(await this.#right((images) => this.#pixels(images))) : undefined;
     let seen: FeatureMatrix;
-    const right = await this.rightOf(space.max, (features) => seen = features);
+    const { right, agreement } = await this.#features.recalibrated(space.max, async (statistics) => ({
+      right: await this.#rightBy(space.max, statistics, (features) => seen = features),
+      agreement: await this.#agreement.measure(statistics),
+    }));
     gpu.stream.submit();
     return {
       step,
@@ -71,6 +80,7 @@ export class KnnWatch implements Watch {
       images: queries.indices.length,
       bank: bank.indices.length,
       ...await spreadField(seen!),
+      ...(agreement && { agreement }),
     };
   }
 
@@ -84,21 +94,25 @@ export class KnnWatch implements Watch {
     );
   }
 
-  /**
-   * Whether an architecture's features classify each query right (1), with batchnorm statistics of its own.
-   *
-   * @param onQueries receives the queries' features
-   */
-  async rightOf(
+  /** Whether an architecture's features classify each query right (1), with batchnorm statistics of its own. */
+  async rightOf(architecture: Architecture): Promise<Uint8Array> {
+    return await this.#features.recalibrated(
+      architecture,
+      (statistics) => this.#rightBy(architecture, statistics),
+    );
+  }
+
+  /** @param onQueries receives the queries' features */
+  async #rightBy(
     architecture: Architecture,
+    statistics: Statistics | undefined,
     onQueries?: (features: FeatureMatrix) => void,
   ): Promise<Uint8Array> {
-    return await this.#features.recalibrated(architecture, (statistics) =>
-      this.#right(async (images) => {
-        const features = await this.#features.read(architecture, images, statistics);
-        if (images === this.images.queries) onQueries?.(features);
-        return features;
-      }));
+    return await this.#right(async (images) => {
+      const features = await this.#features.read(architecture, images, statistics);
+      if (images === this.images.queries) onQueries?.(features);
+      return features;
+    });
   }
 
   async #right(read: (images: LabelledImages) => Promise<ImageFeatures>): Promise<Uint8Array> {
@@ -124,11 +138,13 @@ async function spreadField(
 ): Promise<{ spread: FeatureSpread | null }> {
   if (rows < 2 || !values.every(Number.isFinite)) return { spread: null };
   const kept = Math.min(rows, mostSpreadImages);
-  const { effectiveRank, meanCosine, ...spread } = await featureSpread({
-    rows: kept,
-    dimension,
-    values: values.slice(0, kept * dimension),
-  });
+  const spread = await featureSpread({ rows: kept, dimension, values: values.slice(0, kept * dimension) });
   const short = (value: number) => Number(value.toPrecision(6));
-  return { spread: { ...spread, effectiveRank: short(effectiveRank), meanCosine: short(meanCosine) } };
+  const { images, deadShare, effectiveRank, meanCosine, collapsedShare, uniformity } = spread;
+  return {
+    spread: {
+      ...{ images, dimension, deadShare, effectiveRank: short(effectiveRank), meanCosine: short(meanCosine) },
+      ...{ collapsedShare: short(collapsedShare), uniformity: short(uniformity) },
+    },
+  };
 }

@@ -25,7 +25,9 @@ export interface ImageFeatures extends FeatureMatrix {
 }
 
 /** What is run over images, of a run or of a checkpoint. */
-export type WatchedState = Pick<PretrainState, "gpu" | "space" | "encoder">;
+export type WatchedState =
+  & Pick<PretrainState, "gpu" | "space" | "encoder">
+  & Partial<Pick<PretrainState, "momentumEncoder">>;
 
 /** Runs the query encoder over images. */
 export class WatchedFeatures {

@@ -4,6 +4,7 @@
 
 import { formatDuration } from "../duration.ts";
 import { median } from "../median.ts";
+import { progressSentence } from "../evaluate/progress.ts";
 import { qualityWarnings } from "../evaluate/verdict.ts";
 import type { NeighbourSheet } from "../pretrain/neighbours.ts";
 import {
@@ -88,7 +89,8 @@ export async function renderPretrainReport(
 ): Promise<string> {
   const knn = metrics.filter(isKnn);
   const steps = metrics.filter(isStep);
-  const spreads = measuredSpreads(metrics.filter(isEvaluation));
+  const evaluations = metrics.filter(isEvaluation);
+  const spreads = measuredSpreads(evaluations);
   const warnings = qualityWarnings(metrics).map((text) => html`<p class="warning">${text}</p>`);
   const body = html`
     ${keyFigures([...pretrainFigures(steps, knn, summary), ...spreadFigure(spreads)])}
@@ -97,7 +99,11 @@ export async function renderPretrainReport(
     ${await lossFigure(steps, summary)}
     ${await lossTermFigures(steps, summary.queue)}
     ${await knnFigure(knn, summary)}
-    ${await spreadSection(spreads)}
+    ${await spreadSection(spreads, {
+      evaluations,
+      progress: progressSentence(metrics),
+      architectures: summary.space.architectures,
+    })}
     ${steps.length > 1 &&
       html`<div class="pair">${await throughputFigure(steps)}${await rateFigure(steps)}</div>`}
     <section><h2>What was trained</h2>${factList(facts(summary))}</section>

@@ -31,6 +31,24 @@ export interface SpreadMetrics {
   readonly effectiveRank: number;
   readonly meanCosine: number;
   readonly deadShare: number;
+  /** Absent in runs of earlier versions, as is the next. */
+  readonly collapsedShare?: number;
+  readonly uniformity?: number;
+}
+
+/** How well features agree that should, over training images. */
+export interface AgreementMetrics {
+  readonly images: number;
+  /**
+   * Mean squared distance of the features of two augmented views of an image. Absent where views are not augmented; null
+   * where features were not finite.
+   */
+  readonly alignment?: number | null;
+  /**
+   * Mean cosine of the smallest architecture's projections with those of the momentum encoder at the largest. Absent
+   * where there is no momentum encoder or but one architecture; null where projections were not finite.
+   */
+  readonly smallest?: number | null;
 }
 
 /** An evaluation of the network, with or without labels. */
@@ -40,6 +58,8 @@ export interface EvaluationMetrics {
   readonly epoch: number;
   /** Null where features were not finite, or of a single image; absent in runs of earlier versions. */
   readonly spread?: SpreadMetrics | null;
+  /** Absent where nothing of it can be measured, and in runs of earlier versions. */
+  readonly agreement?: AgreementMetrics;
 }
 
 /** A kNN evaluation on held-out images. */

@@ -41,6 +41,8 @@ export interface ObjectiveInput {
 export interface Objective extends Disposable {
   /** The network that is trained: its weights have gradients. */
   readonly encoder: Encoder;
+  /** Its moving average, by which subnets are judged; absent where an objective keeps none. */
+  readonly momentumEncoder?: Encoder;
   /** All that a checkpoint holds of it, on the device. */
   readonly sources: readonly NamedSource[];
   /** Whole numbers that a checkpoint holds besides, by name. */

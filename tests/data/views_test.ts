@@ -127,6 +127,18 @@ gpuTest("what was prefetched is not loaded again", async (gpu) => {
   maker.release();
 });
 
+gpuTest("what was prefetched for a step is still there after other images were looked at", async (gpu) => {
+  const source = exampleSource(exampleImages(8));
+  const maker = await openViews(gpu, source, { ...settings, residentBytes: 0 });
+  source.loads.length = 0;
+  maker.prefetch(lists[0]);
+  const other = Uint32Array.of(1, 2);
+  await readAll(await maker.views(2 ** 32 - 1, [other, other]));
+  await readAll(await maker.views(0, lists));
+  assertEquals(source.loads, [[0, 3, 4, 6], [1, 2]]);
+  maker.release();
+});
+
 gpuTest("evaluation batches, and augmentation none", async (gpu) => {
   const images = exampleImages(8);
   const maker = await openViews(gpu, exampleSource(images), { ...settings, augmentation: "none" });

@@ -64,4 +64,18 @@ Deno.test("an evaluation is one line on the terminal, with what was measured", (
     "epoch 0: kNN 10.0 % (raw pixels 25.0 %), effective rank 31.2 of 64",
   );
   assertEquals(evaluationText({ step: 8, epoch: 2, spread: healthy }), "epoch 2: effective rank 31.2 of 64");
+  assertEquals(
+    evaluationText({
+      ...{ step: 8, epoch: 2, spread: { ...healthy, collapsedShare: 0, uniformity: -1.234 } },
+      agreement: { images: 256, alignment: 0.2345, smallest: 0.8767 },
+    }),
+    "epoch 2: effective rank 31.2 of 64, uniformity -1.23, alignment 0.234, smallest to teacher 0.877",
+  );
+  assertEquals(
+    evaluationText({
+      ...{ step: 8, epoch: 2, spread: null },
+      agreement: { images: 256, alignment: null, smallest: null },
+    }),
+    "epoch 2: the spread of the features cannot be measured: features that are not finite, or fewer than two images",
+  );
 });

@@ -23,10 +23,9 @@ function unlabelled(): Parameters<typeof renderPretrainReport>[0] {
   const { metrics, ...rest } = exampleRun(40);
   const lines = metrics.map((line): MetricsLine => {
     if (!isKnn(line)) return line;
-    const { step, epoch, spread } = line;
+    const { step, epoch, spread, agreement } = line;
     return {
-      step,
-      epoch,
+      ...{ step, epoch, agreement: { images: agreement!.images, alignment: agreement!.alignment } },
       spread: { ...spread!, ...epoch === 20 && { effectiveRank: 1.4, meanCosine: 0.996 } },
     };
   });

@@ -53,8 +53,13 @@ export function exampleRun(logged: number): PretrainReport {
     const spread = {
       ...{ images: 512, dimension: 64, effectiveRank: 12 + 20 * (1 - Math.exp(-epoch / 5)) },
       ...{ meanCosine: 0.9 - 0.2 * (1 - Math.exp(-epoch / 5)), deadShare: 1 / 64 },
+      ...{ collapsedShare: 2 / 64, uniformity: -0.4 - 0.8 * (1 - Math.exp(-epoch / 5)) },
     };
-    metrics.push({ step, epoch: nextEvaluation, knn, ...first, images: 512, bank: 2048, spread });
+    const agreement = {
+      ...{ images: 128, alignment: 0.22 + 0.1 * Math.exp(-epoch / 3) },
+      smallest: epoch === 0 ? 0.06 : 0.9 - 0.1 * Math.exp(-epoch / 4),
+    };
+    metrics.push({ step, epoch: nextEvaluation, knn, ...first, images: 512, bank: 2048, spread, agreement });
     nextEvaluation += 2;
   }
   const config = {

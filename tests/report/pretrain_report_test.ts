@@ -16,7 +16,8 @@ Deno.test("an elastic run has all curves, its figures, the table and the configu
   const page = await renderPretrainReport(exampleRun(160));
   const charts = pictures(page);
   assertEquals([...charts.keys()], [
-    ...["Loss over", "kNN accuracy", "Effective rank", "Mean cosine", "Images per", "Learning rate"],
+    ...["Loss over", "kNN accuracy", "Effective rank", "Mean cosine", "Alignment of", "Uniformity over"],
+    ...["Smallest subnet", "Dead or", "Images per", "Learning rate"],
   ]);
   // Four series, each once raw and once smoothed.
   for (const color of ["ink", "accent", "orange", "blue"]) {
@@ -108,7 +109,7 @@ Deno.test("a few logged steps are drawn as they are, unsmoothed", async () => {
 Deno.test("a long run is thinned, says so, and stays a small page", async () => {
   const page = await renderPretrainReport(exampleRun(6000));
   assert(page.includes("Thin lines: means of 4 logged steps."));
-  assert(page.length < 400_000, `${page.length} characters`);
+  assert(page.length < 500_000, `${page.length} characters`);
 });
 
 Deno.test("text from configuration, data and settings is escaped", async () => {

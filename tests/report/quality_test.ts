@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
 import { renderSearchReport } from "../../src/report/search_report.ts";
-import { isKnn, type MetricsLine } from "../../src/store/metrics.ts";
+import { isKnn, type KnnMetrics, type MetricsLine } from "../../src/store/metrics.ts";
 import { exampleNeighbours } from "./example_neighbours.ts";
 import { exampleRun } from "./example_run.ts";
 import { exampleSearch, exampleSpaces } from "./example_search.ts";
@@ -58,6 +58,80 @@ Deno.test("a run of an earlier version has no spread and no section of it", asyn
   });
   const page = await renderPretrainReport({ ...rest, metrics: old });
   assert(!page.includes("Spread of the features") && !page.includes("Effective rank"));
+});
+
+Deno.test("a run of an earlier version has the measures that it took, and no word on the others", async () => {
+  const { metrics, ...rest } = exampleRun(20);
+  const old = metrics.map((line): MetricsLine => {
+    if (!isKnn(line)) return line;
+    const { agreement: _, spread, ...kept } = line;
+    const { collapsedShare: _collapsed, uniformity: _uniformity, ...measured } = spread!;
+    return { ...kept, spread: measured };
+  });
+  const page = await renderPretrainReport({ ...rest, metrics: old });
+  assertStringIncludes(page, "Effective rank over epochs");
+  for (const title of ["Uniformity", "Alignment", "alignment of two views", "Smallest subnet and teacher"]) {
+    assert(!page.includes(title), title);
+  }
+});
+
+Deno.test("whether training still gains is said, but not of collapsed features", async () => {
+  const { metrics, ...rest } = exampleRun(20);
+  assertStringIncludes(
+    await renderPretrainReport({ ...rest, metrics }),
+    "Training has flattened by these signals.",
+  );
+  const growing = metrics.map((line): MetricsLine =>
+    isKnn(line) ? { ...line, spread: { ...line.spread!, effectiveRank: 12 + line.epoch } } : line
+  );
+  const page = await renderPretrainReport({ ...rest, metrics: growing });
+  assertStringIncludes(
+    page,
+    "Training still gains by these signals. Between epochs 14 and 20 these improved: effective rank (26.0 to 32.0).",
+  );
+  const collapsed = growing.map((line): MetricsLine =>
+    isKnn(line) ? { ...line, spread: { ...line.spread!, meanCosine: 0.999 } } : line
+  );
+  assert(!(await renderPretrainReport({ ...rest, metrics: collapsed })).includes("by these signals"));
+});
+
+Deno.test("what was not compared is left out with its reason", async () => {
+  const { metrics, summary, ...rest } = exampleRun(20);
+  const page = async (agreement: KnnMetrics["agreement"], architectures = 243) => {
+    const lines = metrics.map((line): MetricsLine => {
+      if (!isKnn(line)) return line;
+      const { agreement: _, ...kept } = line;
+      return { ...kept, ...(agreement && { agreement }) };
+    });
+    const space = { ...summary.space, architectures };
+    return (await renderPretrainReport({ ...rest, metrics: lines, summary: { ...summary, space } }))
+      .replace(/\s+/g, " ");
+  };
+  const one = await page({ images: 99, alignment: 0.25 }, 1);
+  assertStringIncludes(one, "Of 99 training images: alignment of two views 0.250");
+  assertStringIncludes(one, "left out (the network has one architecture)");
+  assert(!one.includes("Smallest subnet and teacher"));
+  assertStringIncludes(
+    await page({ images: 99, alignment: 0.25 }),
+    "left out (there is no momentum encoder)",
+  );
+  const plain = await page(undefined);
+  assertStringIncludes(plain, "alignment of two views left out (views of an image are not augmented)");
+  assert(!plain.includes("training images: alignment"));
+  const broken = await page({ images: 99, alignment: null, smallest: null });
+  assertStringIncludes(broken, "alignment of two views not measurable (features that are not finite");
+});
+
+Deno.test("features that were not finite at the last evaluation are told in words", async () => {
+  const { metrics, ...rest } = exampleRun(20);
+  const broken = (from: number) =>
+    metrics.map((line): MetricsLine => isKnn(line) && line.epoch >= from ? { ...line, spread: null } : line);
+  const last = await renderPretrainReport({ ...rest, metrics: broken(20) });
+  assertStringIncludes(last, "At the last evaluation, after epoch 20, nothing could be measured");
+  assert(!last.includes("by these signals"));
+  const all = await renderPretrainReport({ ...rest, metrics: broken(0) });
+  assertStringIncludes(all, "features that are not finite, or fewer than two images");
+  assert(!all.includes("Effective rank over epochs"));
 });
 
 Deno.test("the loss of guessing is a line in both pictures, with the sentence on the queue that fills", async () => {

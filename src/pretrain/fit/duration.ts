@@ -2,6 +2,7 @@
 import type { Config } from "../../config/schema.ts";
 import type { Look } from "./look.ts";
 import { type Choice, chooseEpochs, chooseEpochsOfSelf, roundDown } from "./rules.ts";
+import { mostAgreementImages } from "../agreement.ts";
 import { mostSpreadImages } from "../watch.ts";
 import { averageStepMacs, evaluationMacs } from "./step_macs.ts";
 
@@ -82,8 +83,10 @@ export function runSeconds(run: TimedRun): number {
   if (left === 0 || knn.every === 0) return decoding + left * secondsWithImages(run);
   const bank = evaluationBank(config, training, heldOut);
   const secondsPerMac = secondsPerStep / (batch * averageStepMacs(config));
-  const evaluation = (bank + Math.min(knn.calibrate, bank) + heldOut) * evaluationMacs(config) *
-    secondsPerMac;
+  // Two views by the network, and the image itself by the teacher.
+  const compared = 3 * Math.min(mostAgreementImages, bank);
+  const images = bank + Math.min(knn.calibrate, bank) + heldOut + compared;
+  const evaluation = images * evaluationMacs(config) * secondsPerMac;
   const evaluations = Math.ceil(left / stepsPerEpoch / knn.every) + (done === 0 ? 1 : 0);
   return decoding + left * secondsWithImages(run) + evaluations * evaluation;
 }
