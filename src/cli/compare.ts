@@ -112,7 +112,8 @@ async function run({ flags, logger, onInterrupt }: Context<typeof compareFlags>)
 }
 
 function formatResult({ methods, file, report }: CompareResult): string {
-  const [first] = methods;
+  const [first, ...others] = methods;
+  const compared = others.length > 0;
   const rows = first.cells.flatMap(({ size }, at) =>
     methods.map(({ method, cells, seconds, runs }) => {
       const { accuracy, difference } = cells[at];
@@ -121,25 +122,24 @@ function formatResult({ methods, file, report }: CompareResult): string {
         method,
         ...protocols.flatMap((protocol) => [
           formatOverSeeds(accuracy[protocol]),
-          difference ? formatDifference(difference[protocol]) : "",
+          ...(compared ? [difference ? formatDifference(difference[protocol]) : ""] : []),
         ]),
         runs > 1 ? `${formatDuration(seconds)} (${runs} runs)` : formatDuration(seconds),
       ];
     })
   );
-  const over = `over ${first.method}`;
+  const columns = protocols.flatMap((protocol) => [
+    protocolNames[protocol],
+    ...(compared ? [`over ${first.method}`] : []),
+  ]);
   return [
-    formatTable([
-      [
-        "size",
-        "method",
-        ...protocols.flatMap((protocol) => [protocolNames[protocol], over]),
-        "time of a seed",
-      ],
-      ...rows,
-    ], "llrrrrr"),
+    formatTable(
+      [["size", "method", ...columns, "time of a seed"], ...rows],
+      "ll" + "r".repeat(columns.length + 1),
+    ),
     "",
-    `In brackets: every seed. Behind ±: the standard error over test images, of the same networks.`,
+    "In brackets: every seed." +
+    (compared ? " Behind ±: the standard error over test images, of the same networks." : ""),
     file,
     report,
   ].join("\n");

@@ -1,11 +1,12 @@
 /** Accuracy along pretraining: over epochs, and over time, which is what equal compute means. */
+import { counted } from "../count.ts";
 import { formatDuration } from "../duration.ts";
 import { formatPercent, formatShort } from "../number_format.ts";
 import type { ComparedMethod, CurvePoint } from "../studies/compare/summary.ts";
 import { type Protocol, protocolNames, protocols } from "../studies/judge.ts";
 import { type Axis, halfSizes, type Line, renderLineCharts } from "./charts.ts";
 import { methodColor } from "./compare_colors.ts";
-import { figure, type Html, html } from "./page.ts";
+import { figure, type Html, html, table } from "./page.ts";
 
 /** What is along the horizontal axis. */
 interface Along {
@@ -46,7 +47,35 @@ export async function curveSection(
       <h2>Along pretraining</h2>
       <p>${timeSentence(methods)}</p>
     </section>${pairs}
+    <details><summary>All points</summary>${curveTable(methods, curve)}</details>
   `;
+}
+
+/** Every point: by size and method, a column for each epoch. */
+function curveTable(methods: readonly ComparedMethod[], curve: readonly CurvePoint[]): Html {
+  const epochs = [...new Set(curve.map(({ epoch }) => epoch))].sort((a, b) => a - b);
+  return table(
+    "Accuracy along pretraining, kNN / linear probe, the mean over seeds",
+    [
+      { label: "Size", numeric: false },
+      { label: "Method", numeric: false },
+      ...epochs.map((epoch) => ({ label: counted(epoch, "epoch"), numeric: true })),
+    ],
+    methods[0].cells.flatMap(({ size }) =>
+      methods.map(({ method }) => [
+        size,
+        method,
+        ...epochs.map((epoch) => {
+          const point = curve.find((one) =>
+            one.size === size && one.method === method && one.epoch === epoch
+          );
+          return point
+            ? protocols.map((protocol) => (100 * point.accuracy[protocol]).toFixed(1)).join(" / ")
+            : "–";
+        }),
+      ])
+    ),
+  );
 }
 
 /** A network of many sizes takes the place of as many runs as there are sizes. */

@@ -14,16 +14,20 @@ export interface HostTensor {
 /** Feature maps by name: `c2`, `c3`, … and `features`. */
 export type FeatureMaps = ReadonlyMap<string, HostTensor>;
 
-let python: Promise<string | undefined> | undefined;
+const pythons = new Map<string, Promise<string | undefined>>();
 
-/** The Python of this machine that has PyTorch and torchvision; undefined when there is none. Looked for once. */
-export function findPython(): Promise<string | undefined> {
-  return python ??= searchPython();
+/** A Python of this machine that has some modules, e.g. `torch, torchvision`; undefined when there is none. Looked for once. */
+export function findPython(modules = "torch, torchvision"): Promise<string | undefined> {
+  const known = pythons.get(modules);
+  if (known) return known;
+  const found = searchPython(modules);
+  pythons.set(modules, found);
+  return found;
 }
 
-async function searchPython(): Promise<string | undefined> {
+async function searchPython(modules: string): Promise<string | undefined> {
   for (const python of ["python3", "/usr/bin/python3", "python"]) {
-    const command = new Deno.Command(python, { args: ["-c", "import torch, torchvision"], stderr: "null" });
+    const command = new Deno.Command(python, { args: ["-c", `import ${modules}`], stderr: "null" });
     try {
       if ((await command.output()).success) return python;
     } catch (error) {

@@ -42,4 +42,6 @@ Deno.test("a comparison along pretraining: a chart over epochs and one over time
   assertEquals([count(page, /class="for-wide"/g), count(page, /class="for-narrow"/g)], [14, 14]);
   assertStringIncludes(page, "middle, 2.3\u00a0M MACs, linear probe: over epochs");
   assertStringIncludes(page, "alone 10:40 min in 3 runs, elastic 3:48 min in one run");
+  assertStringIncludes(page, ">15 epochs</th>");
+  assertStringIncludes(page, ">32.0 / 37.0</td>");
 });
