@@ -201,7 +201,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     : data.bank && new SpreadWatch(state, config, data.bank);
   const { targets } = run;
   const alarm = new CollapseAlarm(metrics.filter(({ step }) => step <= state.step));
-  const trainer = new Trainer({
+  const trainer: Trainer<EvaluationMetrics | KnnMetrics> = new Trainer({
     gpu,
     plan: trainingPlan(config, state.space),
     state,

@@ -85,6 +85,7 @@ Deno.test("so they are with many ties, and where a score does not vary", () =>
     if (!python) return console.log("skipped: NumPy is not here");
     const random = new Random(1, purpose.test);
     const subnets = Array.from({ length: 40 }, (_, at): EvaluatedSubnet => ({
+      zeroCost: {},
       ...{ arch: String(at), macs: 100 * random.integer(9), params: random.integer(5), lastWidth: 8 },
       scores: Object.fromEntries(
         ["a", "b", "c", "d", "e", "f"].map((name) => [name, name === "f" ? 1 : random.integer(at + 2)]),
