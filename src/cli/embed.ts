@@ -14,6 +14,7 @@ import { readDataRecord } from "../store/data_record.ts";
 import { defineCommand, runCommand } from "./command.ts";
 import { dataFlag, givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
+import { encoderFlag } from "./encoder_flag.ts";
 import { flagName, type FlagValues } from "./flags.ts";
 import { formatCount } from "./format.ts";
 import type { Logger } from "./logger.ts";
@@ -46,6 +47,7 @@ const embedFlags = {
     description: "With --run: max, min, a name from the configuration, or an id such as " +
       "64-64.128.256.512-3.4.6.3 (default: max)",
   },
+  encoder: encoderFlag,
   model: {
     type: "string",
     placeholder: "FILE",
@@ -141,7 +143,7 @@ function isOnnx(model: string | undefined): boolean {
 }
 
 function checkFlags(flags: EmbedFlags): void {
-  const { run, checkpoint, arch, model, out, calibrate } = flags;
+  const { run, checkpoint, arch, encoder, model, out, calibrate } = flags;
   if (run === undefined && model === undefined) {
     throw new UsageError("--run DIR or --model FILE is missing: give the network that makes the features.");
   }
@@ -152,6 +154,9 @@ function checkFlags(flags: EmbedFlags): void {
     throw new UsageError(
       "--checkpoint is given, but a --model is of one checkpoint. Leave --checkpoint out.",
     );
+  }
+  if (model !== undefined && encoder === "momentum") {
+    throw new UsageError("--encoder is given, but a --model is of one encoder. Leave --encoder out.");
   }
   if (model !== undefined && arch !== undefined) {
     throw new UsageError("--arch is given, but a --model is one architecture. Leave --arch out.");
@@ -214,11 +219,20 @@ async function planRun(run: string, flags: EmbedFlags, logger: Logger): Promise<
         ? { source: givenData(flags.data), images, record, onWarning: warn }
         : undefined;
       let progress: Progress | undefined;
-      const network = await openRunNetwork(gpu, path, config, architecture, request, (done, total) => {
-        signal.throwIfAborted();
-        progress ??= new Progress({ logger, label: "calibrate", total, unit: "images" });
-        progress.update(done);
-      });
+      const { encoder } = flags;
+      const network = await openRunNetwork(
+        gpu,
+        path,
+        encoder,
+        config,
+        architecture,
+        request,
+        (done, total) => {
+          signal.throwIfAborted();
+          progress ??= new Progress({ logger, label: "calibrate", total, unit: "images" });
+          progress.update(done);
+        },
+      );
       return pooledFeatures(network);
     },
   };

@@ -4,7 +4,7 @@ import { recalibrate } from "../evaluate/calibrate.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import type { Statistics } from "../nn/weights.ts";
-import { openEncoder } from "../pretrain/encoder_file.ts";
+import { type EncoderName, encoderPrefix, openEncoder } from "../pretrain/encoder_file.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import { featureChannels } from "../elastic/network.ts";
 import type { ImageRequest } from "../data/chosen_images.ts";
@@ -42,9 +42,10 @@ export async function openModelNetwork(
 }
 
 /**
- * Opens the trained encoder of a checkpoint at one of its architectures, which gives the features of the model that
+ * Opens an encoder of a checkpoint at one of its architectures, which gives the features of the model that
  * `extractSubnet` would cut out.
  *
+ * @param name which of its encoders
  * @param config the checkpoint's configuration
  * @param request the images to take batchnorm statistics from; undefined keeps the running ones
  * @param onProgress told how many of them are done; an error that it throws ends the work
@@ -53,13 +54,14 @@ export async function openModelNetwork(
 export async function openRunNetwork(
   gpu: Gpu,
   checkpoint: string,
+  name: EncoderName,
   config: Config,
   architecture: Architecture,
   request: ImageRequest | undefined,
   onProgress: (done: number, total: number) => void,
 ): Promise<FrozenNetwork> {
   const { imageSize, mean, std } = config.data;
-  const { encoder, streamOrders } = await openEncoder(gpu, checkpoint, "encoder_q");
+  const { encoder, streamOrders } = await openEncoder(gpu, checkpoint, encoderPrefix(name));
   const order = streamOrders.at(-1);
   const featureOrder = order && orderOfFile(order, featureChannels(encoder.network, architecture));
   const network = { encoder, architecture, input: { imageSize, mean, std }, featureOrder };
