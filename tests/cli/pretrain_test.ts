@@ -100,7 +100,7 @@ cliTest(
     assertStringIncludes(err, "no kNN: the images have no labels");
     assertMatch(
       err,
-      /^epoch 1: effective rank [\d.]+ of \d+, uniformity -[\d.]+, alignment [\d.]+, smallest to teacher [\d.]+$/m,
+      /^epoch 1: effective rank [\d.]+ of \d+, uniformity -[\d.]+, alignment [\d.]+, smallest to teacher -?[\d.]+$/m,
     );
     const report = await Deno.readTextFile(`${folder}/run/report.html`);
     assertStringIncludes(report, "Nearest images");
