@@ -52,6 +52,12 @@ export function checkConfig(config: Config): void {
   if (!sandwich.largest && !sandwich.smallest && sandwich.random === 0) {
     refuse("sandwich", "asks for no pass. Set at least one of largest, smallest and random.");
   }
+  if (sandwich.aloneEpochs > 0 && !sandwich.largest) {
+    refuse(
+      "sandwich.aloneEpochs",
+      "is of the largest architecture, but sandwich.largest is false. Set it, or 0 here.",
+    );
+  }
   if (hasQueue(config) && moco.queue < training.batch) {
     refuse(
       "moco.queue",

@@ -141,6 +141,8 @@ export interface Config {
     smallest: boolean;
     /** Passes with random architectures. */
     random: number;
+    /** Epochs of the largest architecture alone, before the others join it. */
+    aloneEpochs: number;
   };
   /** Stochastic gradient descent. */
   optimizer: {

@@ -196,6 +196,9 @@ const sandwich = z.strictObject({
   largest: z.boolean().default(true).describe("A pass with the largest architecture."),
   smallest: z.boolean().default(true).describe("A pass with the smallest architecture."),
   random: z.int().min(0).max(64).default(1).describe("Passes with random architectures."),
+  aloneEpochs: z.number().min(0).max(1e6).default(0).describe(
+    "Epochs of the largest architecture alone, before the others join it.",
+  ),
 }).prefault({}).describe(
   "The passes of a training step; their gradients are summed. An architecture that comes up twice counts once.",
 );

@@ -94,7 +94,7 @@ export function progressSentence(metrics: readonly MetricsLine[]): string | unde
   const verdict = better === ""
     ? worse === ""
       ? `Training has flattened by these signals. ${when} none of them moved by more than a tenth of its range over the ` +
-        `run: ${joined(moves.map(({ name }) => name))}.`
+        `run and a hundredth of its size: ${joined(moves.map(({ name }) => name))}.`
       : `Training no longer gains by these signals. ${when} nothing improved, and this got worse: ${worse}.`
     : worse === ""
     ? `Training still gains by these signals. ${when} these improved: ${better}.`

@@ -78,8 +78,13 @@ export function spreadSentence(spread: SpreadMetrics, untrained?: SpreadMetrics)
       untrained.effectiveRank.toFixed(1)
     } untrained`;
   if (hasCollapsed(spread, untrained)) {
-    return `The features have collapsed: they use ${directions}${before}, and two images have a cosine of ` +
-      `${meanCosine.toFixed(3)} on average, so most images look the same to the network.`;
+    const alike = meanCosine > collapsedCosine
+      ? `, and two images have a cosine of ${
+        meanCosine.toFixed(3)
+      } on average, so most images look the same to ` +
+        "the network."
+      : ", so little is left by which the network could tell images apart.";
+    return `The features have collapsed: they use ${directions}${before}${alike}`;
   }
   const dead = deadShare > manyDead
     ? `; ${

@@ -20,6 +20,16 @@ export const mostAgreementImages = 128;
 const projectedBatch = 64;
 
 /**
+ * Sizes of batches, at most: of images whose two views are in memory together, and of those that are projected.
+ *
+ * @param batch images of a batch of an evaluation
+ */
+export function agreementBatches(batch: number): { readonly views: number; readonly projections: number } {
+  const two = Math.max(2, batch);
+  return { views: Math.floor(two / 2), projections: Math.min(projectedBatch, two) };
+}
+
+/**
  * The step whose views are compared at every evaluation, so that these differ by the network alone. No run has as many
  * steps, so no image is trained on in these views.
  */
@@ -28,17 +38,13 @@ const viewsOfStep = 2 ** 32 - 1;
 /** Compares features of some training images, the same at each evaluation. */
 export class Agreement {
   readonly #indices: Uint32Array;
-  readonly #batch: number;
+  readonly #sizes: ReturnType<typeof agreementBatches>;
 
   constructor(readonly state: WatchedState, readonly config: Config, readonly bank: WatchedImages) {
     const { gpu, space, encoder: { network } } = state;
     const chosen = chooseImages(bank.indices, mostAgreementImages, dataSeed(config));
-    this.#batch = Math.max(2, evaluationBatchSize(gpu, network, space.max, bank.views.height));
-    this.#indices = mixed(chosen, this.#projectedBatch);
-  }
-
-  get #projectedBatch(): number {
-    return Math.min(projectedBatch, this.#batch);
+    this.#sizes = agreementBatches(evaluationBatchSize(gpu, network, space.max, bank.views.height));
+    this.#indices = mixed(chosen, this.#sizes.projections);
   }
 
   /**
@@ -60,11 +66,10 @@ export class Agreement {
     };
   }
 
-  /** Batches hold half as many images as others, because two views of each are in memory. */
   async #alignment(statistics: Statistics | undefined): Promise<number | null> {
     const { state: { encoder, space }, config: { knn }, bank: { views } } = this;
     const sums = new MeanOverBatches();
-    for (const batch of this.#batches(Math.floor(this.#batch / 2))) {
+    for (const batch of this.#batches(this.#sizes.views)) {
       const both = await views.views(viewsOfStep, [batch, batch]);
       const features: FeatureMatrix[] = [];
       try {
@@ -86,7 +91,7 @@ export class Agreement {
     const { state: { gpu, encoder, space }, bank: { views } } = this;
     using statistics = new Statistics(gpu, encoder.shapes);
     const sums = new MeanOverBatches();
-    for (const batch of this.#batches(this.#projectedBatch)) {
+    for (const batch of this.#batches(this.#sizes.projections)) {
       using images = (await views.evaluationBatch(batch)).images;
       const wanted = await projections(teacher, images, space.max, statistics);
       const found = await projections(encoder, images, space.min, statistics);

@@ -5,8 +5,7 @@
 import { specsOf } from "../config/data_source.ts";
 import { hasQueue, needsTargets, targetDimension } from "../config/objective.ts";
 import type { Config } from "../config/schema.ts";
-import { augment, type PlacedSample } from "../data/augment.ts";
-import { drawParameters, plainParameters, viewRandom } from "../data/augmentation.ts";
+import { plainParameters } from "../data/augmentation.ts";
 import { defaultResidentBytes } from "../data/gpu_images.ts";
 import { parseDataSpec } from "../data/spec.ts";
 import { ConfigurationError, DeviceLimitError } from "../errors.ts";
@@ -18,6 +17,9 @@ import { Statistics } from "../nn/weights.ts";
 import { purpose, Random } from "../random.ts";
 import { Tape } from "../tensor/tape.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { mostAgreementImages } from "./agreement.ts";
+import { rehearseAgreement } from "./agreement_rehearsal.ts";
+import { drawnSamples, rehearseViews } from "./rehearsed_views.ts";
 import { PretrainState } from "./state.ts";
 import type { ViewBatch } from "../train/objective.ts";
 import { recordStep } from "../train/step.ts";
@@ -152,12 +154,20 @@ interface EvaluationSizes {
   readonly sheet: number;
   /** Whether the device compares the queries with the bank. */
   readonly compared: boolean;
+  /** Images whose features are compared with others of themselves. */
+  readonly agreement: number;
 }
 
 /** Images of the sheet of neighbours, which compares on the host. */
 function neighbourSizes(sizes: EvaluationSizes): EvaluationSizes {
   const { sheet } = sizes;
-  return { ...sizes, bank: sheet, queries: Math.min(sheet, sheetSizes.queries), compared: false };
+  return {
+    ...sizes,
+    bank: sheet,
+    queries: Math.min(sheet, sheetSizes.queries),
+    compared: false,
+    agreement: 0,
+  };
 }
 
 /** Images of an evaluation. Without images that are held out it is the spread of features, and nothing is compared. */
@@ -171,6 +181,7 @@ function evaluationSizes({ data, knn }: Config, images: number): EvaluationSizes
     calibration: Math.min(knn.calibrate, all),
     sheet: Math.min(all, sheetSizes.bank),
     compared: queries > 0,
+    agreement: Math.min(mostAgreementImages, all),
   };
 }
 
@@ -192,24 +203,6 @@ export interface KeptImages {
 }
 
 /**
- * Views of images that are as large as the network's input.
- *
- * @param uploaded bytes of each image that is brought to the device for this
- */
-function rehearseViews(
-  gpu: Gpu,
-  { data: { imageSize, mean, std } }: Config,
-  resident: Tensor | undefined,
-  uploaded: number,
-  views: readonly (readonly PlacedSample[])[],
-): Tensor[] {
-  const pixels = resident ?? Tensor.create(gpu, [Math.ceil(views[0].length * uploaded / 4)]);
-  const tensors = augment(gpu, pixels, views, { height: imageSize, width: imageSize, mean, std });
-  if (!resident) pixels.release();
-  return tensors;
-}
-
-/**
  * Records a step on images that nobody has: views of one place, and a learning rate of 0.
  *
  * @param kept one image at least, or memory is taken for those of the step
@@ -223,17 +216,9 @@ export async function rehearseStep(
   batch = state.config.training.batch,
 ): Promise<Architecture[]> {
   const { config, space } = state;
-  const { training: { seed }, data: { imageSize }, augmentation, sandwich } = config;
-  const place = { offset: 0, width: imageSize, height: imageSize };
+  const { training: { seed }, sandwich } = config;
   const orders = state.objective.viewOrders(Uint32Array.from({ length: batch }, (_, at) => at), state.step);
-  const samples = orders.map((_, view) =>
-    Array.from({ length: batch }, (_, index) => ({
-      ...place,
-      parameters: augmentation === "none"
-        ? plainParameters(place)
-        : drawParameters(augmentation, viewRandom(seed, state.step, index, view), place),
-    }))
-  );
+  const samples = drawnSamples(state, orders.length, batch);
   const views = rehearseViews(gpu, config, kept.resident, kept.bytes, samples).map((
     images,
     view,
@@ -269,11 +254,14 @@ async function rehearseEvaluation(
   const batch = evaluationBatchSize(gpu, encoder.network, space.max, imageSize);
   const own = 4 * imageSize ** 2;
   const resident = kept.bytes === own ? kept.resident : undefined;
+  const plain = (size: number) => {
+    const place = { offset: 0, width: imageSize, height: imageSize };
+    const sample = { ...place, parameters: plainParameters(place) };
+    return rehearseViews(gpu, state.config, resident, own, [Array(size).fill(sample)])[0];
+  };
   const batches = async (count: number, use: (images: Tensor) => Promise<void> | void) => {
     for (const size of batchSizes(count, batch)) {
-      const place = { offset: 0, width: imageSize, height: imageSize };
-      const sample = { ...place, parameters: plainParameters(place) };
-      const [images] = rehearseViews(gpu, state.config, resident, own, [Array(size).fill(sample)]);
+      const images = plain(size);
       await use(images);
       images.release();
       gpu.stream.discard();
@@ -314,6 +302,13 @@ async function rehearseEvaluation(
     compare(
       knn.features === "projection" ? encoder.head!.dimension : featureChannels(encoder.network, space.max),
     );
+  }
+  if (sizes.agreement > 1) {
+    rehearseAgreement(state, statistics, {
+      ...{ count: sizes.agreement, batch, plain },
+      views: (images) =>
+        rehearseViews(gpu, state.config, kept.resident, kept.bytes, drawnSamples(state, 2, images)),
+    });
   }
   statistics.release();
 }

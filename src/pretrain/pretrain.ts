@@ -28,7 +28,13 @@ import { keepRecord } from "./run_record.ts";
 import { expectMemory } from "./memory_plan.ts";
 import { PretrainState } from "./state.ts";
 import { openTeacher, type TeacherHooks, withTeacherDimension } from "./teacher/teacher.ts";
-import { Trainer, type TrainingObserver, type TrainingPlan, type TrainingResult } from "../train/trainer.ts";
+import {
+  stepsPerEpoch,
+  Trainer,
+  type TrainingObserver,
+  type TrainingPlan,
+  type TrainingResult,
+} from "../train/trainer.ts";
 import { CollapseAlarm } from "./collapse_alarm.ts";
 import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
 import { KnnWatch, SpreadWatch } from "./watch.ts";
@@ -203,7 +209,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
   const alarm = new CollapseAlarm(metrics.filter(({ step }) => step <= state.step));
   const trainer: Trainer<EvaluationMetrics | KnnMetrics> = new Trainer({
     gpu,
-    plan: trainingPlan(config, state.space),
+    plan: trainingPlan(config, state.space, stepsPerEpoch(config.training, data.train.length)),
     state,
     keeper: {
       lastCheckpoint: folder.lastCheckpointPath,
@@ -274,13 +280,22 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
 }
 
 /** What a configuration says about the loop. */
-function trainingPlan({ training, optimizer, knn, sandwich }: Config, space: ChoiceSpace): TrainingPlan {
+function trainingPlan(
+  { training, optimizer, knn, sandwich }: Config,
+  space: ChoiceSpace,
+  stepsPerEpoch: number,
+): TrainingPlan {
+  const alone = { largest: true, smallest: false, random: 0 };
   return {
     ...training,
     evaluateEvery: knn.every,
     schedule: optimizer,
     passesPerStep: (sandwich.largest ? 1 : 0) + (sandwich.smallest ? 1 : 0) + sandwich.random,
-    passes: (step) => space.sandwich(new Random(training.seed, purpose.architecture, step), sandwich),
+    passes: (step) =>
+      space.sandwich(
+        new Random(training.seed, purpose.architecture, step),
+        step < sandwich.aloneEpochs * stepsPerEpoch ? alone : sandwich,
+      ),
   };
 }
 

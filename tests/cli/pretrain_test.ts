@@ -98,7 +98,10 @@ cliTest(
     assertEquals([JSON.parse(out).steps, JSON.parse(out).knn], [1, null]);
     assertStringIncludes(err, `skipping broken image "${broken}"`);
     assertStringIncludes(err, "no kNN: the images have no labels");
-    assertMatch(err, /^epoch 1: effective rank [\d.]+ of \d+$/m);
+    assertMatch(
+      err,
+      /^epoch 1: effective rank [\d.]+ of \d+, uniformity -[\d.]+, alignment [\d.]+, smallest to teacher -?[\d.]+$/m,
+    );
     const report = await Deno.readTextFile(`${folder}/run/report.html`);
     assertStringIncludes(report, "Nearest images");
     assertStringIncludes(report, "Spread of the features");

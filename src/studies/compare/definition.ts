@@ -184,6 +184,6 @@ function only(config: Config, { id }: Architecture): Config {
       depths: depths.map((depth) => [depth]),
       named: {},
     },
-    sandwich: { largest: true, smallest: false, random: 0 },
+    sandwich: { largest: true, smallest: false, random: 0, aloneEpochs: 0 },
   };
 }
