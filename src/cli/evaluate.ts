@@ -224,7 +224,10 @@ function settingsOf(flags: EvaluateFlags, protocol: Protocol): Record<string, un
       : calibrate,
     seed,
   };
-  if (protocol.kind === "knn") return { ...protocol.settings, features: protocol.features, ...shared };
+  if (protocol.kind === "knn") {
+    const { settings: { neighbours, temperature }, features } = protocol;
+    return { k: neighbours, temperature, features, ...shared };
+  }
   if (protocol.kind === "linear") {
     const { solver, settings } = protocol;
     return { solver, features: solver === "sgd" ? "pooled" : "pooled, standardised", ...settings, ...shared };
