@@ -201,6 +201,12 @@ Deno.test("the probe does not depend on the units of the features", async () => 
   assertEquals(scaled.predictions, plain.predictions);
 });
 
+Deno.test("few rows of many columns are learned from, too", async () => {
+  const train = clusters(80, 4, 120, 1.5, 4), test = clusters(80, 4, 120, 1.5, 5);
+  const { accuracy, converged } = await linearProbe(train, test);
+  assert(converged && accuracy > 0.9, `${accuracy}`);
+});
+
 Deno.test("a class of the test rows that training has not is never right", async () => {
   const train = clusters(60, 3, 6, 0.1, 4), test = clusters(80, 4, 6, 0.1, 5);
   const { accuracy, predictions } = await linearProbe(train, test);
