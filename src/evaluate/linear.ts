@@ -1,8 +1,8 @@
 /**
  * A linear probe: multinomial logistic regression on frozen features, by preconditioned L-BFGS in float64. Features are
- * standardised with mean and deviation of the training rows. The strength of the L2 regularisation is chosen on a validation
- * split of the training rows, never on test rows; then all training rows are used. No learning rate, nothing random but the
- * split, which the seed decides.
+ * standardised with mean and deviation of the training rows. The strength of the L2 regularisation is chosen by the
+ * cross-entropy of a validation split of the training rows, never by test rows; then all training rows are used. No learning
+ * rate, nothing random but the split, which the seed decides.
  */
 import { DataError } from "../errors.ts";
 import { purpose, Random } from "../random.ts";
@@ -87,7 +87,7 @@ export async function linearProbe(
     : undefined;
   const validated: ValidatedRegularisation[] = [];
   let weights = new Float64Array((train.dimension + 1) * classes);
-  let chosen = { weights, accuracy: -1, loss: Infinity, regularisation: 0 };
+  let chosen = { weights, loss: Infinity, regularisation: 0 };
   for (const regularisation of settings.regularisations.toSorted((a, b) => b - a)) {
     // The solution with more regularisation is near.
     ({ point: weights } = await fit(split.rows, curvature, regularisation, weights, {
@@ -97,11 +97,10 @@ export async function linearProbe(
     const { predictions, loss } = classify(held, classes, weights);
     const accuracy = accuracyOf(predictions, held.labels);
     validated.push({ regularisation, accuracy, loss });
-    if (accuracy > chosen.accuracy || (accuracy === chosen.accuracy && loss < chosen.loss)) {
-      chosen = { weights, accuracy, loss, regularisation };
-    }
+    // Accuracies of a few hundred rows tie by chance; the cross-entropy tells strengths apart.
+    if (loss < chosen.loss) chosen = { weights, loss, regularisation };
     const [before, last, now] = validated.slice(-3);
-    if (now && before.loss < last.loss && last.loss < now.loss && now.accuracy < chosen.accuracy) break;
+    if (now && before.loss < last.loss && last.loss < now.loss) break;
   }
 
   const whole = new Standardised(train, Uint32Array.from(train.labels.keys()));
