@@ -54,16 +54,22 @@ gpuTest("a whole space is ranked, interrupted anywhere, and goes on to the same 
   const whole = await rankSubnets(gpu, request, {
     onStart: ({ architectures, batch, done, total }) =>
       calls.push(`${architectures} ${batch} ${done} ${total > 0}`),
-    onScored: (_, toMeasure) => void calls.push(`scored ${toMeasure}`),
+    onScored: () => void calls.push("scored"),
+    onMeasure: (measurements) => calls.push(`measure ${measurements}`),
     onMeasured: () => calls.push("measured"),
   });
   const { ranking } = whole;
   assertEquals(ranking!.candidates.length, 16);
   assertEquals(calls.filter((call) => call === "measured").length, ranking!.groups.length * latencyRounds);
-  assertEquals(calls.slice(0, 2), ["16 8 0 true", `scored ${ranking!.groups.length * latencyRounds}`]);
+  assertEquals(calls.slice(0, 3), [
+    "16 8 0 true",
+    "scored",
+    `measure ${ranking!.groups.length * latencyRounds}`,
+  ]);
   assert(ranking!.groups.every(({ best }) => best.msPerImage! > 0));
 
-  const scores = (found: typeof ranking) => found!.candidates.map(({ arch, score }) => [arch, score]);
+  const scores = (found: typeof ranking) =>
+    found!.candidates.map(({ arch, score, interval, tiedWithBest }) => [arch, score, interval, tiedWithBest]);
   for (const after of [1, 9]) {
     const controller = new AbortController();
     let saved: SavedSearch | undefined, blocks = 0;
