@@ -90,10 +90,15 @@ async function chooseFromRanking(
   }
   const chosen = chooseRanked(ranking, choice, budgetsOf(flags));
   if (choice.kind === "best") {
-    const [{ arch, macs, params, score }] = chosen;
+    const [{ arch, macs, params, score, tiedWithBest }] = chosen;
+    const budgets = [flags.macs, flags.params, flags.latency];
     logger.info(
-      `${arch} has the highest score of those ranked in ${path}${
-        flags.macs === undefined && flags.params === undefined ? "" : ", within the budget"
+      `${arch} ${
+        ranking.prefer === undefined || !tiedWithBest
+          ? "has the highest score"
+          : `is the cheapest (${ranking.prefer}) of those that cannot be told from the highest score`
+      } of those ranked in ${path}${
+        ranking.timed || budgets.some((range) => range !== undefined) ? ", within the budget" : ""
       }: ${score.toFixed(4)}, ${formatQuantity(macs)} MACs, ${formatQuantity(params)} parameters`,
     );
   }
@@ -143,7 +148,7 @@ async function write({ file, format }: Target, model: PlainModel): Promise<void>
 
 /** The same command line, with a loader. */
 function flagsOf(flags: ExtractFlags): Parameters<typeof commandLine>[1] {
-  const { run, checkpoint, arch, from, best, top, frontier, macs, params, out, data } = flags;
+  const { run, checkpoint, arch, from, best, top, frontier, macs, params, latency, out, data } = flags;
   return {
     ...{
       run,
@@ -156,6 +161,7 @@ function flagsOf(flags: ExtractFlags): Parameters<typeof commandLine>[1] {
       frontier,
       macs,
       params,
+      latency,
       out,
     },
     loader: true,

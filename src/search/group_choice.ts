@@ -138,5 +138,5 @@ export function withChoices(
     });
     return [best, ...described.filter((one) => one !== best)];
   });
-  return { groups: withDominators(groups), candidates };
+  return { total: ranking.total, groups: withDominators(groups), candidates };
 }

@@ -119,7 +119,7 @@ export interface RankOutcome {
   /** Seconds until all scores were there, those of earlier parts included. */
   readonly seconds: number;
   /** Blocks of images that intervals are over: each image, unless there are too many to keep; 0 where there are none. */
-  readonly blocks: number;
+  readonly imageBlocks: number;
   /** Architectures that were to be measured and were not. */
   readonly unmeasured: number;
 }
@@ -229,7 +229,7 @@ export async function rankSubnets(
       { save: (position, collected) => save({ settings, ...position, seconds: elapsed(), ...collected }) }),
   });
   const seconds = elapsed();
-  const common = { tree, work, batch, groupSize, seconds, blocks };
+  const common = { tree, work, batch, groupSize, seconds, imageBlocks: blocks };
   if (!scores) return { ...common, ranking: undefined, unmeasured: 0 };
   const names = places.map(({ name }) => name);
   const ranking = rankCandidates(network, tree.candidates, names, scores, { groupSize, imageSize });

@@ -49,7 +49,9 @@ export interface RankedGroup {
 
 /** A ranking. */
 export interface Ranking {
-  /** Ascending in MACs. */
+  /** Architectures of the space in the groups of which some were evaluated. */
+  readonly total: number;
+  /** Ascending in MACs; without those of which nothing keeps to a time budget. */
   readonly groups: readonly RankedGroup[];
   /** Groups in order; within each the best first, the others by score. */
   readonly candidates: readonly RankedCandidate[];
@@ -109,7 +111,11 @@ export function rankCandidates(
     best: members[0],
     highest: members[0].arch,
   }));
-  return { groups: withDominators(groups), candidates: ordered.flatMap(({ members }) => members) };
+  return {
+    total: groups.reduce((sum, { total }) => sum + total, 0),
+    groups: withDominators(groups),
+    candidates: ordered.flatMap(({ members }) => members),
+  };
 }
 
 /** Marks groups whose best a cheaper group's outdoes. */
@@ -143,10 +149,11 @@ export function withTimes(ranking: Ranking, times: ReadonlyMap<string, readonly 
 }
 
 function mapCandidates(
-  { groups, candidates }: Ranking,
+  { total, groups, candidates }: Ranking,
   change: (candidate: RankedCandidate) => RankedCandidate,
 ): Ranking {
   return {
+    total,
     groups: groups.map((group) => ({ ...group, best: change(group.best) })),
     candidates: candidates.map(change),
   };
