@@ -108,7 +108,7 @@ async function write({ file, format }: Target, model: PlainModel): Promise<void>
 
 /** The same command line, with a loader. */
 function flagsOf(flags: ExtractFlags): Parameters<typeof commandLine>[1] {
-  const { run, checkpoint, arch, from, best, top, frontier, macs, params, out, data } = flags;
+  const { run, checkpoint, arch, from, best, top, frontier, macs, params, latency, out, data } = flags;
   const encoder = flags.encoder === "query" ? undefined : flags.encoder;
   return {
     ...{
@@ -123,6 +123,7 @@ function flagsOf(flags: ExtractFlags): Parameters<typeof commandLine>[1] {
       frontier,
       macs,
       params,
+      latency,
       out,
     },
     loader: true,

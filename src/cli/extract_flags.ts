@@ -5,7 +5,7 @@ import type { Budgets, RankedChoice } from "../extract/ranked_choice.ts";
 import { dataFlag } from "./data_flag.ts";
 import { encoderFlag } from "./encoder_flag.ts";
 import type { FlagValues } from "./flags.ts";
-import { parseRange } from "./range.ts";
+import { parseRange, parseTimeRange } from "./range.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
 
 /** Formats of an extracted model, which are also the files' endings. */
@@ -30,7 +30,9 @@ export const extractFlags = {
   },
   best: {
     type: "boolean",
-    description: "The ranked architecture with the highest score within --macs and --params",
+    description:
+      "The ranked architecture with the highest score within --macs, --params and --latency; or what the search preferred " +
+      "to it",
   },
   top: {
     type: "integer",
@@ -38,7 +40,10 @@ export const extractFlags = {
     minimum: 1,
     description: "The N with the highest scores of all; with --best-per-group the N best of each group",
   },
-  bestPerGroup: { type: "boolean", description: "The best of each group of MACs" },
+  bestPerGroup: {
+    type: "boolean",
+    description: "The best of each group of MACs, by what the search preferred",
+  },
   frontier: { type: "boolean", description: "All that score higher than every cheaper one" },
   macs: {
     type: "string",
@@ -49,6 +54,12 @@ export const extractFlags = {
     type: "string",
     placeholder: "FROM..TO",
     description: "Only ranked architectures within these parameters, e.g. ..1M",
+  },
+  latency: {
+    type: "string",
+    placeholder: "FROM..TO",
+    description:
+      "Only ranked architectures that were measured to take this long for a single image, e.g. ..5ms",
   },
   out: {
     type: "string",
@@ -92,16 +103,19 @@ export function rankedChoice(
 }
 
 /** The budgets that flags set. Throws {@linkcode UsageError} for ranges that are none. */
-export function budgetsOf({ macs, params }: ExtractFlags): Budgets {
+export function budgetsOf({ macs, params, latency }: ExtractFlags): Budgets {
   return {
     ...(macs === undefined ? {} : { macs: parseRange("--macs", macs) }),
     ...(params === undefined ? {} : { params: parseRange("--params", params) }),
+    ...(latency === undefined ? {} : { latency: parseTimeRange("--latency", latency) }),
   };
 }
 
 const choices = "--best, --top N, --best-per-group or --frontier";
 
-function checkChoice({ arch, from, best, top, bestPerGroup, frontier, macs, params }: ExtractFlags): void {
+function checkChoice(flags: ExtractFlags): void {
+  const { arch, from, best, top, bestPerGroup, frontier, macs, params, latency } = flags;
+  const budget = [macs, params, latency].some((range) => range !== undefined);
   const given = [
     ...(best ? ["--best"] : []),
     ...(bestPerGroup ? ["--best-per-group"] : top === undefined ? [] : ["--top"]),
@@ -114,17 +128,23 @@ function checkChoice({ arch, from, best, top, bestPerGroup, frontier, macs, para
   if (arch.length > 0) {
     const other = from !== undefined ? "--from" : given[0];
     if (other !== undefined) throw new UsageError(`--arch and ${other} are given. Give one of them.`);
-    if (macs !== undefined || params !== undefined) {
+    if (budget) {
       throw new UsageError(
-        `--macs and --params choose from a ranking, but --arch is given. Leave them out, or give ${choices} in place ` +
+        `--macs, --params and --latency choose from a ranking, but --arch is given. Leave them out, or give ${choices} in place ` +
           "of --arch.",
       );
     }
     return;
   }
   if (given.length === 1) return;
-  if (from !== undefined || macs !== undefined || params !== undefined) {
-    const flag = from !== undefined ? "--from" : macs !== undefined ? "--macs" : "--params";
+  if (from !== undefined || budget) {
+    const flag = from !== undefined
+      ? "--from"
+      : macs !== undefined
+      ? "--macs"
+      : params !== undefined
+      ? "--params"
+      : "--latency";
     throw new UsageError(`${flag} needs ${choices}, which says what to take from the ranking.`);
   }
   throw new UsageError(

@@ -42,10 +42,14 @@ export async function chooseFromRanking(
   }
   const chosen = chooseRanked(ranking, choice, budgets);
   if (choice.kind === "best") {
-    const [{ arch, macs, params, score }] = chosen;
+    const [{ arch, macs, params, score, tiedWithBest }] = chosen;
     logger.info(
-      `${arch} has the highest score of those ranked in ${path}${
-        Object.keys(budgets).length === 0 ? "" : ", within the budget"
+      `${arch} ${
+        ranking.prefer === undefined || !tiedWithBest
+          ? "has the highest score"
+          : `is the cheapest (${ranking.prefer}) of those that cannot be told from the highest score`
+      } of those ranked in ${path}${
+        ranking.timed || Object.keys(budgets).length > 0 ? ", within the budget" : ""
       }: ${score.toFixed(4)}, ${formatQuantity(macs)} MACs, ${formatQuantity(params)} parameters`,
     );
   }

@@ -24,13 +24,15 @@ export function nextAfterPretrain(next: Next, run: string, architectures: number
  * After a search: cut out the subnet that the report recommends, or those of the frontier.
  *
  * @param ranking path of `ranking.json`
- * @param candidates all that were ranked, at least one
+ * @param candidates those that one is recommended of, at least one
+ * @param chosen where these are the bests of groups, by a preference or a time budget, and that as it was given
  */
 export function nextAfterSearch(
   next: Next,
   run: string,
   ranking: string,
   candidates: readonly Scored[],
+  chosen?: { readonly latency: string | undefined },
 ): void {
   const ascending = frontier(candidates);
   const { arch, macs, score } = cheapestOfGain(ascending, sufficientShare);
@@ -46,14 +48,26 @@ export function nextAfterSearch(
     commandLine("extract", { run, arch, out: `${arch}.safetensors`, loader: true }),
   );
   const from = ranking === join(run, "search", "ranking.json") ? undefined : ranking;
+  const several = chosen
+    ? candidates.length > 1 && {
+      what: `the best of each of the ${candidates.length} groups`,
+      flags: { "best-per-group": true },
+    }
+    : ascending.length > 1 && {
+      what: `all ${ascending.length} that no cheaper one outdoes`,
+      flags: { frontier: true },
+    };
+  const latency = chosen?.latency;
   next(
-    ascending.length === 1
-      ? "or the best within a budget:"
-      : `or all ${ascending.length} that no cheaper one outdoes; or the best within a budget:`,
-    ...(ascending.length === 1
-      ? []
-      : [commandLine("extract", { run, from, frontier: true, out: "models", loader: true })]),
-    commandLine("extract", { run, from, best: true, macs: `..${roundBudget(macs)}`, out: "best.onnx" }),
+    several ? `or ${several.what}; or the best within a budget:` : "or the best within a budget:",
+    ...(several
+      ? [commandLine("extract", { run, from, ...several.flags, latency, out: "models", loader: true })]
+      : []),
+    commandLine("extract", {
+      ...{ run, from, best: true },
+      ...(latency === undefined ? { macs: `..${roundBudget(macs)}` } : { latency }),
+      out: "best.onnx",
+    }),
   );
 }
 

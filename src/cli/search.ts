@@ -2,6 +2,7 @@
 import { formatDuration } from "../duration.ts";
 import { join } from "@std/path";
 import { loadConfig } from "../config/load.ts";
+import type { Interval } from "../search/intervals.ts";
 import type { Latency } from "../search/latency.ts";
 import type { Metric, Task } from "../search/places.ts";
 import { buildTree } from "../search/tree.ts";
@@ -30,6 +31,8 @@ interface BestCandidate {
   readonly score: number;
   readonly msPerImage?: number;
   readonly latency?: readonly Latency[];
+  /** Absent where there are too few images to say. */
+  readonly interval?: Interval;
 }
 
 interface SearchSummary {
@@ -45,6 +48,10 @@ interface SearchSummary {
     readonly from: number;
     readonly to: number;
     readonly best: BestCandidate;
+    /** The highest score's id; another than the best's where a cheaper one that cannot be told from it is preferred. */
+    readonly highest: string;
+    /** How many others cannot be told from the highest; absent without intervals. */
+    readonly tied?: number;
     /** Another group's best that is cheaper and scores at least as high. */
     readonly dominatedBy: string | null;
   }[];
@@ -52,10 +59,16 @@ interface SearchSummary {
   readonly ranking: string | null;
 }
 
+/** Half of an interval: `± 0.0031`. */
+function formatSpread(interval: Interval | undefined): string {
+  return interval ? `± ${((interval[1] - interval[0]) / 2).toFixed(4)}` : "";
+}
+
 function formatSummary(summary: SearchSummary): string {
   const { evaluated, seconds, images, groups, ranking, blockEvaluations } = summary;
   if (ranking === null || blockEvaluations === null) return `interrupted after ${formatDuration(seconds)}`;
   const { done, saved } = blockEvaluations;
+  const known = groups.some(({ tied }) => tied !== undefined);
   const batches = groups.find(({ best }) => best.latency)?.best.latency?.map(({ batch }) => batch) ?? [];
   return [
     formatTable([
@@ -66,20 +79,22 @@ function formatSummary(summary: SearchSummary): string {
         "MACs",
         "parameters",
         "score",
+        ...known ? ["", ""] : [],
         ...batches.map((batch) => `ms/image (batch ${batch})`),
         "",
       ],
-      ...groups.map(({ from, to, best, dominatedBy }) => [
+      ...groups.map(({ from, to, best, tied, dominatedBy }) => [
         formatRoundQuantity(from),
         `to ${formatRoundQuantity(to)}`,
         best.arch,
         formatQuantity(best.macs),
         formatQuantity(best.params),
         best.score.toFixed(4),
+        ...known ? [formatSpread(best.interval), tied ? `${formatCount(tied)} tied` : ""] : [],
         ...batches.map((_, at) => formatTime(best.latency?.[at])),
         dominatedBy === null ? "" : `outdone by the cheaper ${dominatedBy}`,
       ]),
-    ], `rllrrr${"r".repeat(batches.length)}l`),
+    ], `rllrrr${known ? "lr" : ""}${"r".repeat(batches.length)}l`),
     "",
     `${formatCount(evaluated)} architectures on ${formatCount(images)} images in ${
       formatDuration(seconds)
@@ -98,6 +113,9 @@ const advice = {
   places: "The flags are --metric, --task and --stages.",
   filters: "The flags are --macs, --params, --stem, --width and --depth.",
   all: "Use --per-group N in place of --all.",
+  prefer: "The flags are --prefer and --images.",
+  latency:
+    "The scores are kept: give the same command with --resume and another --latency or --measure-best.",
 };
 
 /** The command; exported for its tests. */
@@ -112,6 +130,7 @@ export const searchCommand = defineCommand({
     "deno task search --run runs/demo --all",
     "deno task search --run runs/photos --data folder:photos --task detection --per-group 100 --measure",
     "deno task search --run runs/photos --metric cka --macs ..4G --width 4=384..512",
+    "deno task search --run runs/photos --all --latency ..5ms --prefer macs",
     "deno task search --dry-run --all --config configs/imagenet-ar50to101.json",
   ],
   run: (context): Promise<SearchSummary | SearchPlan> => withAdvice(advice, () => search(context)),
@@ -144,18 +163,23 @@ async function search(
     return { ...common, images, evaluated: 0, seconds, blockEvaluations: null, groups: [], ranking: null };
   }
   const { images, seconds, blockEvaluations, ranking } = outcome.search;
-  nextAfterSearch(next, flags.run!, rankingPath(out), ranking.candidates);
+  // What a budget or a preference chose is recommended from, else all that were ranked.
+  const chosen = flags.prefer !== undefined || flags.latency !== undefined
+    ? { latency: flags.latency }
+    : undefined;
+  const pool = chosen ? ranking.groups.map(({ best }) => best) : ranking.candidates;
+  nextAfterSearch(next, flags.run!, rankingPath(out), pool, chosen);
   return {
     ...common,
     images,
     evaluated: ranking.candidates.length,
     seconds,
     blockEvaluations,
-    groups: ranking.groups.map(({ from, to, best: { scorePerStage: _, ...best }, dominatedBy }) => ({
-      from,
-      to,
+    groups: ranking.groups.map((
+      { best: { scorePerStage: _, ...best }, total: _1, evaluated: _2, ...group },
+    ) => ({
+      ...group,
       best,
-      dominatedBy,
     })),
     ranking: rankingPath(out),
   };

@@ -1,7 +1,9 @@
 /** What a search leaves in its folder: `ranking.json`, `ranking.csv`, `report.html`. */
 import { join } from "@std/path";
 import { renderSearchReport } from "../report/search_report.ts";
+import type { Range } from "../search/candidates.ts";
 import type { Metric, Task } from "../search/places.ts";
+import { formatTimes, type Preference } from "../search/preference.ts";
 import { type Ranking, rankingCsv } from "../search/ranking.ts";
 import type { BatchnormMode } from "../search/runner.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
@@ -25,6 +27,16 @@ export interface FinishedSearch {
   /** Names of the places that were compared. */
   readonly stages: readonly string[];
   readonly groupSize: number;
+  /** What the bests of groups are to cost little of, among those that cannot be told from the highest score. */
+  readonly prefer: Preference | null;
+  /** Milliseconds for a single image that the bests of groups keep to. */
+  readonly latencyBudget: Range | null;
+  /** What intervals are: which share of how many resamples they hold, and how many blocks of images were drawn from. */
+  readonly intervals: {
+    readonly level: number;
+    readonly resamples: number;
+    readonly blocks: number;
+  } | null;
   readonly seed: number;
   readonly seconds: number;
   /** Forward passes through one block on one batch. */
@@ -78,6 +90,9 @@ function reportOf(folder: string, search: FinishedSearch): Parameters<typeof ren
     stages,
     batchnorm: batchnormWords[search.batchnorm],
     evaluated: ranking.candidates.length,
+    total: ranking.total,
+    ...(search.prefer && { prefer: search.prefer }),
+    ...(search.latencyBudget && { latencyBudget: formatTimes(search.latencyBudget) }),
     seconds: search.seconds,
     blockEvaluations: search.blockEvaluations,
     groups: ranking.groups.map((group) => ({ ...group, best: withScores(group.best) })),
@@ -89,6 +104,16 @@ function reportOf(folder: string, search: FinishedSearch): Parameters<typeof ren
         String(value),
       ]),
       ["Steps of pretraining", String(search.step)],
+      ...(search.intervals
+        ? [[
+          "Intervals",
+          `${100 * search.intervals.level} % of ${search.intervals.resamples} resamples of ` +
+          (search.intervals.blocks === search.images
+            ? "the images"
+            : `${search.intervals.blocks} blocks of images`),
+        ] as [string, string]]
+        : []),
+      ...(search.prefer ? [["Preferred among ties", search.prefer] as [string, string]] : []),
       ["Seed", String(search.seed)],
     ],
   };

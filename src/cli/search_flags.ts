@@ -3,13 +3,14 @@ import { UsageError } from "../errors.ts";
 import type { CandidateFilter, Range } from "../search/candidates.ts";
 import { defaultMetric, metrics, tasks } from "../search/places.ts";
 import { batchnormModes } from "../search/runner.ts";
+import { preferences } from "../search/preference.ts";
 import { fewestImages, type SimilarityOptions } from "../search/similarity/options.ts";
 import { type ElasticNetwork, tapShapes } from "../elastic/network.ts";
 import type { SearchSpace } from "../elastic/search_space.ts";
 import { configFlags } from "./config_flags.ts";
 import { dataFlag } from "./data_flag.ts";
 import type { Flags, FlagValues } from "./flags.ts";
-import { parseRange } from "./range.ts";
+import { parseRange, parseTimeRange } from "./range.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
 
 const ckaSamples = ["images", "positions", "all-positions"] as const;
@@ -98,6 +99,19 @@ export const searchFlags = {
     placeholder: "FROM..TO",
     description: "Only architectures within these parameters, e.g. 10M..25M",
   },
+  latency: {
+    type: "string",
+    placeholder: "FROM..TO",
+    description:
+      "Only such groups' bests as take this long on this adapter for a single image, e.g. ..5ms or 2ms..5ms; candidates " +
+      "are measured from the highest score down until one of each group does",
+  },
+  prefer: {
+    type: "string",
+    choices: preferences,
+    description:
+      "Of the candidates whose scores cannot be told from the highest of their group, take the cheapest as its best",
+  },
   stem: { type: "string", placeholder: "FROM..TO", description: "Only stem widths within this range" },
   width: {
     type: "strings",
@@ -137,7 +151,9 @@ export const searchFlags = {
     type: "integer",
     placeholder: "N",
     minimum: 1,
-    description: "Measure the best N of each group only",
+    description:
+      "Measure the best N of each group only; with --latency or --prefer latency, measure at most N of each group to " +
+      "decide (default there: 32)",
   },
   dryRun: {
     type: "boolean",
@@ -177,6 +193,7 @@ export function checkSearchFlags(flags: SearchFlags): void {
     refuse("--checkpoint goes with --run, but --config is given. Leave --checkpoint out.");
   }
   if (all && perGroup !== undefined) refuse("--all and --per-group are given. Give one of them.");
+  latencyOf(flags);
   if (dryRun && resume) refuse("--dry-run and --resume are given. Give one of them.");
   if (flags.ckaSamples !== undefined && metricOf(flags) !== "cka") {
     refuse("--cka-samples goes with --metric cka only.");
@@ -189,6 +206,11 @@ export function checkSearchFlags(flags: SearchFlags): void {
     if (value >= fewest) continue;
     refuse(`${flag} ${value} is too few: --metric cka over images needs batches of ${fewest} or more.`);
   }
+}
+
+/** The time budget, in milliseconds for a single image. Throws {@linkcode UsageError} for a range that is none. */
+export function latencyOf({ latency }: Pick<SearchFlags, "latency">): Range | undefined {
+  return latency === undefined ? undefined : parseTimeRange("--latency", latency);
 }
 
 /** The metric that flags ask for. */

@@ -9,6 +9,7 @@ import { formatProfile, kernelSeconds } from "../gpu/profiler.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { freeMemory } from "../pretrain/memory_plan.ts";
 import { openSearchImages } from "../search/images.ts";
+import { intervalLevel, resamples } from "../search/intervals.ts";
 import { type RankOutcome, rankSubnets, type SearchStart } from "../search/rank_subnets.ts";
 import type { Ranking } from "../search/ranking.ts";
 import { OtherSearchError, readSavedSearch, type SavedSearch, saveSearch } from "../search/saved_search.ts";
@@ -18,14 +19,14 @@ import { readSafetensorsHeader } from "../store/safetensors.ts";
 import { version } from "../version.ts";
 import { givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
-import { formatCount, formatShare } from "./format.ts";
+import { formatCount, formatRoundQuantity, formatShare } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPaths, guardOutputFolder, searchOutput } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import type { Selection } from "./search_candidates.ts";
 import { type FinishedSearch, searchFileNames, writeSearchFiles } from "./search_files.ts";
-import type { SearchFlags } from "./search_flags.ts";
+import { latencyOf, type SearchFlags } from "./search_flags.ts";
 
 /** Where a search reads and writes. */
 export interface SearchPaths {
@@ -126,7 +127,7 @@ export class SearchRun {
     // A software driver's memory is the machine's.
     const free = gpu.facts.software ? (freeMemory() ?? Infinity) + gpu.pool.use.used : Infinity;
     let progress: Progress | undefined;
-    let done = 0, total = 0;
+    let done = 0, total = 0, measured = 0;
     try {
       const outcome = await rankSubnets(gpu, {
         ...given,
@@ -140,6 +141,9 @@ export class SearchRun {
         groupSize,
         memory: Math.min(flags.memory ?? Infinity, free),
         measureBest: flags.measureBest ?? (flags.measure ? Infinity : 0),
+        latency: latencyOf(flags),
+        prefer: flags.prefer,
+        seed,
         settings: {
           version,
           checkpoint: await fileFingerprint(this.#paths.checkpoint),
@@ -156,18 +160,17 @@ export class SearchRun {
           if (flags.profile) gpu.profile();
         },
         onBlock: () => progress?.update(++done),
-        onScored: async (seconds, toMeasure) => {
+        onScored: async (seconds) => {
           progress?.finish();
+          progress = undefined;
           if (flags.profile) await this.#printProfile(gpu, seconds);
-          done = 0;
-          progress = toMeasure === 0 ? undefined : new Progress({
-            logger: this.#logger,
-            label: "measure",
-            total: toMeasure,
-            unit: "measurements",
-          });
         },
-        onMeasured: () => progress?.update(++done),
+        onMeasure: (total) => {
+          progress?.finish();
+          measured = 0;
+          progress = new Progress({ logger: this.#logger, label: "measure", total, unit: "measurements" });
+        },
+        onMeasured: () => progress?.update(++measured),
         save: (search) => saveSearch(this.#savedPath, search),
       });
       progress?.finish();
@@ -178,6 +181,7 @@ export class SearchRun {
       if (outcome.unmeasured > 0) {
         this.#logger.warn(`${formatCount(outcome.unmeasured)} architectures have no time: interrupted`);
       }
+      this.#warnOfUndecided(outcome);
       return outcome;
     } catch (error) {
       if (saved && error instanceof OtherSearchError) {
@@ -192,6 +196,32 @@ export class SearchRun {
         });
       }
       throw error;
+    }
+  }
+
+  /** Says which groups have no best, and why; and that scores come without intervals. */
+  #warnOfUndecided({ ranking, imageBlocks }: RankOutcome): void {
+    if (!ranking) return;
+    const decided = new Set(ranking.groups.map(({ from }) => from));
+    const { groupSize } = this.#selection;
+    const left = new Set(
+      ranking.candidates.map(({ macs }) => Math.floor(macs / groupSize) * groupSize).filter((from) =>
+        !decided.has(from)
+      ),
+    );
+    if (left.size > 0) {
+      const named = [...left].map((from) =>
+        `${formatRoundQuantity(from)} to ${formatRoundQuantity(from + groupSize)}`
+      );
+      this.#logger.warn(
+        `groups without a best, because none of those measured keeps to --latency ${this.#flags.latency}: ` +
+          named.join(", "),
+      );
+    }
+    if (imageBlocks === 0) {
+      this.#logger.warn(
+        "scores have no intervals: too few images, or too many candidates to keep each image's part",
+      );
     }
   }
 
@@ -218,10 +248,10 @@ export class SearchRun {
     gpu: Gpu,
     { data: { imageSize } }: Config,
     images: ChosenImages,
-    { tree, work, batch, groupSize, seconds }: RankOutcome,
+    { tree, work, batch, groupSize, seconds, imageBlocks }: RankOutcome,
     ranking: Ranking,
   ): Promise<FinishedSearch> {
-    const { batchnorm, task } = this.#flags;
+    const { batchnorm, task, prefer } = this.#flags;
     const { metric, ...metricSettings } = this.#selection.similarity;
     const batches = Math.ceil(images.count / batch);
     const passes = batchnorm === "recalibrated" ? 2 * batches : batches;
@@ -240,6 +270,9 @@ export class SearchRun {
       metricSettings,
       stages: tree.places.map(({ name }) => name),
       groupSize,
+      prefer: prefer ?? null,
+      latencyBudget: latencyOf(this.#flags) ?? null,
+      intervals: imageBlocks === 0 ? null : { level: intervalLevel, resamples, blocks: imageBlocks },
       seed: this.#selection.seed,
       seconds: Number(seconds.toFixed(2)),
       blockEvaluations: { done: passes * blocks.tree, saved: passes * (blocks.alone - blocks.tree) },

@@ -18,7 +18,7 @@ import {
 import { type CrowdPoint, thinCrowds } from "./crowds.ts";
 import { formatInteger, formatQuartiles, formatShort } from "../number_format.ts";
 import { figure, type Html, html } from "./page.ts";
-import { scoreDomain, type ScoreFormat } from "./scores.ts";
+import { formatEnds, scoreDomain, type ScoreFormat } from "./scores.ts";
 import type { Latency } from "../search/latency.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
@@ -73,10 +73,18 @@ export async function scoreFigure(
         shape: "dot",
       },
       { label: "frontier: the best score up to these MACs", color: colors.accent },
-      { label: "best of its group", color: colors.orange, shape: "ring" },
+      {
+        label: groups.some(({ best }) => best.interval)
+          ? "best of its group, with the interval of its score"
+          : "best of its group",
+        color: colors.orange,
+        shape: "ring",
+      },
     ],
     caption: [
       "The score is the similarity to the largest architecture, not an accuracy.",
+      groups.some(({ best }) => best.interval) &&
+      "Bars hold 95 % of the scores that resampled images give; two that overlap may still be told apart, since both move with the images.",
       "On a wide screen, hover over a point to read its architecture.",
       groups.length <= boundLimit && "Vertical lines bound the groups.",
       thinned &&
@@ -91,7 +99,13 @@ export async function scoreFigure(
 /** The axes, with the bounds of the groups; the marks are laid over them. */
 function scoreSpec({ candidates, groups }: SearchReport, size: ChartSize): TopLevelSpec {
   const bounds = [...new Set(groups.flatMap(({ from, to }) => [from, to]))];
-  const scores = candidates.map(({ score }) => score);
+  const scores = [
+    ...candidates.map(({ score }) => score),
+    ...groups.flatMap(({ best }) => best.interval ?? []),
+  ];
+  // Groups of which nothing keeps to a time budget have no bounds here.
+  const costs = [...bounds, ...candidates.map(({ macs }) => macs)];
+  const cheapest = costs.reduce((a, b) => Math.min(a, b)), dearest = costs.reduce((a, b) => Math.max(a, b));
   const low = scores.reduce((a, b) => Math.min(a, b)), high = scores.reduce((a, b) => Math.max(a, b));
   return {
     ...framed(size),
@@ -101,7 +115,7 @@ function scoreSpec({ candidates, groups }: SearchReport, size: ChartSize): TopLe
       x: {
         field: "macs",
         type: "quantitative",
-        scale: { domain: [bounds[0], bounds.at(-1)!], nice: false, zero: false },
+        scale: { domain: [cheapest, dearest], nice: false, zero: false },
         axis: {
           title: "MACs per image",
           grid: groups.length <= boundLimit,
@@ -151,15 +165,19 @@ function scoreMarks(
       <circle cx="${cx}" cy="${cy}" r="7" />
     `;
   });
+  const bars = bests.flatMap(({ macs, interval }) =>
+    interval ? `M${x(macs).toFixed(1)},${y(interval[0]).toFixed(1)}V${y(interval[1]).toFixed(1)}` : []
+  );
   // A stair: what a budget buys stays the same until the next architecture on the frontier is affordable.
   const [first, ...rest] = ascending.map(at);
   const stair = `M${first}${rest.map(([cx, cy]) => `H${cx}V${cy}`).join("")}H${
-    x(groups.at(-1)!.to).toFixed(1)
+    x(Math.max(groups.at(-1)!.to, ascending.at(-1)!.macs)).toFixed(1)
   }`;
   return html`
     <g class="points" fill="${colors.blue}">
       ${crowds}${bests.filter(({ arch }) => !onFrontier.has(arch)).map((candidate) => dot(candidate))}
     </g>
+    ${bars.length > 0 && html`<path class="bars" d="${bars.join("")}" stroke="${colors.orange}" />`}
     <path class="frontier" d="${stair}" stroke="${colors.accent}" />
     <g class="points" fill="${colors.accent}">${ascending.map((candidate) => dot(candidate))}</g>
     <g class="rings" stroke="${colors.orange}">${rings}</g>
@@ -184,14 +202,15 @@ function byOpacity(points: readonly CrowdPoint[]): [number, CrowdPoint[]][] {
 
 /** What hovering over a candidate's point shows, a line a fact. */
 function describeCandidate(
-  { arch, macs, params, score, scorePerStage, latency = [] }: SearchCandidate,
+  { arch, macs, params, score, interval, tiedWithBest, scorePerStage, latency = [] }: SearchCandidate,
   stages: readonly string[],
   format: ScoreFormat,
   count: number,
 ): string {
   return [
     arch,
-    `score ${format(score)}`,
+    `score ${format(score)}${interval ? ` (${formatEnds(interval, format)})` : ""}`,
+    tiedWithBest && "cannot be told from the highest score of its group",
     stages.length > 1 && stages.map((stage, index) => `${stage} ${format(scorePerStage[index])}`).join(" · "),
     `${formatShort(macs)} MACs · ${formatShort(params)} parameters`,
     ...latency.map((time) => `${formatTime(time)} ms per image in batches of ${time.batch}`),

@@ -25,3 +25,8 @@ export function formatDifference(difference: number, format: ScoreFormat): strin
   const size = format(Math.abs(difference));
   return Number(size) === 0 ? size : (difference < 0 ? "−" : "+") + size;
 }
+
+/** The two ends of an interval of scores. */
+export function formatEnds([low, high]: readonly [low: number, high: number], format: ScoreFormat): string {
+  return `${format(low)}–${format(high)}`;
+}

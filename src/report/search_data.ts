@@ -1,6 +1,8 @@
 /** The plain data of which a search report is made. */
 
+import type { Interval } from "../search/intervals.ts";
 import type { Latency } from "../search/latency.ts";
+import type { Preference } from "../search/preference.ts";
 
 /** One evaluated architecture. */
 export interface SearchCandidate {
@@ -13,6 +15,10 @@ export interface SearchCandidate {
   readonly score: number;
   /** The score of each of {@linkcode SearchReport.stages}, in their order. */
   readonly scorePerStage: readonly number[];
+  /** Where 95 % of its scores on resampled images lie; absent where there are too few images to say. */
+  readonly interval?: Interval;
+  /** Whether its score cannot be told from the highest of its group; absent without intervals. */
+  readonly tiedWithBest?: boolean;
   /** Forward times with their spread, where they were measured: of single images, then of the search's batch. */
   readonly latency?: readonly Latency[];
 }
@@ -27,8 +33,10 @@ export interface SearchGroup {
   readonly total: number;
   /** Number of them that were evaluated, at least 1. */
   readonly evaluated: number;
-  /** The one of them with the highest score. */
+  /** The one of them with the highest score, or the cheapest that cannot be told from it where such are preferred. */
   readonly best: SearchCandidate;
+  /** How many others cannot be told from the highest score; absent without intervals. */
+  readonly tied?: number;
   /** Another group's best that is cheaper and scores at least as high, by its id; null where there is none. */
   readonly dominatedBy: string | null;
 }
@@ -59,6 +67,12 @@ export interface SearchReport {
   readonly ranking: string;
   /** Number of architectures evaluated. */
   readonly evaluated: number;
+  /** Number of architectures of the space in the groups of which some were evaluated. */
+  readonly total: number;
+  /** What the bests of groups cost little of, among those that cannot be told apart; absent where the score alone decided. */
+  readonly prefer?: Preference;
+  /** What the bests of groups take for a single image, in words; absent without a time budget. */
+  readonly latencyBudget?: string;
   /** Wall time of the search. */
   readonly seconds: number;
   /** Forward passes through one residual block on one batch: those made, and those that shared prefixes saved. */

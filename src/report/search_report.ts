@@ -28,7 +28,7 @@ import {
 } from "./page.ts";
 import { scoreFigure } from "./score_chart.ts";
 import { timeSection } from "./time_chart.ts";
-import { type ScoreFormat, scoreFormat } from "./scores.ts";
+import { formatEnds, type ScoreFormat, scoreFormat } from "./scores.ts";
 import type { SearchCandidate, SearchReport } from "./search_data.ts";
 
 export type { SearchCandidate, SearchGroup, SearchReport } from "./search_data.ts";
@@ -39,6 +39,12 @@ const metricNames = {
   cka: "centred kernel alignment (CKA)",
 } as const;
 
+const preferredWords = {
+  macs: "MACs",
+  params: "parameters",
+  latency: "its time for a single image",
+} as const;
+
 /**
  * Renders the report as one self-contained HTML page: no scripts, nothing loaded. A search of many candidates draws
  * fewer points where they lie on one another, and says so.
@@ -46,13 +52,19 @@ const metricNames = {
 export async function renderSearchReport(report: SearchReport): Promise<string> {
   const format = scoreFormat(report.candidates.map(({ score }) => score));
   const ascending = frontier(report.candidates);
+  const { prefer, latencyBudget, groups } = report;
+  const chosen = prefer === undefined && latencyBudget === undefined
+    ? ascending
+    : frontier(groups.map(({ best }) => best));
   const dimensions = scoresByChoice(report.candidates);
   const body = html`
     ${keyFigures(searchFigures(report, ascending, format))}
     ${await scoreFigure(report, ascending, format)}
     ${await timeSection(report, format)}
-    <section><h2>Best of each group</h2>${bestTable(report, format)}${timeNote(report)}</section>
-    ${extraction(report, cheapestOfGain(ascending, sufficientShare))}
+    <section><h2>Best of each group</h2>${bestTable(report, format)}${tieNote(report)}${timeNote(
+      report,
+    )}</section>
+    ${extraction(report, cheapestOfGain(chosen, sufficientShare))}
     ${dimensions.length > 0 && await choiceSection(dimensions, format)}
     <section><h2>How they were compared</h2>${factList(facts(report))}</section>
     <details><summary>The frontier</summary>${frontierTable(report, ascending, format)}</details>
@@ -66,14 +78,8 @@ export async function renderSearchReport(report: SearchReport): Promise<string> 
   });
 }
 
-/** Number of architectures in the groups of which some were evaluated. */
-function total({ groups }: SearchReport): number {
-  return groups.reduce((sum, { total }) => sum + total, 0);
-}
-
 function lede(report: SearchReport): string {
-  const { run, evaluated, images } = report;
-  const all = total(report);
+  const { run, evaluated, images, total: all } = report;
   const which = all === 1
     ? "The only architecture"
     : evaluated === all
@@ -89,7 +95,7 @@ function searchFigures(
   ascending: readonly SearchCandidate[],
   format: ScoreFormat,
 ): KeyFigure[] {
-  const { evaluated, seconds, blockEvaluations: { done, saved } } = report;
+  const { evaluated, total, seconds, blockEvaluations: { done, saved } } = report;
   const top = ascending.at(-1)!;
   const sufficient = cheapestOfGain(ascending, sufficientShare);
   return [
@@ -104,7 +110,7 @@ function searchFigures(
     {
       label: "Architectures",
       value: formatInteger(evaluated),
-      note: evaluated === total(report) ? "the whole space" : `of ${formatInteger(total(report))}`,
+      note: evaluated === total ? "the whole space" : `of ${formatInteger(total)}`,
     },
     {
       label: "Time",
@@ -134,15 +140,36 @@ function describeCandidates(
       ...(perStage ? stages.map((label) => ({ label, numeric: true })) : []),
       ...batches.map((batch) => ({ label: `ms, batch ${formatInteger(batch)}`, numeric: true })),
     ],
-    rows: candidates.map(({ arch, macs, params, score, scorePerStage, latency }) => [
+    rows: candidates.map(({ arch, macs, params, score, interval, scorePerStage, latency }) => [
       html`<code>${arch}</code>`,
       formatShort(macs, "kept"),
       formatShort(params, "kept"),
-      html`<strong>${format(score)}</strong>`,
+      html`<strong>${format(score)}</strong>${
+        interval && html`<small>${formatEnds(interval, format)}</small>`
+      }`,
       ...(perStage ? scorePerStage.map(format) : []),
       ...batches.map((_, index) => latency && timeCell(latency[index], perStage)),
     ]),
   };
+}
+
+/** What intervals and ties say, and what was preferred. */
+function tieNote({ groups, prefer, latencyBudget }: SearchReport): Html | false {
+  const kept = latencyBudget !== undefined && html`
+    <p class="caption">
+      The best take ${latencyBudget} for a single image; groups of which nothing that was measured does are left out.
+    </p>
+  `;
+  const known = groups.some(({ tied }) => tied !== undefined);
+  if (!known) return kept;
+  return html`
+    ${kept}
+    <p class="caption">
+      Below a score: where 95 % of the scores lie that resampled images give. Tied are the others of the group whose
+      difference to its highest score may be chance: its interval, over the same images, holds zero.
+      ${prefer && `The best is the cheapest of these by ${preferredWords[prefer]}.`}
+    </p>
+  `;
 }
 
 /** A time with its quartiles; in a table of many columns they stand below it. */
@@ -163,17 +190,20 @@ function timeNote({ candidates }: SearchReport): Html | false {
 function bestTable({ groups, stages }: SearchReport, format: ScoreFormat): Html {
   const { columns, rows } = describeCandidates(groups.map(({ best }) => best), stages, format);
   const outdone = groups.some(({ dominatedBy }) => dominatedBy !== null);
+  const known = groups.some(({ tied }) => tied !== undefined);
   return table(
     "Best architecture of each group of MACs",
     [
       { label: "Group", numeric: true },
       ...columns,
+      ...(known ? [{ label: "Tied", numeric: true }] : []),
       { label: "Evaluated", numeric: true },
       ...(outdone ? [{ label: "Outdone by a cheaper one", numeric: false }] : []),
     ],
-    groups.map(({ from, to, total, evaluated, dominatedBy }, index) => [
+    groups.map(({ from, to, total, evaluated, tied, dominatedBy }, index) => [
       formatRange(from, to),
       ...rows[index],
+      ...(known ? [formatInteger(tied ?? 0)] : []),
       evaluated === total
         ? `all ${formatInteger(total)}`
         : `${formatInteger(evaluated)} of ${formatInteger(total)}`,

@@ -4,6 +4,7 @@ import { type Architecture, formatArchitecture } from "../elastic/architecture.t
 import { groupsByMacs, macs, parameters } from "../elastic/costs.ts";
 import type { ElasticNetwork } from "../elastic/network.ts";
 import { dominators } from "./frontier.ts";
+import type { Interval } from "./intervals.ts";
 import type { Latency } from "./latency.ts";
 
 /** An evaluated candidate. */
@@ -17,6 +18,12 @@ export interface RankedCandidate {
   readonly score: number;
   /** Score at each place, by its name. */
   readonly scorePerStage: Readonly<Record<string, number>>;
+  /** Where 95 % of the scores lie that resampled images give; absent where there are too few images to say. */
+  readonly interval?: Interval;
+  /** Whether its score cannot be told from the highest of its group, which it may be itself; absent without intervals. */
+  readonly tiedWithBest?: boolean;
+  /** Whether its time is within the budget; absent without a budget, and where it was not measured. */
+  readonly withinBudget?: boolean;
   /** Forward time of an image in a batch of the search, in milliseconds, where it was measured: a median. */
   readonly msPerImage?: number;
   /** Forward times with their spread, where they were measured: of single images, then of the search's batch. */
@@ -30,16 +37,23 @@ export interface RankedGroup {
   /** Architectures of the space in this range. */
   readonly total: number;
   readonly evaluated: number;
+  /** The one with the highest score, or the cheapest of those that cannot be told from it where such are preferred. */
   readonly best: RankedCandidate;
+  /** The one with the highest score, by its id. */
+  readonly highest: string;
+  /** How many others cannot be told from the highest; absent without intervals. */
+  readonly tied?: number;
   /** Another group's best that is cheaper and scores at least as high, by its id; null where there is none. */
   readonly dominatedBy: string | null;
 }
 
 /** A ranking. */
 export interface Ranking {
-  /** Ascending in MACs. */
+  /** Architectures of the space in the groups of which some were evaluated. */
+  readonly total: number;
+  /** Ascending in MACs; without those of which nothing keeps to a time budget. */
   readonly groups: readonly RankedGroup[];
-  /** Groups in order, best first within each. */
+  /** Groups in order; within each the best first, the others by score. */
   readonly candidates: readonly RankedCandidate[];
 }
 
@@ -64,7 +78,7 @@ export function rankCandidates(
   { groupSize, imageSize }: Grouping,
 ): Ranking {
   const totals = new Map(groupsByMacs(network, imageSize, groupSize).map(({ from, count }) => [from, count]));
-  const groups = new Map<number, RankedCandidate[]>();
+  const byGroup = new Map<number, RankedCandidate[]>();
   architectures.forEach((architecture, index) => {
     const candidate: RankedCandidate = {
       arch: formatArchitecture(architecture),
@@ -80,27 +94,47 @@ export function rankCandidates(
       );
     }
     const from = Math.floor(candidate.macs / groupSize) * groupSize;
-    const members = groups.get(from);
+    const members = byGroup.get(from);
     if (members) members.push(candidate);
-    else groups.set(from, [candidate]);
+    else byGroup.set(from, [candidate]);
   });
-  const ordered = [...groups].sort(([a], [b]) => a - b).map(([from, members]) => ({
+  const ordered = [...byGroup].sort(([a], [b]) => a - b).map(([from, members]) => ({
     from,
     members: members.sort((a, b) => b.score - a.score || a.macs - b.macs),
   }));
-  const outdoing = dominators(ordered.map(({ members }) => members[0]));
+  const groups = ordered.map(({ from, members }) => ({
+    from,
+    to: from + groupSize,
+    // A named architecture may lie between the choices, where no other does.
+    total: Math.max(totals.get(from) ?? 0, members.length),
+    evaluated: members.length,
+    best: members[0],
+    highest: members[0].arch,
+  }));
   return {
-    groups: ordered.map(({ from, members }, index) => ({
-      from,
-      to: from + groupSize,
-      // A named architecture may lie between the choices, where no other does.
-      total: Math.max(totals.get(from) ?? 0, members.length),
-      evaluated: members.length,
-      best: members[0],
-      dominatedBy: outdoing[index]?.arch ?? null,
-    })),
+    total: groups.reduce((sum, { total }) => sum + total, 0),
+    groups: withDominators(groups),
     candidates: ordered.flatMap(({ members }) => members),
   };
+}
+
+/** Marks groups whose best a cheaper group's outdoes. */
+export function withDominators(groups: readonly Omit<RankedGroup, "dominatedBy">[]): RankedGroup[] {
+  const outdoing = dominators(groups.map(({ best }) => best));
+  return groups.map((group, index) => ({ ...group, dominatedBy: outdoing[index]?.arch ?? null }));
+}
+
+/** The candidates of a group, in the ranking's order. */
+export function membersOf(
+  { candidates }: Ranking,
+  { from, to }: Pick<RankedGroup, "from" | "to">,
+): RankedCandidate[] {
+  return candidates.filter(({ macs }) => macs >= from && macs < to);
+}
+
+/** The ranking with intervals, by architecture. */
+export function withIntervals(ranking: Ranking, intervals: ReadonlyMap<string, Interval>): Ranking {
+  return mapCandidates(ranking, (one) => ({ ...one, interval: intervals.get(one.arch)! }));
 }
 
 /** The ranking with measured times, by architecture; of each the last is that of the search's batch. */
@@ -111,10 +145,17 @@ export function withTimes(ranking: Ranking, times: ReadonlyMap<string, readonly 
       ? candidate
       : { ...candidate, msPerImage: latency.at(-1)!.msPerImage, latency };
   };
+  return mapCandidates(ranking, timed);
+}
+
+function mapCandidates(
+  { total, groups, candidates }: Ranking,
+  change: (candidate: RankedCandidate) => RankedCandidate,
+): Ranking {
   return {
-    ...ranking,
-    groups: ranking.groups.map((group) => ({ ...group, best: timed(group.best) })),
-    candidates: ranking.candidates.map(timed),
+    total,
+    groups: groups.map((group) => ({ ...group, best: change(group.best) })),
+    candidates: candidates.map(change),
   };
 }
 
@@ -137,8 +178,12 @@ export function rankingCsv({ candidates }: Ranking, places: readonly string[], g
       "ms_single_image",
     );
   }
-  const lines = candidates.map(({ arch, macs, params, score, scorePerStage, msPerImage, latency }) =>
-    [
+  const known = candidates.some(({ interval }) => interval !== undefined);
+  if (known) header.push("score_low", "score_high", "tied_with_best");
+  const lines = candidates.map((candidate) => {
+    const { arch, macs, params, score, scorePerStage, msPerImage, latency, interval, tiedWithBest } =
+      candidate;
+    return [
       arch,
       macs,
       params,
@@ -154,7 +199,8 @@ export function rankingCsv({ candidates }: Ranking, places: readonly string[], g
         ]
           .map((time) => time ?? "")
         : [],
-    ].join(",")
-  );
+      ...known ? [...interval!, tiedWithBest] : [],
+    ].join(",");
+  });
   return [header.join(","), ...lines, ""].join("\n");
 }

@@ -17,6 +17,8 @@ export interface SavedSearch {
   readonly seconds: number;
   /** [slots, components]. */
   readonly sums: Float64Array<ArrayBuffer>;
+  /** [slots, blocks, imageComponents]: what each image contributed, from which intervals follow. */
+  readonly imageSums: Float32Array<ArrayBuffer>;
 }
 
 const whole = z.int().min(0);
@@ -28,9 +30,14 @@ const stateSchema = z.object({
 });
 
 /** Writes the file, atomically. */
-export async function saveSearch(path: string, { sums, ...state }: SavedSearch): Promise<void> {
-  const tensor = { dtype: "F64", shape: [sums.length], data: sums } as const;
-  await writeSafetensors(path, [["sums", tensor]], { search: JSON.stringify(state) });
+export async function saveSearch(
+  path: string,
+  { sums, imageSums, ...state }: SavedSearch,
+): Promise<void> {
+  await writeSafetensors(path, [
+    ["sums", { dtype: "F64", shape: [sums.length], data: sums }],
+    ["imageSums", { dtype: "F32", shape: [imageSums.length], data: imageSums }],
+  ], { search: JSON.stringify(state) });
 }
 
 /**
@@ -40,13 +47,14 @@ export async function saveSearch(path: string, { sums, ...state }: SavedSearch):
  */
 export async function readSavedSearch(path: string): Promise<SavedSearch> {
   using file = await openSafetensors(path);
-  const { data } = await file.readExpected("sums", "F64", [null]);
+  const sums = (await file.readExpected("sums", "F64", [null])).data as Float64Array<ArrayBuffer>;
+  const imageSums = (await file.readExpected("imageSums", "F32", [null])).data as Float32Array<ArrayBuffer>;
   if (file.checksum === undefined) {
     throw new DataError(`${path} has no checksum. Remove it, and begin again.`);
   }
   try {
     const state = stateSchema.parse(JSON.parse(file.metadata.search ?? "null"));
-    return { ...state, sums: data as Float64Array<ArrayBuffer> };
+    return { ...state, sums, imageSums };
   } catch (error) {
     throw new DataError(`${path} is no interrupted search. Remove it, and begin again.`, {
       cause: error,
@@ -54,11 +62,12 @@ export async function readSavedSearch(path: string): Promise<SavedSearch> {
   }
 }
 
-/** How far a search can come: rounds, scores of a round, and sums of a score. */
+/** How far a search can come: rounds, scores of a round, sums of a score, and numbers of its images. */
 export interface SearchExtent {
   readonly rounds: number;
   readonly slots: number;
   readonly components: number;
+  readonly imageValues: number;
 }
 
 /** A search that goes on differs from the one that was interrupted. */
@@ -79,8 +88,8 @@ export function expectSame(saved: SearchSettings, wanted: SearchSettings): void 
  * @throws {DataError} naming what is wrong
  */
 export function expectPosition(
-  { round, slot, sums }: SavedSearch,
-  { rounds, slots, components }: SearchExtent,
+  { round, slot, sums, imageSums }: SavedSearch,
+  { rounds, slots, components, imageValues }: SearchExtent,
 ): void {
   const refuse = (what: string): never => {
     throw new DataError(`the interrupted search is no state of this one: ${what}`);
@@ -88,11 +97,18 @@ export function expectPosition(
   if (sums.length !== slots * components) {
     refuse(`it has ${sums.length} sums, this search ${slots} scores of ${components}`);
   }
+  if (imageSums.length !== slots * imageValues) {
+    refuse(`it has ${imageSums.length} numbers of images, this search ${slots} scores of ${imageValues}`);
+  }
   if (round > rounds || (round === rounds && slot > 0)) {
     refuse(`it is in round ${round}, score ${slot}, of ${rounds} rounds`);
   }
   if (slot > slots) refuse(`it is at score ${slot} of ${slots}`);
-  if (round === 0 && sums.subarray(slot * components).some((sum) => sum !== 0)) {
+  const nonzero = (values: Float64Array | Float32Array) => values.some((value) => value !== 0);
+  if (
+    round === 0 &&
+    (nonzero(sums.subarray(slot * components)) || nonzero(imageSums.subarray(slot * imageValues)))
+  ) {
     refuse(`it has sums of scores from ${slot} on, which it did not come to`);
   }
 }

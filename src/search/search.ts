@@ -6,7 +6,8 @@ import { batchBounds } from "../data/chosen_images.ts";
 import { Pace } from "./pace.ts";
 import { type BatchnormMode, NetworkRunner } from "./runner.ts";
 import type { SimilarityMetric } from "./similarity/metric.ts";
-import { ScoreSums } from "./sums.ts";
+import { type ImageRange, ImageSums } from "./image_sums.ts";
+import { type CollectedSums, ScoreSums } from "./sums.ts";
 import type { PrefixTree } from "./tree.ts";
 import { prepareTeachers, releaseTeachers, walkTree } from "./walk.ts";
 
@@ -34,17 +35,19 @@ export interface SearchTask {
   load(first: number, end: number): Promise<Tensor>;
   readonly signal: AbortSignal;
   /** Where an earlier search stopped, and its sums; from the start when absent. */
-  readonly start?: SearchPosition & { readonly sums: Float64Array<ArrayBuffer> };
+  readonly start?: SearchPosition & CollectedSums;
   /** Told when a unit of the tree that is counted was run. */
   onBlock?(): void;
   /** Keeps what was reached; called after each round, now and then, and at the end of an interrupted search. */
-  save?(position: SearchPosition, sums: Float64Array<ArrayBuffer>): Promise<void>;
+  save?(position: SearchPosition, collected: CollectedSums): Promise<void>;
 }
 
 /** Scores of a search. */
 export interface SearchScores {
   /** [candidates, places], in the order of the tree; missing when the search was interrupted. */
   readonly scores: readonly (readonly number[])[] | undefined;
+  /** What each image contributed to each slot. */
+  readonly images: ImageSums;
 }
 
 const millisecondsBetweenSaves = 120_000;
@@ -65,23 +68,28 @@ export function searchRounds(images: number, batch: number, mode: BatchnormMode)
 export async function searchTree(task: SearchTask): Promise<SearchScores> {
   const { gpu, tree, metric, start } = task;
   const values = start?.sums ?? new Float64Array(tree.slots * metric.components);
-  const sums = new ScoreSums(gpu, metric, values);
+  const images = ImageSums.of(task.images, tree.slots, metric.imageComponents, start?.imageSums);
   const rounds = searchRounds(task.images, task.batch, task.mode);
+  const ranges = rounds.map((bounds): ImageRange => ({
+    first: bounds[0][0],
+    count: bounds.at(-1)![1] - bounds[0][0],
+  }));
+  const sums = new ScoreSums(gpu, metric, values, images, Math.max(...ranges.map(({ count }) => count)));
   let round = start?.round ?? 0;
   const { discards } = gpu.stream;
   try {
     for (; round < rounds.length; round++) {
-      sums.restart(round === start?.round ? start.slot : 0);
+      sums.restart(round === start?.round ? start.slot : 0, ranges[round]);
       await walkRound(task, rounds[round], sums, round);
       await sums.collect();
-      await task.save?.({ round: round + 1, slot: 0 }, sums.values);
+      await task.save?.({ round: round + 1, slot: 0 }, sums.collected);
     }
   } catch (error) {
     if (!task.signal.aborted || error !== task.signal.reason) throw error;
     if (gpu.stream.discards > discards) sums.revert();
     await gpu.stream.uninterrupted(() => sums.collect());
-    await task.save?.({ round, slot: sums.next }, sums.values);
-    return { scores: undefined };
+    await task.save?.({ round, slot: sums.next }, sums.collected);
+    return { scores: undefined, images };
   } finally {
     sums.release();
   }
@@ -92,7 +100,7 @@ export async function searchTree(task: SearchTask): Promise<SearchScores> {
       (slot) => sums.score(slot),
     )
   );
-  return { scores };
+  return { scores, images };
 }
 
 async function walkRound(
@@ -123,7 +131,7 @@ async function walkRound(
         if (finished) sums.settle();
         if (!finished || !task.save || performance.now() - lastSave < millisecondsBetweenSaves) return;
         await sums.collect();
-        await task.save({ round, slot: sums.next }, sums.values);
+        await task.save({ round, slot: sums.next }, sums.collected);
         lastSave = performance.now();
       },
     });

@@ -1,14 +1,42 @@
 /** The sums from which scores are computed: collected on the device in a small table, kept on the host. */
 import type { Gpu } from "../gpu/device.ts";
+import type { ImageRange, ImageSums } from "./image_sums.ts";
 import type { SimilarityMetric } from "./similarity/metric.ts";
-import { ScoreTable, slotValues } from "./similarity/score_table.ts";
+import { ScoreTable, slotValues, type TableFormat } from "./similarity/score_table.ts";
 
 /** Slots of the table on the device: 4 MiB, however many scores there are. */
 const tableSlots = 16384;
 
-/** Bytes of the table on the device for so many slots, at most. */
-export function tableBytes(slots: number): number {
-  return 4 * slotValues * Math.min(slots, tableSlots);
+/** Numbers of images that the table on the device has, 16 MiB, unless a single slot has more. */
+const tableImageValues = 2 ** 22;
+
+/**
+ * Slots of the table on the device.
+ *
+ * @param images images of a round whose numbers are kept beside the sums; 0 for none
+ */
+function windowSlots(slots: number, images: number, { imageComponents }: TableFormat): number {
+  const values = images * imageComponents;
+  return Math.min(
+    slots,
+    tableSlots,
+    values === 0 ? Infinity : Math.max(1, Math.floor(tableImageValues / values)),
+  );
+}
+
+/** Bytes of the table on the device for so many slots, at most; `images` as many as a round may have. */
+export function tableBytes(slots: number, images: number, format: TableFormat): number {
+  const most = Math.min(slots, tableSlots);
+  const perSlot = images * format.imageComponents;
+  return 4 * slotValues * most + 4 * Math.min(most * perSlot, Math.max(perSlot, tableImageValues));
+}
+
+/** What was collected of a search's scores. */
+export interface CollectedSums {
+  /** [slots, components]. */
+  readonly sums: Float64Array<ArrayBuffer>;
+  /** [slots, blocks, imageComponents], see {@linkcode ImageSums}. */
+  readonly imageSums: Float32Array<ArrayBuffer>;
 }
 
 /** Sums of all scores, of which a window is on the device at a time. */
@@ -18,19 +46,26 @@ export class ScoreSums {
   #count = 0;
   /** Of `#count`, what the device has certainly finished. */
   #settled = 0;
+  #images: ImageRange = { first: 0, count: 0 };
 
   /**
    * @param values [slots, components], what was collected before; added to
-   * @param window slots on the device at a time
+   * @param images what was collected of the images before; added to
+   * @param roundImages the most images of a call of {@linkcode restart}
+   * @param window slots on the device at a time, at most
    */
   constructor(
     gpu: Gpu,
     readonly metric: SimilarityMetric,
     readonly values: Float64Array<ArrayBuffer>,
+    readonly images: ImageSums,
+    roundImages: number,
     window: number = tableSlots,
   ) {
     const slots = values.length / metric.components;
-    this.table = new ScoreTable(gpu, metric, Math.min(slots, window, ScoreTable.limit(gpu)));
+    const kept = images.blocks === 0 ? 0 : roundImages;
+    const count = Math.min(windowSlots(slots, kept, metric), window, ScoreTable.limit(gpu));
+    this.table = new ScoreTable(gpu, metric, count, kept);
   }
 
   /** The next slot, of those taken in ascending order, that nothing was accumulated for. */
@@ -38,9 +73,19 @@ export class ScoreSums {
     return this.#first + this.#count;
   }
 
-  /** Starts to take slots from this one on. */
-  restart(slot: number): void {
+  /** What was collected so far. */
+  get collected(): CollectedSums {
+    return { sums: this.values, imageSums: this.images.values };
+  }
+
+  /**
+   * Starts to take slots from this one on.
+   *
+   * @param images that they are compared on
+   */
+  restart(slot: number, images: ImageRange): void {
     this.#first = slot;
+    this.#images = images;
     this.#count = this.#settled = 0;
   }
 
@@ -63,10 +108,11 @@ export class ScoreSums {
   /** Brings what the device has collected to the host. */
   async collect(): Promise<void> {
     if (this.#count === 0) return;
-    const sums = await this.table.sums(this.#count);
+    const { sums, images } = await this.table.read(this.#count);
     const offset = this.#first * this.metric.components;
     sums.forEach((sum, index) => this.values[offset + index] += sum);
-    this.restart(this.next);
+    if (images.length > 0) this.images.add(images, this.table.images, this.#first, this.#images);
+    this.restart(this.next, this.#images);
     this.table.clear();
   }
 

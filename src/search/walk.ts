@@ -97,8 +97,16 @@ async function score({ runner, teachers, sums }: Walk, node: TreeNode, { compare
   for (const { place, slot: expected } of node.scores) {
     if (expected < sums.next) continue;
     const slot = await sums.take();
+    let firstImage = 0;
     const accumulate = (map: Tensor, teacher: PreparedTeacher) =>
-      runner.withFeatures(map, place, (features) => teacher.accumulate(features, sums.table, slot));
-    compared.forEach((map, batch) => accumulate(map, teachers.get(place)![batch]));
+      runner.withFeatures(
+        map,
+        place,
+        (features) => teacher.accumulate(features, sums.table, slot, firstImage),
+      );
+    compared.forEach((map, batch) => {
+      accumulate(map, teachers.get(place)![batch]);
+      firstImage += map.shape[0];
+    });
   }
 }

@@ -44,6 +44,17 @@ Deno.test("after a search, the cheapest that makes most of the gain is recommend
     "deno task extract --run runs/x --best --macs ..2.1M --out best.onnx",
   ]);
 
+  const [, budget] = said((next) =>
+    nextAfterSearch(next, "runs/x", "runs/x/search/ranking.json", candidates.slice(0, 2), {
+      latency: "..5ms",
+    })
+  );
+  assertStringIncludes(budget[0], "the best of each of the 2 groups");
+  assertEquals(budget.slice(1), [
+    "deno task extract --run runs/x --best-per-group --latency ..5ms --out models --loader",
+    "deno task extract --run runs/x --best --latency ..5ms --out best.onnx",
+  ]);
+
   const [only, rest] = said((next) =>
     nextAfterSearch(next, "r", "else/ranking.json", [candidate("a", 900, 1)])
   );

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import sharp from "sharp";
+import { extractCommand } from "../../src/cli/extract.ts";
 import { searchCommand } from "../../src/cli/search.ts";
 import { readRanking } from "../../src/extract/ranking_file.ts";
 import { formatArchitecture } from "../../src/elastic/architecture.ts";
@@ -98,6 +99,118 @@ cliTest("search takes some of each group, and named architectures, and measures 
   assertEquals(JSON.parse(only.out).evaluated, 2, only.err);
 });
 
+/** A candidate, as far as the tests below look at it. */
+interface Ranked {
+  readonly arch: string;
+  readonly macs: number;
+  readonly score: number;
+  readonly interval: [number, number];
+  readonly tiedWithBest: boolean;
+  readonly withinBudget?: boolean;
+  readonly latency?: { batch: number; msPerImage: number }[];
+}
+
+cliTest("search says which scores are tied, and prefers the cheaper of them on request", async (folder) => {
+  await createRun(`${folder}/run`);
+  const args = ["--run", `${folder}/run`, "--all", ...small, "--group-size", "0.1M"];
+  const read = async () => JSON.parse(await Deno.readTextFile(`${folder}/run/search/ranking.json`));
+  const plain = await search(...args);
+  assertEquals(plain.status, 0, plain.err);
+  const before = await read();
+  assertEquals(before.intervals, { level: 0.95, resamples: 1000, blocks: 16 });
+  const members = ({ from, to }: { from: number; to: number }, all: Ranked[]) =>
+    all.filter(({ macs }) => macs >= from && macs < to);
+  let cheaper = 0;
+  for (const { best, highest, tied, ...group } of before.groups) {
+    const all = members(group, before.ranking);
+    assertEquals([best.arch, best.tiedWithBest, all[0].arch], [highest, true, highest]);
+    assertEquals(all.filter(({ tiedWithBest }) => tiedWithBest).length, tied + 1);
+    for (const { score, interval: [low, high] } of all) assert(low <= score + 1e-6 && score <= high + 1e-6);
+    const line = plain.out.split("\n").find((line) => line.includes(` ${best.arch} `))!;
+    assertStringIncludes(line, ` ± ${((best.interval[1] - best.interval[0]) / 2).toFixed(4)}`);
+    assertEquals(line.includes(` ${tied} tied`), tied > 0, line);
+    if (all.some(({ macs, tiedWithBest }) => tiedWithBest && macs < best.macs)) cheaper++;
+  }
+  assert(cheaper > 0, "a preference makes a difference");
+  assert(
+    before.groups.some(({ tied, evaluated }: { tied: number; evaluated: number }) => tied < evaluated - 1),
+  );
+
+  const preferred = await search(...args, "--prefer", "macs", "--json");
+  assertEquals(preferred.status, 0, preferred.err);
+  const after = await read();
+  const byName = (all: Ranked[]) => all.toSorted((a, b) => a.arch < b.arch ? -1 : 1);
+  assertEquals(byName(after.ranking), byName(before.ranking), "only the order differs");
+  assertEquals(after.prefer, "macs");
+  for (const [index, group] of after.groups.entries()) {
+    const alike = members(group, before.ranking).filter(({ tiedWithBest }) => tiedWithBest);
+    const fewest = Math.min(...alike.map(({ macs }) => macs));
+    assertEquals([group.best.macs, group.highest], [fewest, before.groups[index].highest]);
+    assertEquals(members(group, after.ranking)[0].arch, group.best.arch);
+  }
+  const { groups } = JSON.parse(preferred.out);
+  assertEquals(
+    groups.map(({ best }: { best: Ranked }) => best.arch),
+    after.groups.map(({ best }: { best: Ranked }) => best.arch),
+  );
+  const [header, line] = (await Deno.readTextFile(`${folder}/run/search/ranking.csv`)).split("\n");
+  assert(header.endsWith(",score_projection,score_low,score_high,tied_with_best"), header);
+  assert(line.endsWith(`,${after.ranking[0].interval},true`), line);
+
+  // What is cut out follows the ranking.
+  const models = ["--run", `${folder}/run`, "--calibrate", "0", "--json", "--out", `${folder}/models`];
+  const extracted = await runInProcess(extractCommand, [...models, "--best-per-group"]);
+  assertEquals(
+    JSON.parse(extracted.out).models.map(({ arch }: Ranked) => arch),
+    after.groups.map(({ best }: { best: Ranked }) => best.arch),
+    extracted.err,
+  );
+});
+
+cliTest("search keeps to a budget of time, and what is cut out as well", async (folder) => {
+  await createRun(`${folder}/run`);
+  const args = ["--run", `${folder}/run`, "--all", ...small, "--group-size", "0.5M"];
+  const none = await search(...args, "--latency", "..0.001us", "--measure-best", "1");
+  assertEquals([none.status, none.out], [2, ""]);
+  assertStringIncludes(
+    none.err,
+    "architectures that were measured takes at most 0.000001 ms for a single image",
+  );
+  assertStringIncludes(none.err, "give the same command with --resume and another --latency");
+
+  // The scores were kept: nothing but times is missing.
+  const wide = await search(...args, "--latency", "..60s", "--resume", "--json");
+  assertEquals(wide.status, 0, wide.err);
+  const path = `${folder}/run/search/ranking.json`;
+  const { latencyBudget, ranking, groups } = JSON.parse(await Deno.readTextFile(path));
+  assertEquals(latencyBudget, { to: 60_000 });
+  const timed = ranking.filter(({ latency }: Ranked) => latency) as Ranked[];
+  assertEquals(
+    timed.map(({ arch }) => arch),
+    groups.map(({ highest }: { highest: string }) => highest),
+    "no more",
+  );
+  assert(timed.every(({ withinBudget, latency }) => withinBudget && latency![0].batch === 1));
+
+  const models = ["--run", `${folder}/run`, "--calibrate", "0", "--json", "--out", `${folder}/models`];
+  const times = timed.map(({ latency }) => latency![0].msPerImage);
+  const fastest = timed[times.indexOf(Math.min(...times))];
+  const extracted = await runInProcess(extractCommand, [
+    ...models,
+    "--best",
+    "--latency",
+    `..${Math.min(...times)}ms`,
+  ]);
+  assertEquals(
+    JSON.parse(extracted.out).models.map(({ arch }: Ranked) => arch),
+    [fastest.arch],
+    extracted.err,
+  );
+  const nothing = await runInProcess(extractCommand, [...models, "--best", "--latency", "..1us"]);
+  assertEquals(nothing.status, 2);
+  assertStringIncludes(nothing.err, `Of them ${timed.length} were measured: a single image takes`);
+});
+
 cliTest("search stays within --memory with smaller batches", async (folder) => {
   await createRun(`${folder}/run`);
   const args = ["--run", `${folder}/run`, "--all", "--images", "32", "--batch", "32", "--json"];
@@ -140,6 +253,11 @@ cliTest("search refuses what it cannot do, with the reason", async (folder) => {
   await refused(2, "cannot compare c2", ...at, "--task", "detection", "--metric", "cosine");
   await refused(2, "--images 3 is too few", ...at, "--metric", "cka", "--images", "3");
   await refused(2, '--macs cannot be "big"', ...at, "--macs", "big");
+  await refused(2, '--latency cannot be "..5km". Allowed: ..TO', ...at, "--latency", "..5km");
+  await refused(2, '--prefer cannot be "size"', ...at, "--prefer", "size");
+  const few = ["--images", "8", "--batch", "8"];
+  await refused(2, "needs at least 10 images, to say", ...at, ...few, "--prefer", "macs");
+  await refused(2, "The flags are --prefer and --images", ...at, ...few, "--prefer", "macs");
   await refused(2, '--width cannot be "9=4"', ...at, "--width", "9=4");
   await refused(2, "passes the filters", ...at, "--macs", "1T..");
   await refused(2, "The flags are --macs, --params", ...at, "--macs", "1T..");

@@ -92,6 +92,7 @@ export function exampleSearch(
     batchnorm: "statistics of the batch",
     ranking: "runs/demo/search/ranking.json",
     evaluated: candidates.length,
+    total: groups.reduce((sum, { total }) => sum + total, 0),
     seconds: 7.4 + candidates.length / 40,
     blockEvaluations: { done: 4 * candidates.length, saved: 11 * candidates.length },
     groups,

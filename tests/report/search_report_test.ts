@@ -68,6 +68,40 @@ Deno.test("several stages and measured times have columns and are shown on hover
   assert(!single.includes("ms, batch") && !single.includes(">projection</th>"));
 });
 
+Deno.test("intervals stand below scores and are bars in the chart; ties are counted, and told on hovering", async () => {
+  const report = demo();
+  const known = <T extends { score: number }>(one: T, tiedWithBest: boolean) => ({
+    ...one,
+    ...{ tiedWithBest, interval: [one.score - 0.01, one.score + 0.01] as const },
+  });
+  const bests = new Set(report.groups.map(({ best }) => best.arch));
+  const groups = report.groups.map((group, index) => ({
+    ...group,
+    best: known(group.best, true),
+    tied: index,
+  }));
+  const candidates = report.candidates.map((one) => known(one, bests.has(one.arch)));
+  const page = await renderSearchReport({ ...report, groups, candidates, prefer: "params" });
+  assert(/<strong>0\.\d+<\/strong><small>0\.\d+–0\.\d+<\/small>/.test(page));
+  assert(plain(page).includes(">Tied</th>") && plain(page).includes("cheapest of these by parameters"));
+  // One bar for each group, in the chart for wide screens and in that for narrow ones.
+  const paths = [...page.matchAll(/class="bars" d="([^"]*)"/g)].map(([, path]) => path);
+  assertEquals(paths.map((path) => path.split("V").length - 1), [groups.length, groups.length]);
+  const told = [...hovers(page)].filter(([, text]) => text.includes("cannot be told from the highest"));
+  assertEquals(new Set(told.map(([arch]) => arch)), bests);
+  const without = await renderSearchReport(report);
+  assert(!without.includes('class="bars"') && !without.includes(">Tied</th>"));
+});
+
+Deno.test("with a budget of time, what is recommended keeps to it", async () => {
+  const report = demo();
+  const groups = report.groups.slice(0, 2);
+  const page = await renderSearchReport({ ...report, groups, latencyBudget: "at most 5 ms" });
+  assert(plain(page).includes("The best take at most 5 ms for a single image"));
+  const [, arch] = page.match(/--arch ([\w.-]+) --out/)!;
+  assert(groups.some(({ best }) => best.arch === arch), arch);
+});
+
 Deno.test("tens of thousands are thinned, the frontier and the best of each group never", async () => {
   const report = published(Infinity);
   assertEquals(report.candidates.length, 85_293);

@@ -14,17 +14,27 @@ Deno.test("an interrupted search is read as it was saved", () =>
       slot: 5,
       seconds: 1.5,
       sums: Float64Array.of(0.1, -2, Infinity, 1 / 3),
+      imageSums: Float32Array.of(0.5, -1),
     };
     await saveSearch(path, saved);
     assertEquals(await readSavedSearch(path), saved);
+    // A search of too few images keeps none apart.
+    const without = { ...saved, imageSums: new Float32Array(0) };
+    await saveSearch(path, without);
+    assertEquals(await readSavedSearch(path), without);
   }));
 
 Deno.test("another file is no interrupted search", () =>
   withFolder(async (folder) => {
     const path = `${folder}/other.safetensors`;
     const sums = { dtype: "F64", shape: [2], data: Float64Array.of(1, 2) } as const;
+    const imageSums = { dtype: "F32", shape: [0], data: new Float32Array(0) } as const;
     for (const metadata of [{}, { search: "{" }, { search: '{"round":-1,"slot":0}' }]) {
-      await writeSafetensors(path, [["sums", sums]], metadata as Record<string, string>);
+      await writeSafetensors(
+        path,
+        [["sums", sums], ["imageSums", imageSums]],
+        metadata as Record<string, string>,
+      );
       await assertRejects(() => readSavedSearch(path), DataError, "is no interrupted search");
     }
     await Deno.writeTextFile(path, "text");

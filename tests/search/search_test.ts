@@ -8,9 +8,10 @@ import { walkMemory } from "../../src/search/memory.ts";
 import { choosePlaces, type Place, type Task } from "../../src/search/places.ts";
 import type { BatchnormMode } from "../../src/search/runner.ts";
 import { type SearchPosition, searchTree } from "../../src/search/search.ts";
+import { ImageSums } from "../../src/search/image_sums.ts";
 import { similarityMetric, type SimilarityOptions } from "../../src/search/similarity/options.ts";
 import { ScoreTable } from "../../src/search/similarity/score_table.ts";
-import { ScoreSums } from "../../src/search/sums.ts";
+import { type CollectedSums, ScoreSums } from "../../src/search/sums.ts";
 import { buildTree, countWork, type PrefixTree } from "../../src/search/tree.ts";
 import type { Architecture } from "../../src/elastic/architecture.ts";
 import { tapNames } from "../../src/elastic/network.ts";
@@ -167,18 +168,18 @@ gpuTest("the teacher among the candidates scores 1", async (gpu) => {
 gpuTest("an interrupted search continues to the same scores, wherever it stopped", async (gpu) => {
   const one = setting(gpu, basicSpace, "detection", "cka");
   const task = taskOf(one, { metric: "cka" });
-  const expected = (await searchTree(task)).scores;
+  const { scores: expected, images } = await searchTree(task);
   const { blocks } = countWork(size, one.tree);
   for (const stop of [1, 17, blocks.tree, blocks.tree + 40, 2 * blocks.tree - 1]) {
     const controller = new AbortController();
     let run = 0;
-    let saved: (SearchPosition & { sums: Float64Array<ArrayBuffer> }) | undefined;
+    let saved: (SearchPosition & CollectedSums) | undefined;
     const interrupted = await searchTree({
       ...task,
       signal: controller.signal,
       onBlock: () => ++run === stop && controller.abort(),
-      save: (position, sums) => {
-        saved = { ...position, sums: sums.slice() };
+      save: (position, { sums, imageSums }) => {
+        saved = { ...position, sums: sums.slice(), imageSums: imageSums.slice() };
         return Promise.resolve();
       },
     });
@@ -186,6 +187,7 @@ gpuTest("an interrupted search continues to the same scores, wherever it stopped
     run = 0;
     const resumed = await searchTree({ ...task, start: saved, onBlock: () => void run++ });
     assertEquals(resumed.scores, expected, `stopped after ${stop} blocks`);
+    assertEquals(resumed.images.values, images.values, "what each image contributed");
     assert(run <= 2 * blocks.tree - stop + 8, `${run} blocks after ${stop} of ${2 * blocks.tree}`);
   }
 });
@@ -195,7 +197,9 @@ gpuTest("sums that pass through a small table are the same", async (gpu) => {
   const teacher = randomTensor(gpu, [4, 8], 1);
   const prepared = metric.prepareTeacher(teacher);
   const collect = async (window: number) => {
-    const sums = new ScoreSums(gpu, metric, new Float64Array(5 * metric.components), window);
+    const images = new ImageSums(4, 4, 1, new Float32Array(5 * 4));
+    const sums = new ScoreSums(gpu, metric, new Float64Array(5 * metric.components), images, 4, window);
+    sums.restart(0, { first: 0, count: 4 });
     for (let slot = 0; slot < 5; slot++) {
       const candidate = randomTensor(gpu, [4, 8], 2 + slot);
       prepared.accumulate(candidate, sums.table, await sums.take());
@@ -204,7 +208,7 @@ gpuTest("sums that pass through a small table are the same", async (gpu) => {
     await sums.collect();
     assertEquals(sums.next, 5);
     sums.release();
-    return [...sums.values];
+    return [...sums.values, ...images.values];
   };
   assertEquals(await collect(2), await collect(5));
 });

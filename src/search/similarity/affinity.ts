@@ -19,12 +19,11 @@ import { linearGrid } from "../../gpu/dispatch.ts";
 import { owned } from "../../tensor/owned.ts";
 import { expectShape, Tensor } from "../../tensor/tensor.ts";
 import type { Shape } from "../../shape.ts";
-import { addCosines } from "./cosine_sums.ts";
+import { addCosines, type ScoreTarget } from "./cosine_sums.ts";
 import { compareGrams, gramMatrices, workgroupSize } from "./gram.ts";
 import type { SimilarityMetric } from "./metric.ts";
 import { type PreparedTeacher, preparedTeacher } from "./teacher.ts";
 import { checkPositions, packSamples, padded, type PositionGrid, positionGrid } from "./samples.ts";
-import type { ScoreTable } from "./score_table.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import affinityProductsSource from "../../../kernels/affinity_products.wgsl" with { type: "text" };
 import affinityRowsSource from "../../../kernels/affinity_rows.wgsl" with { type: "text" };
@@ -42,6 +41,7 @@ const affinityBytes = 2 ** 27;
  */
 export class AffinityMetric implements SimilarityMetric {
   readonly components = 2;
+  readonly imageComponents = 1;
 
   /**
    * @param positions at most so many positions of a map, on a regular grid; default all
@@ -71,11 +71,13 @@ export class AffinityMetric implements SimilarityMetric {
     const gram = gramMatrices(gpu, own);
     const { cross, square } = compareGrams(gpu, own, gram);
     cross.release();
-    const accumulate = (candidate: Tensor, table: ScoreTable, slot: number) => {
-      this.#check(shape, candidate.shape, table, slot);
+    const accumulate: PreparedTeacher["accumulate"] = (candidate, table, slot, firstImage = 0) => {
+      const target = { table, slot, firstImage };
+      this.#check(shape, candidate.shape, target);
       using packed = packSamples(gpu, candidate, grid, images, "raw");
       using sums = compareGrams(gpu, packed, gram);
-      addCosines(gpu, { ...sums, teacherSquare: square }, images, packed.samples, table, slot);
+      const { groups, samples } = packed;
+      addCosines(gpu, { ...sums, teacherSquare: square }, { groups, samples, images }, target);
     };
     return preparedTeacher(accumulate, gram, square);
   }
@@ -86,27 +88,34 @@ export class AffinityMetric implements SimilarityMetric {
     const [images] = shape;
     const own = packSamples(gpu, features, grid, images, "unit").features;
     const square = affinityProducts(gpu, own, own);
-    const accumulate = (candidate: Tensor, table: ScoreTable, slot: number) => {
-      this.#check(shape, candidate.shape, table, slot);
+    const accumulate: PreparedTeacher["accumulate"] = (candidate, table, slot, firstImage = 0) => {
+      const target = { table, slot, firstImage };
+      this.#check(shape, candidate.shape, target);
       using packed = packSamples(gpu, candidate, grid, images, "unit");
       using sums = owned({
         cross: affinityProducts(gpu, own, packed.features),
         square: affinityProducts(gpu, packed.features, packed.features),
       });
-      addCosines(gpu, { ...sums, teacherSquare: square }, images, packed.samples, table, slot);
+      const { groups, samples } = packed;
+      addCosines(gpu, { ...sums, teacherSquare: square }, { groups, samples, images }, target);
     };
     return preparedTeacher(accumulate, own, square);
   }
 
-  #check(teacher: Shape, candidate: Shape, table: ScoreTable, slot: number): void {
-    table.check(this, slot);
+  #check(teacher: Shape, candidate: Shape, { table, slot, firstImage }: ScoreTarget): void {
     const [images, , height, width] = teacher;
+    table.check(this, slot, firstImage, images);
     expectShape("affinity", "the candidate's features", candidate, [images, -1, height, width]);
   }
 
   /** Mean from (sum of cosines, number of rows). */
   score([sum, count]: readonly number[]): number {
     return sum / count;
+  }
+
+  /** The mean over other images, exactly: each has as many positions. */
+  scoreOfImages(means: ArrayLike<number>): number {
+    return means[0];
   }
 }
 

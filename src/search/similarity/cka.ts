@@ -7,9 +7,15 @@
  * Image batches, and images where their positions are the samples, are minibatches (Nguyen et al., "Do wide and deep
  * networks learn the same things?", ICLR 2021): the three HSIC are averaged over them before the quotient is taken. They
  * count alike, so batches should be equal.
+ *
+ * What an image contributes to an HSIC over several images are the terms of its own samples. In the limit of many images
+ * that is half its influence on it (HSIC is the squared length of the cross-covariance, and each image enters both
+ * factors), so that other images give, to first order, HSIC + 2 (mean of their terms - mean of all). Where each image is a
+ * minibatch of its own, its HSIC enters once, and the mean is exact.
  */
 import { ConfigurationError, ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import { linearGrid } from "../../gpu/dispatch.ts";
 import { loop } from "../../gpu/limits.ts";
 import { Tape } from "../../tensor/tape.ts";
 import { globalAveragePool } from "../../tensor/ops/pool.ts";
@@ -28,8 +34,10 @@ import {
 import { type ScoreTable, slotValues } from "./score_table.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import ckaScoreSource from "../../../kernels/cka_score.wgsl" with { type: "text" };
+import imageCkaSource from "../../../kernels/image_cka.wgsl" with { type: "text" };
 
 const ckaScoreKernel = kernel("cka_score", ckaScoreSource);
+const imageCkaKernel = kernel("image_cka", imageCkaSource);
 
 /** `biased` is the plain estimator; `debiased` (Song et al. 2012) does not grow with the channels, and may be negative. */
 export type CkaEstimator = "biased" | "debiased";
@@ -49,6 +57,7 @@ export const fewestSamples: Readonly<Record<CkaEstimator, number>> = { biased: 2
  */
 export class CkaMetric implements SimilarityMetric {
   readonly components = 4;
+  readonly imageComponents = 3;
 
   /** @param positions at most so many positions of a map, on a regular grid; default all */
   constructor(
@@ -75,8 +84,11 @@ export class CkaMetric implements SimilarityMetric {
     using sums = compareGrams(gpu, own, gram, diagonal);
     const teacher = Tensor.create(gpu, [slotValues]);
     this.#launchScore(samples, sums, { diagonal, table: teacher }, 0);
-    const accumulate = (candidate: Tensor, table: ScoreTable, slot: number) => {
-      this.#check(shape, candidate.shape, table, slot);
+    const [images] = shape;
+    const teacherShares = Tensor.create(gpu, [images]);
+    this.#launchImages(samples, images, sums, { diagonal, values: teacherShares }, 0);
+    const accumulate: PreparedTeacher["accumulate"] = (candidate, table, slot, firstImage = 0) => {
+      this.#check(shape, candidate.shape, table, slot, firstImage);
       using packed = pack(candidate);
       using candidateDiagonal = Tensor.create(gpu, diagonal.shape);
       using sums = compareGrams(gpu, packed, gram, candidateDiagonal);
@@ -86,8 +98,15 @@ export class CkaMetric implements SimilarityMetric {
         teacherDiagonal: diagonal,
         teacher,
       }, slot);
+      if (!table.imageValues) return;
+      this.#launchImages(samples, images, sums, {
+        diagonal: candidateDiagonal,
+        values: table.imageValues,
+        teacherDiagonal: diagonal,
+        teacherShares,
+      }, slot * table.images + firstImage);
     };
-    return preparedTeacher(accumulate, gram, diagonal, teacher);
+    return preparedTeacher(accumulate, gram, diagonal, teacher, teacherShares);
   }
 
   #layout(shape: Shape): { grid: PositionGrid; groups: number; samples: number } {
@@ -134,16 +153,14 @@ export class CkaMetric implements SimilarityMetric {
     return packSamples(this.gpu, pooled.view([images, channels, 1, 1]), grid, groups, "centred");
   }
 
-  #check(teacher: Shape, candidate: Shape, table: ScoreTable, slot: number): void {
-    table.check(this, slot);
+  #check(teacher: Shape, candidate: Shape, table: ScoreTable, slot: number, firstImage: number): void {
     const [images, , ...map] = teacher;
+    table.check(this, slot, firstImage, images);
     expectShape("cka", "the candidate's features", candidate, [images, -1, ...map]);
   }
 
   #launchScore(samples: number, sums: RowSums, buffers: Record<string, Tensor>, slot: number): void {
     const [groups, paddedSamples] = sums.cross.shape;
-    const n = samples;
-    const debiased = this.estimator === "debiased";
     this.gpu.stream.dispatch({
       kernel: ckaScoreKernel,
       constants: { TEACHER: buffers.teacher === undefined },
@@ -151,13 +168,45 @@ export class CkaMetric implements SimilarityMetric {
       params: {
         samples,
         paddedSamples,
-        scale: debiased ? 1 / (n * (n - 3)) : 1 / (n - 1) ** 2,
-        totals: debiased ? 1 / ((n - 1) * (n - 2)) : 0,
-        diagonals: debiased ? -2 / (n - 2) : 1,
+        ...this.#factors(samples),
         slot,
       },
       grid: [1, 1, 1],
       turns: { rounds: groups, each: 1 + loop(samples) + loop(Math.ceil(samples / 16)) },
+      work: { bytes: 2 * sums.cross.byteLength },
+    });
+  }
+
+  /** The estimator's factors for n samples, see cka_score. */
+  #factors(n: number): { scale: number; totals: number; diagonals: number } {
+    return this.estimator === "debiased"
+      ? { scale: 1 / (n * (n - 3)), totals: 1 / ((n - 1) * (n - 2)), diagonals: -2 / (n - 2) }
+      : { scale: 1 / (n - 1) ** 2, totals: 0, diagonals: 1 };
+  }
+
+  /** Puts each image's share down, from place `first` on. */
+  #launchImages(
+    samples: number,
+    images: number,
+    sums: RowSums,
+    buffers: Record<string, Tensor>,
+    first: number,
+  ): void {
+    const [groups, paddedSamples] = sums.cross.shape;
+    this.gpu.stream.dispatch({
+      kernel: imageCkaKernel,
+      constants: { TEACHER: buffers.teacherShares === undefined },
+      buffers: { ...sums, ...buffers },
+      params: {
+        images,
+        groupImages: images / groups,
+        samples,
+        paddedSamples,
+        ...this.#factors(samples),
+        first,
+      },
+      grid: linearGrid(images, 64),
+      turns: loop(samples),
       work: { bytes: 2 * sums.cross.byteLength },
     });
   }
@@ -168,5 +217,12 @@ export class CkaMetric implements SimilarityMetric {
     // Negative only by rounding, where nothing is left of the matrices.
     if (candidate <= 0 || teacher <= 0) return 0;
     return cross / Math.sqrt(candidate * teacher);
+  }
+
+  /** The quotient of what other images make of the three HSIC: each mean counts as often as an image enters. */
+  scoreOfImages(means: ArrayLike<number>, whole: ArrayLike<number>): number {
+    const times = this.samples === "positions" ? 1 : 2;
+    const of = (at: number) => whole[at] + times * (means[at] - whole[at]);
+    return this.score([of(0), of(1), of(2), 1]);
   }
 }

@@ -3,10 +3,9 @@ import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { rowProducts } from "../../tensor/ops/row_products.ts";
 import { expectShape, Tensor } from "../../tensor/tensor.ts";
-import { addCosines } from "./cosine_sums.ts";
+import { addCosines, type ScoreTarget } from "./cosine_sums.ts";
 import type { SimilarityMetric } from "./metric.ts";
 import { type PreparedTeacher, preparedTeacher } from "./teacher.ts";
-import type { ScoreTable } from "./score_table.ts";
 
 /**
  * Mean over images of the cosine between the teacher's vector and the candidate's, [N, D] each, of one width. Two zero
@@ -14,6 +13,7 @@ import type { ScoreTable } from "./score_table.ts";
  */
 export class CosineMetric implements SimilarityMetric {
   readonly components = 2;
+  readonly imageComponents = 1;
 
   constructor(readonly gpu: Gpu) {}
 
@@ -25,7 +25,8 @@ export class CosineMetric implements SimilarityMetric {
     gpu.stream.copy(features, teacher);
     const teacherSquare = rowProducts(gpu, teacher, teacher);
     return preparedTeacher(
-      (candidate, table, slot) => this.#accumulate(teacher, teacherSquare, candidate, table, slot),
+      (candidate, table, slot, firstImage = 0) =>
+        this.#accumulate(teacher, teacherSquare, candidate, { table, slot, firstImage }),
       teacher,
       teacherSquare,
     );
@@ -35,11 +36,10 @@ export class CosineMetric implements SimilarityMetric {
     teacher: Tensor,
     teacherSquare: Tensor,
     candidate: Tensor,
-    table: ScoreTable,
-    slot: number,
+    target: ScoreTarget,
   ): void {
-    table.check(this, slot);
     const [rows, columns] = teacher.shape;
+    target.table.check(this, target.slot, target.firstImage, rows);
     if (candidate.shape[1] !== columns) {
       throw new ShapeError(
         `cosine: a candidate of width ${
@@ -51,11 +51,21 @@ export class CosineMetric implements SimilarityMetric {
     expectShape("cosine", "the candidate's features", candidate.shape, teacher.shape);
     using cross = rowProducts(this.gpu, teacher, candidate);
     using square = rowProducts(this.gpu, candidate, candidate);
-    addCosines(this.gpu, { cross, square, teacherSquare }, 1, rows, table, slot);
+    addCosines(
+      this.gpu,
+      { cross, square, teacherSquare },
+      { groups: 1, samples: rows, images: rows },
+      target,
+    );
   }
 
   /** Mean from (sum of cosines, number of images). */
   score([sum, count]: readonly number[]): number {
     return sum / count;
+  }
+
+  /** The mean over other images, exactly. */
+  scoreOfImages(means: ArrayLike<number>): number {
+    return means[0];
   }
 }

@@ -1,4 +1,4 @@
-/** Scores of many candidates, summed on the device and read back together. */
+/** Scores of many candidates, summed on the device and read back together; and what each image contributes to them. */
 import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { Tensor } from "../../tensor/tensor.ts";
@@ -15,22 +15,37 @@ export interface TableFormat {
    * finite.
    */
   score(sums: readonly number[]): number;
+  /** Numbers of an image: what the score was made of, as far as that image decided. */
+  readonly imageComponents: number;
+  /**
+   * The score that other images would have given, to first order in how they differ from all.
+   *
+   * @param means of each number over these images
+   * @param whole the same over all images
+   */
+  scoreOfImages(means: ArrayLike<number>, whole: ArrayLike<number>): number;
 }
 
 /**
  * A slot for each place that is compared, e.g. a node of the prefix tree: what hangs below a node shares its score. Takes
- * 256 bytes a slot on the device.
+ * 256 bytes a slot on the device, and 4 for each number of an image.
  */
 export class ScoreTable {
   readonly #values: Tensor;
+  /** What each image contributes, [slots, images, imageComponents]; undefined where no images are kept. */
+  readonly imageValues: Tensor | undefined;
 
-  /** @param slots at most {@linkcode ScoreTable.limit}, else {@linkcode ShapeError} */
-  constructor(gpu: Gpu, readonly format: TableFormat, readonly slots: number) {
+  /**
+   * @param slots at most {@linkcode ScoreTable.limit}, else {@linkcode ShapeError}
+   * @param images images whose numbers are kept beside the sums; each is to be compared once before they are read
+   */
+  constructor(gpu: Gpu, readonly format: TableFormat, readonly slots: number, readonly images = 0) {
     const limit = ScoreTable.limit(gpu);
     if (!Number.isInteger(slots) || slots < 1 || slots > limit) {
       throw new ShapeError(`a score table of ${slots} slots; this adapter allows 1 to ${limit}`);
     }
     this.#values = Tensor.zeros(gpu, [slots, slotValues]);
+    this.imageValues = images === 0 ? undefined : Tensor.create(gpu, [slots, images, format.imageComponents]);
   }
 
   /** The most slots that a table can have on this adapter. A search over more empties its table in between. */
@@ -43,27 +58,49 @@ export class ScoreTable {
     return this.#values;
   }
 
-  /** Throws {@linkcode ShapeError} unless the table has this slot and was made for this format. */
-  check(format: TableFormat, slot: number): void {
+  /**
+   * Throws {@linkcode ShapeError} unless the table has this slot, was made for this format, and has a place for each of
+   * `count` images from `firstImage` on, where it keeps images.
+   */
+  check(format: TableFormat, slot: number, firstImage = 0, count = 0): void {
     if (format !== this.format) {
       throw new ShapeError("a score table is used with another metric than its own");
     }
     if (!Number.isInteger(slot) || slot < 0 || slot >= this.slots) {
       throw new ShapeError(`slot ${slot} of a score table of ${this.slots} slots`);
     }
+    if (this.images > 0 && firstImage + count > this.images) {
+      throw new ShapeError(
+        `images ${firstImage} to ${firstImage + count - 1} of a score table of ${this.images} images`,
+      );
+    }
   }
 
   /** Waits for the device and returns the sums of the first `count` slots over all lanes, [count, components]. */
   async sums(count: number = this.slots): Promise<Float64Array<ArrayBuffer>> {
-    const values = await this.#values.slice(0, [count, slotValues]).read();
-    const { components } = this.format;
+    return (await this.read(count)).sums;
+  }
+
+  /**
+   * Waits for the device and returns, of the first `count` slots, the sums over all lanes, [count, components], and the
+   * numbers of the images, [count, images, imageComponents].
+   */
+  async read(
+    count: number = this.slots,
+  ): Promise<{ sums: Float64Array<ArrayBuffer>; images: Float32Array<ArrayBuffer> }> {
+    const { components, imageComponents } = this.format;
+    const [lanes, images = new ArrayBuffer()] = await this.#values.gpu.read(
+      this.#values.slice(0, [count, slotValues]),
+      ...this.imageValues ? [this.imageValues.slice(0, [count, this.images, imageComponents])] : [],
+    );
+    const values = new Float32Array(lanes);
     const sums = new Float64Array(count * components);
     for (let slot = 0; slot < count; slot++) {
       for (let at = 0; at < slotValues; at++) {
         sums[slot * components + at % components] += values[slot * slotValues + at];
       }
     }
-    return sums;
+    return { sums, images: new Float32Array(images) };
   }
 
   /** Waits for the device and returns the scores of the first `count` slots; NaN where nothing was accumulated. */
@@ -84,6 +121,7 @@ export class ScoreTable {
   /** Releases the memory; nothing may read it afterwards. */
   release(): void {
     this.#values.release();
+    this.imageValues?.release();
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,9 @@
 /** Similarities of many images, positions and channels. */
 import { AffinityMetric } from "../../../src/search/similarity/affinity.ts";
 import { CkaMetric } from "../../../src/search/similarity/cka.ts";
+import { addCosines } from "../../../src/search/similarity/cosine_sums.ts";
 import { CosineMetric } from "../../../src/search/similarity/cosine.ts";
+import { ScoreTable } from "../../../src/search/similarity/score_table.ts";
 import { Tensor } from "../../../src/tensor/tensor.ts";
 import { assertClose } from "../../helpers.ts";
 import { type HostTensor, similarities } from "../../search/similarity_helpers.ts";
@@ -63,6 +65,23 @@ export const similarity: LongLoop[] = [
       };
       const [score] = await similarities(gpu, new CosineMetric(gpu), [teacher], [[candidate]]);
       assertClose([score], [0.94], 1e-5, "cosine");
+    },
+  },
+  {
+    name: "the mean cosine of an image of 150 000 rows",
+    kernels: { image_cosines: "cut" },
+    async run(gpu) {
+      const rows = 150_000;
+      using table = new ScoreTable(gpu, new CosineMetric(gpu), 1, 2);
+      const square = Tensor.from(gpu, new Float32Array(2 * rows).fill(1), [2, rows]);
+      const values = spread(2 * rows, 1);
+      const cross = Tensor.from(gpu, values, [2, rows]);
+      const cosines = { cross, square, teacherSquare: square };
+      const size = { groups: 2, samples: rows, images: 2 };
+      addCosines(gpu, cosines, size, { table, slot: 0, firstImage: 0 });
+      const { images } = await table.read();
+      const expected = [0, 1].map((image) => sum(rows, (row) => values[image * rows + row]) / rows);
+      assertClose([...images], expected, 1e-5, "means");
     },
   },
   {
@@ -142,7 +161,7 @@ export const similarity: LongLoop[] = [
   },
   {
     name: "cka over the 3 000 positions of 30 images",
-    kernels: { gram_compare: "short", cka_score: "short" },
+    kernels: { gram_compare: "short", cka_score: "short", image_cka: "short" },
     async run(gpu) {
       const [teacher, candidate] = [3, 5].map((channels, at) => maps([30, channels, 10, 10], at + 1));
       const expected = crossCovariance(teacher, candidate) /
