@@ -11,6 +11,8 @@ export {
   type SearchImages,
   type SearchStart,
 } from "../search/rank_subnets.ts";
+export type { Interval } from "../search/intervals.ts";
+export type { Preference } from "../search/preference.ts";
 export type { Latency } from "../search/latency.ts";
 export type { RankedCandidate, RankedGroup, Ranking } from "../search/ranking.ts";
 export { choosePlaces, type Metric, type Place, type Task } from "../search/places.ts";

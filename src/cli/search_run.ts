@@ -41,6 +41,9 @@ export type SearchOutcome =
   | { readonly interrupted: false; readonly search: FinishedSearch }
   | { readonly interrupted: true; readonly images: number; readonly seconds: number };
 
+/** So many are compared in a moment. */
+const manyCandidates = 5000;
+
 /** One search. */
 export class SearchRun {
   readonly #paths: SearchPaths;
@@ -164,6 +167,11 @@ export class SearchRun {
           progress?.finish();
           progress = undefined;
           if (flags.profile) await this.#printProfile(gpu, seconds);
+          if (candidates.length > manyCandidates) {
+            this.#logger.info(
+              `comparing ${formatCount(candidates.length)} architectures on resampled images`,
+            );
+          }
         },
         onMeasure: (total) => {
           progress?.finish();

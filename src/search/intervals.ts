@@ -56,8 +56,8 @@ export function drawBlocks(blocks: number, seed: number): Uint32Array {
 
 /** Scores of candidates on resampled images. */
 export class ResampledScores {
-  /** [resamples, blocks]: the blocks of images that were drawn. */
-  readonly #draws: Uint32Array;
+  /** [blocks, resamples]: how often each block was drawn. */
+  readonly #times: Float64Array;
   /** Images of each resample. */
   readonly #images: Float64Array;
   /** Of each place, the slot that was computed last: neighbours in the tree share most. */
@@ -71,9 +71,11 @@ export class ResampledScores {
     seed: number,
   ) {
     const { blocks, counts } = sums;
-    this.#draws = drawBlocks(blocks, seed);
-    this.#images = new Float64Array(resamples);
-    this.#draws.forEach((block, at) => this.#images[Math.floor(at / blocks)] += counts[block]);
+    this.#times = new Float64Array(blocks * resamples);
+    drawBlocks(blocks, seed).forEach((block, at) =>
+      this.#times[block * resamples + Math.floor(at / blocks)]++
+    );
+    this.#images = this.#sumsOf(counts);
     this.#last = tree.places.map(() => ({ slot: -1, scores: new Float64Array(0) }));
   }
 
@@ -91,32 +93,33 @@ export class ResampledScores {
   }
 
   #ofSlot(slot: number): Float64Array {
-    const { sums: { blocks, components, images }, metric } = this;
-    const values = Float64Array.from(this.sums.ofSlot(slot));
-    const whole = new Float64Array(components);
-    values.forEach((value, at) => whole[at % components] += value / images);
+    const { sums: { components, images, blocks }, metric } = this;
+    const values = this.sums.ofSlot(slot);
     const columns = Array.from(
       { length: components },
       (_, component) =>
         Float64Array.from({ length: blocks }, (_, block) => values[block * components + component]),
     );
+    const whole = columns.map((column) => column.reduce((sum, value) => sum + value, 0) / images);
+    const drawn = columns.map((column) => this.#sumsOf(column));
     const means = new Float64Array(components);
-    const scores = new Float64Array(resamples);
-    for (let at = 0; at < resamples; at++) {
+    return Float64Array.from({ length: resamples }, (_, at) => {
       for (let component = 0; component < components; component++) {
-        means[component] = this.#sumOf(columns[component], at) / this.#images[at];
+        means[component] = drawn[component][at] / this.#images[at];
       }
-      scores[at] = metric.scoreOfImages(means, whole);
-    }
-    return scores;
+      return metric.scoreOfImages(means, whole);
+    });
   }
 
-  /** The sum of the blocks that a resample drew. */
-  #sumOf(values: Float64Array, resample: number): number {
-    const draws = this.#draws;
-    const { blocks } = this.sums;
-    let sum = 0;
-    for (let at = resample * blocks, end = at + blocks; at < end; at++) sum += values[draws[at]];
-    return sum;
+  /** The sum over what each resample drew of a value for each block. */
+  #sumsOf(values: Float64Array | Uint32Array): Float64Array {
+    const sums = new Float64Array(resamples);
+    const times = this.#times;
+    // Block by block, along the resamples as they lie in memory.
+    for (let block = 0, at = 0; block < values.length; block++) {
+      const value = values[block];
+      for (let resample = 0; resample < resamples; resample++) sums[resample] += value * times[at++];
+    }
+    return sums;
   }
 }

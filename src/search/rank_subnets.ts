@@ -236,7 +236,8 @@ export async function rankSubnets(
   await hooks.onScored?.(seconds);
   const ties = blocks === 0
     ? undefined
-    : new Ties(ranking, tree, new ResampledScores(tree, metric, imageSums, request.seed ?? 0));
+    : await Ties.of(ranking, tree, new ResampledScores(tree, metric, imageSums, request.seed ?? 0), signal);
+  if (blocks > 0 && ties === undefined) return { ...common, ranking: undefined, unmeasured: 0 };
   const chosen = await choose(ranking, ties, request, { batch, signal, hooks });
   return { ...common, ...chosen };
 }

@@ -4,10 +4,14 @@ import { indistinguishable, type Interval, intervalOf, type ResampledScores } fr
 import { membersOf, type Ranking } from "./ranking.ts";
 import type { PrefixTree } from "./tree.ts";
 
+/** Candidates between two looks at whether to go on. */
+const comparedAtOnce = 512;
+
 /** What resampled images say about the candidates of a ranking. */
 export class Ties {
   /** By architecture. */
   readonly intervals: ReadonlyMap<string, Interval>;
+  readonly #intervals = new Map<string, Interval>();
   readonly #scores: ResampledScores;
   /** Place in the tree, by architecture. */
   readonly #places: ReadonlyMap<string, number>;
@@ -18,23 +22,45 @@ export class Ties {
   /** Resampled scores of those that others are compared with. */
   readonly #compared = new Map<string, Float64Array>();
 
-  /** @param ranking best scores first within each group */
-  constructor(ranking: Ranking, { candidates }: Pick<PrefixTree, "candidates">, scores: ResampledScores) {
+  private constructor(ranking: Ranking, architectures: readonly string[], scores: ResampledScores) {
+    this.intervals = this.#intervals;
     this.#scores = scores;
-    const architectures = candidates.map(formatArchitecture);
     this.#places = new Map(architectures.map((arch, place) => [arch, place]));
     for (const group of ranking.groups) {
       for (const { arch } of membersOf(ranking, group)) this.#highest.set(arch, group.highest);
     }
+  }
+
+  /**
+   * Compares all candidates, half a millisecond each.
+   *
+   * @param ranking best scores first within each group
+   * @param signal ends the work, now and then
+   * @returns undefined when it was ended
+   */
+  static async of(
+    ranking: Ranking,
+    { candidates }: Pick<PrefixTree, "candidates">,
+    scores: ResampledScores,
+    signal: AbortSignal,
+  ): Promise<Ties | undefined> {
+    const architectures = candidates.map(formatArchitecture);
+    const ties = new Ties(ranking, architectures, scores);
     // In the order of the tree, in which neighbours share most of their places.
-    const intervals = new Map<string, Interval>();
-    architectures.forEach((arch, place) => {
-      const own = scores.of(place);
-      const highest = this.#highest.get(arch)!;
-      intervals.set(arch, intervalOf(own));
-      if (arch === highest || indistinguishable(own, this.#of(highest))) this.#tied.add(arch);
-    });
-    this.intervals = intervals;
+    for (const [place, arch] of architectures.entries()) {
+      ties.#compare(arch, place);
+      if (place % comparedAtOnce !== comparedAtOnce - 1) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      if (signal.aborted) return undefined;
+    }
+    return ties;
+  }
+
+  #compare(arch: string, place: number): void {
+    const own = this.#scores.of(place);
+    const highest = this.#highest.get(arch)!;
+    this.#intervals.set(arch, intervalOf(own));
+    if (arch === highest || indistinguishable(own, this.#of(highest))) this.#tied.add(arch);
   }
 
   /** Whether the scores of two candidates cannot be told apart. */

@@ -12,7 +12,7 @@ import { isKnn, isStep, type MetricsLine } from "../../src/store/metrics.ts";
 import { exampleBaselines, exampleEvaluation, exampleFaultless } from "../report/example_evaluation.ts";
 import { exampleNeighbours } from "../report/example_neighbours.ts";
 import { exampleRun } from "../report/example_run.ts";
-import { exampleSearch, exampleSpaces } from "../report/example_search.ts";
+import { exampleSearch, exampleSpaces, withTies } from "../report/example_search.ts";
 import { exampleComparison, exampleCorrelation } from "../report/example_studies.ts";
 import { Chromium } from "./chromium.ts";
 
@@ -56,6 +56,10 @@ const pages: Record<string, () => Promise<string>> = {
     renderSearchReport(exampleSearch({
       ...{ space: published, imageSize: 224, perGroup: 20, stages: ["c2", "c3", "c4", "c5"], timed: true },
     })),
+  ties: () =>
+    renderSearchReport(withTies(exampleSearch({
+      ...{ space: published, imageSize: 224, perGroup: 20, stages: ["c4", "c5"], timed: true },
+    }))),
   correlate: () => renderCorrelateReport(exampleCorrelation(1)),
   compare: () => renderCompareReport(exampleComparison()),
   evaluate: () =>

@@ -100,3 +100,19 @@ export function exampleSearch(
     settings: [["Batch", "64"], ["Seed", "1"]],
   };
 }
+
+/** The same search with intervals, in which only the best of each group is tied with itself. */
+export function withTies(report: SearchReport): SearchReport {
+  const bests = new Set(report.groups.map(({ best }) => best.arch));
+  const known = (one: SearchCandidate): SearchCandidate => ({
+    ...one,
+    interval: [one.score - 0.01, one.score + 0.01],
+    tiedWithBest: bests.has(one.arch),
+  });
+  return {
+    ...report,
+    groups: report.groups.map((group, index) => ({ ...group, best: known(group.best), tied: 7 * index })),
+    candidates: report.candidates.map(known),
+    prefer: "params",
+  };
+}

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { renderSearchReport, type SearchReport } from "../../src/report/search_report.ts";
-import { exampleSearch, exampleSpaces } from "./example_search.ts";
+import { exampleSearch, exampleSpaces, withTies } from "./example_search.ts";
 
 const count = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0;
 
@@ -70,18 +70,9 @@ Deno.test("several stages and measured times have columns and are shown on hover
 
 Deno.test("intervals stand below scores and are bars in the chart; ties are counted, and told on hovering", async () => {
   const report = demo();
-  const known = <T extends { score: number }>(one: T, tiedWithBest: boolean) => ({
-    ...one,
-    ...{ tiedWithBest, interval: [one.score - 0.01, one.score + 0.01] as const },
-  });
-  const bests = new Set(report.groups.map(({ best }) => best.arch));
-  const groups = report.groups.map((group, index) => ({
-    ...group,
-    best: known(group.best, true),
-    tied: index,
-  }));
-  const candidates = report.candidates.map((one) => known(one, bests.has(one.arch)));
-  const page = await renderSearchReport({ ...report, groups, candidates, prefer: "params" });
+  const { groups } = report;
+  const bests = new Set(groups.map(({ best }) => best.arch));
+  const page = await renderSearchReport(withTies(report));
   assert(/<strong>0\.\d+<\/strong><small>0\.\d+–0\.\d+<\/small>/.test(page));
   assert(plain(page).includes(">Tied</th>") && plain(page).includes("cheapest of these by parameters"));
   // One bar for each group, in the chart for wide screens and in that for narrow ones.

@@ -19,7 +19,7 @@ import type { SpaceDefinition } from "../../src/elastic/search_space.ts";
 import { Tape } from "../../src/tensor/tape.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { basicSpace, bottleneckSpace, livelyEncoder } from "../extract/encoders.ts";
-import { gpuTest, randomTensor, randomValues } from "../helpers.ts";
+import { assertClose, gpuTest, randomTensor, randomValues } from "../helpers.ts";
 
 const size = 32;
 const images = 12;
@@ -148,10 +148,29 @@ for (const [name, definition, task, similarity, mode] of cases) {
   gpuTest(`a search of a whole space scores as each candidate alone: ${name}`, async (gpu) => {
     const one = setting(gpu, definition, task, similarity.metric);
     const kept = await gpu.read(...[...one.student.statistics.arena.entries()].map(([, tensor]) => tensor));
-    const { scores } = await searchTree(taskOf(one, similarity, mode));
+    const wanted = taskOf(one, similarity, mode);
+    const { scores, images: parts } = await searchTree(wanted);
     assertEquals(scores, await aloneScores(one, similarity, mode));
     const distinct = new Set(scores!.map((row) => `${row}`));
     assertEquals(distinct.size, scores!.length, "candidates are told apart");
+    // The images' parts make up the score.
+    const { places, candidateSlots } = one.tree;
+    const { metric } = wanted;
+    const { imageComponents } = metric;
+    const ofParts = [...candidateSlots].map((slot) => {
+      const values = parts.ofSlot(slot);
+      const means = Array.from(
+        { length: imageComponents },
+        (_, component) =>
+          values.reduce(
+            (sum, value, at) => at % imageComponents === component ? sum + value / images : sum,
+            0,
+          ),
+      );
+      return metric.scoreOfImages(means, means);
+    });
+    assertEquals(ofParts.length, scores!.length * places.length);
+    assertClose(ofParts, scores!.flat(), 1e-5, "parts");
     const after = await gpu.read(...[...one.student.statistics.arena.entries()].map(([, tensor]) => tensor));
     assertEquals(after, kept, "the encoder's own statistics are untouched");
   });
