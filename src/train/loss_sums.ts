@@ -6,19 +6,24 @@ import type { SandwichPass } from "../elastic/choice_space.ts";
 type Kind = SandwichPass["role"] | "all";
 
 /** A sum in float64, and of how many losses. */
-const sum = z.object({ sum: z.number(), count: z.int().min(0) });
+interface Sum {
+  sum: number;
+  count: number;
+}
 
 /** As JSON, each sum keeps all its bits. `terms`: of each term of the loss, by its name; absent where it has but one. */
-export const storedLossSums = z.object({
-  all: sum,
-  largest: sum,
-  smallest: sum,
-  random: sum,
-  terms: z.record(z.string(), sum).optional(),
-});
+export type StoredLossSums = Record<Kind, Sum> & { terms?: Record<string, Sum> | undefined };
 
-/** What a checkpoint stores. */
-export type StoredLossSums = z.infer<typeof storedLossSums>;
+const sumSchema: z.ZodType<Sum> = z.object({ sum: z.number(), count: z.int().min(0) });
+
+/** What a checkpoint must hold. */
+export const storedLossSums: z.ZodType<StoredLossSums> = z.object({
+  all: sumSchema,
+  largest: sumSchema,
+  smallest: sumSchema,
+  random: sumSchema,
+  terms: z.record(z.string(), sumSchema).optional(),
+});
 
 function zeros(): StoredLossSums {
   const zero = () => ({ sum: 0, count: 0 });
