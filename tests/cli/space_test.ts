@@ -81,6 +81,7 @@ Deno.test("tasks have just the permissions that they need", async () => {
       "compare",
       "correlate",
       "embed",
+      "evaluate",
       "extract",
       "bench:distillation",
       "test",
