@@ -50,7 +50,7 @@ export interface GoldenCase {
 /** All golden cases of one operation, of ordinary and of other numbers. */
 export async function goldenCases(operation: string): Promise<GoldenCase[]> {
   const found: GoldenCase[] = [];
-  for (const file of ["operations", "products", "nonfinite", "distillation", "images"]) {
+  for (const file of ["operations", "products", "nonfinite", "distillation", "images", "dense"]) {
     const path = new URL(`golden/${file}.safetensors`, import.meta.url).pathname;
     const { tensors, metadata } = await readSafetensors(path);
     const cases: Omit<GoldenCase, "get" | "has">[] = JSON.parse(metadata.cases);

@@ -1,0 +1,29 @@
+/** The operations of dense prediction against PyTorch (tests/golden/make_dense.py), NaN and infinities too. */
+import type { Gpu } from "../../src/gpu/device.ts";
+import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import { assertSame, forwardBackward, type GoldenCase, goldenCases, gpuTest } from "../helpers.ts";
+
+function upload(gpu: Gpu, one: GoldenCase, name: string): Tensor {
+  const { data, shape } = one.get(name);
+  return Tensor.from(gpu, data, shape);
+}
+
+function check(one: GoldenCase, name: string, values: Float32Array): void {
+  const tolerance = name.startsWith("grad") ? one.tolerance.backward : one.tolerance.forward;
+  assertSame(values, one.get(name).data, tolerance, `${one.name} ${name}`);
+}
+
+gpuTest("bilinear", async (gpu) => {
+  for (const one of await goldenCases("bilinear")) {
+    const input = upload(gpu, one, "input");
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      [input],
+      one.get("gradOutput").data,
+      (tape) => bilinear(tape, input, one.parameters.size, one.parameters),
+    );
+    check(one, "output", output);
+    check(one, "gradInput", gradients[0]);
+  }
+});
