@@ -105,6 +105,7 @@ export { gatherRows } from "../tensor/ops/gather_rows.ts";
 export { l2Normalise } from "../tensor/ops/l2_normalise.ts";
 export { linear, type LinearOptions } from "../tensor/ops/linear.ts";
 export { matmul, type MatmulOptions } from "../tensor/ops/matmul.ts";
+export { addNearest } from "../tensor/ops/nearest.ts";
 export { globalAveragePool, maxPool } from "../tensor/ops/pool.ts";
 export { distributionCrossEntropy, softmaxTargets } from "../tensor/ops/distribution.ts";
 export { infoNce, softmaxCrossEntropy } from "../tensor/ops/softmax.ts";

@@ -42,6 +42,23 @@ def resizing_cases():
                    input=[((0, 0, 1, 1), INF)], gradOutput=[((0, 0, 2, 2), NAN)])
 
 
+def nearest_add(name, planes, size, fine, **special):
+    case = Case(f"nearest_add_{name}", "nearest_add", special=special)
+    x, lateral = case.take("coarse", case.normal(*planes, *size)), case.take("lateral", case.normal(*planes, *fine))
+    output = lateral + F.interpolate(x, size=fine, mode="nearest")
+    return backward(case, output, coarse=x, lateral=lateral)
+
+
+def nearest_cases():
+    yield nearest_add("double", (2, 3), (3, 4), (6, 8))
+    yield nearest_add("odd", (1, 5), (7, 5), (13, 9))
+    yield nearest_add("uneven", (1, 17), (3, 7), (8, 7))
+    yield nearest_add("down", (2, 3), (9, 11), (4, 3))
+    yield nearest_add("from_one", (1, 1), (1, 1), (5, 3))
+    yield nearest_add("nonfinite", (1, 3), (3, 2), (5, 4), coarse=[((0, 0, 1, 1), NAN), ((0, 1, 2, 0), INF)],
+                      lateral=[((0, 1, 4, 0), -INF)], gradOutput=[((0, 2, 0, 1), NAN), ((0, 0, 4, 3), INF)])
+
+
 def dense_cases():
     """Every case, in the order of the file."""
-    return [*resizing_cases()]
+    return [*resizing_cases(), *nearest_cases()]

@@ -1,8 +1,16 @@
 /** The operations of dense prediction against PyTorch (tests/golden/make_dense.py), NaN and infinities too. */
+import { assert } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { addNearest } from "../../src/tensor/ops/nearest.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { assertSame, forwardBackward, type GoldenCase, goldenCases, gpuTest } from "../helpers.ts";
+
+async function cases(operation: string): Promise<GoldenCase[]> {
+  const found = await goldenCases(operation);
+  assert(found.length > 0, `no golden cases of ${operation}`);
+  return found;
+}
 
 function upload(gpu: Gpu, one: GoldenCase, name: string): Tensor {
   const { data, shape } = one.get(name);
@@ -15,7 +23,7 @@ function check(one: GoldenCase, name: string, values: Float32Array): void {
 }
 
 gpuTest("bilinear", async (gpu) => {
-  for (const one of await goldenCases("bilinear")) {
+  for (const one of await cases("bilinear")) {
     const input = upload(gpu, one, "input");
     const { output, gradients } = await forwardBackward(
       gpu,
@@ -25,5 +33,20 @@ gpuTest("bilinear", async (gpu) => {
     );
     check(one, "output", output);
     check(one, "gradInput", gradients[0]);
+  }
+});
+
+gpuTest("nearest_add", async (gpu) => {
+  for (const one of await cases("nearest_add")) {
+    const coarse = upload(gpu, one, "coarse"), lateral = upload(gpu, one, "lateral");
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      [coarse, lateral],
+      one.get("gradOutput").data,
+      (tape) => addNearest(tape, coarse, lateral),
+    );
+    check(one, "output", output);
+    check(one, "gradCoarse", gradients[0]);
+    check(one, "gradLateral", gradients[1]);
   }
 });

@@ -27,6 +27,14 @@ export function linearMatrix(inputs: number, outputs: number, alignCorners: bool
   });
 }
 
+/** Repeating the nearest input to the left, whose place is a product in single precision. */
+export function nearestMatrix(inputs: number, outputs: number): Matrix {
+  const scale = Math.fround(inputs / outputs);
+  return matrix(outputs, inputs, (row, output) => {
+    row[Math.min(Math.floor(Math.fround(output * scale)), inputs - 1)] = 1;
+  });
+}
+
 /** [planes, outputs of y, outputs of x] from [planes, inputs of y, inputs of x]. */
 export function applyMatrices(values: Values, y: Matrix, x: Matrix): Float64Array {
   const height = y[0].length, width = x[0].length;

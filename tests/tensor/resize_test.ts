@@ -1,15 +1,23 @@
 /** What resizes and pools maps, at random shapes against float64, and its gradient as the adjoint. */
-import { assert, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { Random } from "../../src/random.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { addNearest } from "../../src/tensor/ops/nearest.ts";
 import { Tape } from "../../src/tensor/tape.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import { elements, type Shape } from "../../src/shape.ts";
-import { assertClose, gpuTest, randomStreams, randomValues } from "../helpers.ts";
+import { assertClose, forwardBackward, gpuTest, randomStreams, randomValues } from "../helpers.ts";
 import { consumeTwice } from "./consume_twice.ts";
-import { applyMatrices, linearMatrix, type Matrix, product, transpose } from "./dense_reference.ts";
+import {
+  applyMatrices,
+  linearMatrix,
+  type Matrix,
+  nearestMatrix,
+  product,
+  transpose,
+} from "./dense_reference.ts";
 
 const sides = [1, 1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31];
 
@@ -67,6 +75,37 @@ gpuTest("bilinear interpolation of random shapes, and its adjoint", async (gpu) 
   }
 });
 
+gpuTest("a coarse map of random shape added to a finer or coarser one", async (gpu) => {
+  for (const [index, random] of randomStreams(32, 40).entries()) {
+    const shape = randomShape(random);
+    const side = (from: number) => random.chance(0.4) ? 2 * from - random.integer(2) : random.pick(sides);
+    const [height, width] = [side(shape[2]), side(shape[3])];
+    const y = nearestMatrix(shape[2], height), x = nearestMatrix(shape[3], width);
+    const what = `nearest ${shape} to ${[height, width]}`;
+    using zeros = Tensor.zeros(gpu, [shape[0], shape[1], height, width]);
+    await checkLinear(gpu, shape, y, x, 10 * index, what, (tape, input) => addNearest(tape, input, zeros));
+  }
+});
+
+gpuTest("every pixel of a large map has its nearest, and its gradient is their number", async (gpu) => {
+  for (const [size, outSize] of [[1_000, 9_999], [9_999, 1_000], [333, 10_000], [7, 100_000]]) {
+    using coarse = Tensor.from(gpu, Float32Array.from({ length: size }, (_, at) => at), [1, 1, 1, size]);
+    using lateral = Tensor.zeros(gpu, [1, 1, 1, outSize]);
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      [coarse],
+      new Float32Array(outSize).fill(1),
+      (tape) => addNearest(tape, coarse, lateral),
+    );
+    const scale = Math.fround(size / outSize);
+    const places = Float32Array.from(output, (_, at) => Math.floor(Math.fround(at * scale)));
+    assertEquals(output, places);
+    const counts = new Float32Array(size);
+    places.forEach((place) => counts[place]++);
+    assertEquals(gradients[0], counts);
+  }
+});
+
 gpuTest("a constant map stays constant at any size, and large maps keep their positions", async (gpu) => {
   using ones = Tensor.from(gpu, new Float32Array(35).fill(1), [1, 1, 5, 7]);
   using tape = new Tape(gpu, false);
@@ -94,5 +133,9 @@ gpuTest("sizes that cannot be are refused", (gpu) => {
   assertThrows(() => bilinear(tape, input, [2.5, 3]), ShapeError, "2.5");
   assertThrows(() => bilinear(tape, input, [2, 40_000]), ShapeError, "2^30");
   assertThrows(() => bilinear(tape, flat, [2, 2]), ShapeError, "the input has shape");
+  using other = Tensor.zeros(gpu, [1, 3, 4, 4]);
+  using long = Tensor.zeros(gpu, [1, 1, 1, 2 ** 20 + 1]);
+  assertThrows(() => addNearest(tape, input, other), ShapeError, "the lateral map has shape");
+  assertThrows(() => addNearest(tape, input, long), ShapeError, "1048577");
   return Promise.resolve();
 });

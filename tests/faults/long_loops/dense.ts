@@ -1,5 +1,6 @@
 /** Long loops of dense prediction's operations. */
 import { bilinear } from "../../../src/tensor/ops/bilinear.ts";
+import { addNearest } from "../../../src/tensor/ops/nearest.ts";
 import { Tensor } from "../../../src/tensor/tensor.ts";
 import { assertClose, forwardBackward } from "../../helpers.ts";
 import { type LongLoop, spread, sum } from "./case.ts";
@@ -20,6 +21,24 @@ export const dense: LongLoop[] = [
       );
       assertClose(output, new Float32Array(rows).fill(3), 1e-6, "output");
       assertClose(gradients[0], [sum(rows, (at) => gradOutput[at])], 1e-5, "gradient");
+    },
+  },
+  {
+    name: "two rows repeated to 140 000",
+    kernels: { nearest_gradient: "cut" },
+    async run(gpu) {
+      const rows = 140_000;
+      const coarse = Tensor.from(gpu, Float32Array.of(3, 4), [1, 1, 2, 1]);
+      const lateral = Tensor.from(gpu, spread(rows, 2), [1, 1, rows, 1]);
+      const gradOutput = spread(rows, 1);
+      const { gradients } = await forwardBackward(
+        gpu,
+        [coarse],
+        gradOutput,
+        (tape) => addNearest(tape, coarse, lateral),
+      );
+      const half = [0, rows / 2].map((from) => sum(rows / 2, (at) => gradOutput[from + at]));
+      assertClose(gradients[0], half, 1e-5, "gradient");
     },
   },
 ];
