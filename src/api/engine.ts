@@ -98,6 +98,7 @@ export { type GradientStart, type Recording, Tape } from "../tensor/tape.ts";
 export type { Parameter } from "../tensor/parameter.ts";
 
 export { batchnorm, type BatchnormOptions, type RunningStatistics } from "../tensor/ops/batchnorm.ts";
+export { adaptiveAveragePool } from "../tensor/ops/adaptive_pool.ts";
 export { bilinear, type BilinearOptions } from "../tensor/ops/bilinear.ts";
 export { convolution, type ConvolutionOptions } from "../tensor/ops/convolution.ts";
 export { add, average, relu, scale } from "../tensor/ops/elementwise.ts";

@@ -59,6 +59,24 @@ def nearest_cases():
                       lateral=[((0, 1, 4, 0), -INF)], gradOutput=[((0, 2, 0, 1), NAN), ((0, 0, 4, 3), INF)])
 
 
+def adaptive_average_pool(name, shape, size, **special):
+    case = Case(f"adaptive_average_pool_{name}", "adaptive_average_pool", special=special, size=size)
+    x = case.take("input", case.normal(*shape))
+    return backward(case, F.adaptive_avg_pool2d(x, size), input=x)
+
+
+def pooling_cases():
+    for scale in (1, 2, 3, 6):
+        yield adaptive_average_pool(f"pyramid_{scale}", (1, 3, 8, 13), [scale, scale])
+    yield adaptive_average_pool("odd", (2, 5, 7, 11), [3, 5])
+    yield adaptive_average_pool("more_cells", (1, 3, 3, 2), [7, 5])
+    yield adaptive_average_pool("one_pixel", (2, 17, 1, 1), [3, 3])
+    yield adaptive_average_pool("same", (1, 1, 4, 5), [4, 5])
+    yield adaptive_average_pool("nonfinite", (1, 3, 5, 7), [2, 3],
+                                input=[((0, 0, 2, 2), NAN), ((0, 1, 4, 6), INF)],
+                                gradOutput=[((0, 2, 0, 1), NAN), ((0, 1, 1, 0), -INF)])
+
+
 def dense_cases():
     """Every case, in the order of the file."""
-    return [*resizing_cases(), *nearest_cases()]
+    return [*resizing_cases(), *nearest_cases(), *pooling_cases()]

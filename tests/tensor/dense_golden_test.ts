@@ -1,6 +1,7 @@
 /** The operations of dense prediction against PyTorch (tests/golden/make_dense.py), NaN and infinities too. */
 import { assert } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
+import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
@@ -22,17 +23,23 @@ function check(one: GoldenCase, name: string, values: Float32Array): void {
   assertSame(values, one.get(name).data, tolerance, `${one.name} ${name}`);
 }
 
-gpuTest("bilinear", async (gpu) => {
-  for (const one of await cases("bilinear")) {
-    const input = upload(gpu, one, "input");
-    const { output, gradients } = await forwardBackward(
-      gpu,
-      [input],
-      one.get("gradOutput").data,
-      (tape) => bilinear(tape, input, one.parameters.size, one.parameters),
-    );
-    check(one, "output", output);
-    check(one, "gradInput", gradients[0]);
+gpuTest("bilinear, adaptive_average_pool", async (gpu) => {
+  for (const operation of ["bilinear", "adaptive_average_pool"]) {
+    for (const one of await cases(operation)) {
+      const { size } = one.parameters;
+      const input = upload(gpu, one, "input");
+      const { output, gradients } = await forwardBackward(
+        gpu,
+        [input],
+        one.get("gradOutput").data,
+        (tape) =>
+          operation === "bilinear"
+            ? bilinear(tape, input, size, one.parameters)
+            : adaptiveAveragePool(tape, input, size),
+      );
+      check(one, "output", output);
+      check(one, "gradInput", gradients[0]);
+    }
   }
 });
 

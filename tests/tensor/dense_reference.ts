@@ -35,6 +35,14 @@ export function nearestMatrix(inputs: number, outputs: number): Matrix {
   });
 }
 
+/** Means of the cells of a grid. */
+export function poolMatrix(inputs: number, cells: number): Matrix {
+  return matrix(cells, inputs, (row, cell) => {
+    const first = Math.floor(cell * inputs / cells), end = Math.ceil((cell + 1) * inputs / cells);
+    row.fill(1 / (end - first), first, end);
+  });
+}
+
 /** [planes, outputs of y, outputs of x] from [planes, inputs of y, inputs of x]. */
 export function applyMatrices(values: Values, y: Matrix, x: Matrix): Float64Array {
   const height = y[0].length, width = x[0].length;

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { Random } from "../../src/random.ts";
+import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
 import { Tape } from "../../src/tensor/tape.ts";
@@ -15,6 +16,7 @@ import {
   linearMatrix,
   type Matrix,
   nearestMatrix,
+  poolMatrix,
   product,
   transpose,
 } from "./dense_reference.ts";
@@ -87,6 +89,24 @@ gpuTest("a coarse map of random shape added to a finer or coarser one", async (g
   }
 });
 
+gpuTest("adaptive average pooling of random shapes, and its adjoint", async (gpu) => {
+  for (const [index, random] of randomStreams(33, 40).entries()) {
+    const shape = randomShape(random);
+    const size: [number, number] = [random.pick(sides), random.pick(sides)];
+    const y = poolMatrix(shape[2], size[0]), x = poolMatrix(shape[3], size[1]);
+    const what = `cells of ${shape} to ${size}`;
+    await checkLinear(
+      gpu,
+      shape,
+      y,
+      x,
+      10 * index,
+      what,
+      (tape, input) => adaptiveAveragePool(tape, input, size),
+    );
+  }
+});
+
 gpuTest("every pixel of a large map has its nearest, and its gradient is their number", async (gpu) => {
   for (const [size, outSize] of [[1_000, 9_999], [9_999, 1_000], [333, 10_000], [7, 100_000]]) {
     using coarse = Tensor.from(gpu, Float32Array.from({ length: size }, (_, at) => at), [1, 1, 1, size]);
@@ -137,5 +157,7 @@ gpuTest("sizes that cannot be are refused", (gpu) => {
   using long = Tensor.zeros(gpu, [1, 1, 1, 2 ** 20 + 1]);
   assertThrows(() => addNearest(tape, input, other), ShapeError, "the lateral map has shape");
   assertThrows(() => addNearest(tape, input, long), ShapeError, "1048577");
+  assertThrows(() => adaptiveAveragePool(tape, input, [1, 0]), ShapeError, "from a side of 40000 to 0");
+  assertThrows(() => adaptiveAveragePool(tape, input, [1, 30_000]), ShapeError, "2^30");
   return Promise.resolve();
 });
