@@ -108,6 +108,10 @@ export { linear, type LinearOptions } from "../tensor/ops/linear.ts";
 export { matmul, type MatmulOptions } from "../tensor/ops/matmul.ts";
 export { addNearest } from "../tensor/ops/nearest.ts";
 export { globalAveragePool, maxPool } from "../tensor/ops/pool.ts";
+export {
+  transposedConvolution,
+  type TransposedConvolutionOptions,
+} from "../tensor/ops/transposed_convolution.ts";
 export { distributionCrossEntropy, softmaxTargets } from "../tensor/ops/distribution.ts";
 export { infoNce, softmaxCrossEntropy } from "../tensor/ops/softmax.ts";
 export { cosineLoss } from "../tensor/ops/cosine_loss.ts";

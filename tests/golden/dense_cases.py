@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from cases import Case
+from product_cases import finish
 
 NAN, INF = float("nan"), float("inf")
 
@@ -77,6 +78,36 @@ def pooling_cases():
                                 gradOutput=[((0, 2, 0, 1), NAN), ((0, 1, 1, 0), -INF)])
 
 
+def transposed_convolution(name, batch, size, inputs, outputs, kernel, stride=1, padding=0, stored=None, biased=True,
+                           **special):
+    """`stored`: (inFull, outFull) of the stored weight, and outFull of the bias; the leading ones are active."""
+    in_full, out_full = stored or (inputs, outputs)
+    case = Case(f"transposed_convolution_{name}", "transposed_convolution", special=special, outChannels=outputs,
+                stride=stride, padding=padding)
+    deviation = (inputs * kernel[0] * kernel[1]) ** -0.5
+    parameters = {"input": case.take("input", case.normal(batch, inputs, *size)),
+                  "weight": case.take("weight", case.normal(in_full, out_full, *kernel, deviation=deviation))}
+    if biased:
+        parameters["bias"] = case.take("bias", case.normal(out_full))
+    output = F.conv_transpose2d(parameters["input"], parameters["weight"][:inputs, :outputs],
+                                parameters["bias"][:outputs] if biased else None, stride, padding)
+    return finish(case, parameters, output)
+
+
+def transposed_cases():
+    yield transposed_convolution("mask", 2, (7, 5), 5, 3, (2, 2), 2)
+    yield transposed_convolution("mask_tile", 1, (4, 8), 16, 16, (2, 2), 2)
+    yield transposed_convolution("mask_sliced", 1, (5, 3), 3, 17, (2, 2), 2, stored=(5, 20))
+    yield transposed_convolution("one_pixel", 1, (1, 1), 1, 1, (2, 2), 2, biased=False)
+    yield transposed_convolution("overlapping", 1, (5, 7), 3, 5, (4, 4), 2, padding=1)
+    yield transposed_convolution("dense", 1, (4, 8), 5, 3, (3, 3), padding=1)
+    yield transposed_convolution("gaps", 2, (3, 4), 3, 5, (2, 2), 3)
+    yield transposed_convolution("points", 1, (3, 4), 3, 5, (1, 1), 2, stored=(4, 6))
+    yield transposed_convolution("uneven", 1, (3, 5), 1, 3, (3, 2), 2, biased=False)
+    yield transposed_convolution("nonfinite", 1, (3, 4), 3, 5, (2, 2), 2, input=[((0, 0, 1, 1), NAN)],
+                                 weight=[((2, 3, 0, 1), INF)], bias=[(4, NAN)], gradOutput=[((0, 1, 5, 7), INF)])
+
+
 def dense_cases():
     """Every case, in the order of the file."""
-    return [*resizing_cases(), *nearest_cases(), *pooling_cases()]
+    return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases()]

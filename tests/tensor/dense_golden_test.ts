@@ -4,8 +4,9 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
+import { transposedConvolution } from "../../src/tensor/ops/transposed_convolution.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import { assertSame, forwardBackward, type GoldenCase, goldenCases, gpuTest } from "../helpers.ts";
+import { assertSame, forwardBackward, type GoldenCase, goldenCases, gpuTest, parameter } from "../helpers.ts";
 
 async function cases(operation: string): Promise<GoldenCase[]> {
   const found = await goldenCases(operation);
@@ -55,5 +56,26 @@ gpuTest("nearest_add", async (gpu) => {
     check(one, "output", output);
     check(one, "gradCoarse", gradients[0]);
     check(one, "gradLateral", gradients[1]);
+  }
+});
+
+gpuTest("transposed_convolution", async (gpu) => {
+  for (const one of await cases("transposed_convolution")) {
+    const { outChannels, stride, padding } = one.parameters;
+    const input = upload(gpu, one, "input");
+    const weight = parameter(gpu, one.name, one.get("weight"), one.get("gradWeightInitial").data);
+    const bias = one.has("bias")
+      ? parameter(gpu, `${one.name} bias`, one.get("bias"), one.get("gradBiasInitial").data)
+      : undefined;
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      [input],
+      one.get("gradOutput").data,
+      (tape) => transposedConvolution(tape, input, weight, { outChannels, stride, padding, bias }),
+    );
+    check(one, "output", output);
+    check(one, "gradInput", gradients[0]);
+    check(one, "gradWeight", await weight.gradient!.read());
+    if (bias) check(one, "gradBias", await bias.gradient!.read());
   }
 });
