@@ -28,6 +28,8 @@ export const purpose = {
   validation: 14,
   labelledSubset: 15,
   linearProbe: 19,
+  headInitialisation: 30,
+  regionSampling: 31,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

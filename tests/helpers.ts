@@ -47,10 +47,21 @@ export interface GoldenCase {
   has(name: string): boolean;
 }
 
+const goldenFiles = [
+  "operations",
+  "products",
+  "nonfinite",
+  "distillation",
+  "images",
+  "dense",
+  "roi_align",
+  "detection",
+];
+
 /** All golden cases of one operation, of ordinary and of other numbers. */
 export async function goldenCases(operation: string): Promise<GoldenCase[]> {
   const found: GoldenCase[] = [];
-  for (const file of ["operations", "products", "nonfinite", "distillation", "images"]) {
+  for (const file of goldenFiles) {
     const path = new URL(`golden/${file}.safetensors`, import.meta.url).pathname;
     const { tensors, metadata } = await readSafetensors(path);
     const cases: Omit<GoldenCase, "get" | "has">[] = JSON.parse(metadata.cases);

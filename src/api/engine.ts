@@ -98,13 +98,20 @@ export { type GradientStart, type Recording, Tape } from "../tensor/tape.ts";
 export type { Parameter } from "../tensor/parameter.ts";
 
 export { batchnorm, type BatchnormOptions, type RunningStatistics } from "../tensor/ops/batchnorm.ts";
+export { adaptiveAveragePool } from "../tensor/ops/adaptive_pool.ts";
+export { bilinear, type BilinearOptions } from "../tensor/ops/bilinear.ts";
 export { convolution, type ConvolutionOptions } from "../tensor/ops/convolution.ts";
 export { add, average, relu, scale } from "../tensor/ops/elementwise.ts";
 export { gatherRows } from "../tensor/ops/gather_rows.ts";
 export { l2Normalise } from "../tensor/ops/l2_normalise.ts";
 export { linear, type LinearOptions } from "../tensor/ops/linear.ts";
 export { matmul, type MatmulOptions } from "../tensor/ops/matmul.ts";
+export { addNearest } from "../tensor/ops/nearest.ts";
 export { globalAveragePool, maxPool } from "../tensor/ops/pool.ts";
+export {
+  transposedConvolution,
+  type TransposedConvolutionOptions,
+} from "../tensor/ops/transposed_convolution.ts";
 export { distributionCrossEntropy, softmaxTargets } from "../tensor/ops/distribution.ts";
 export { infoNce, softmaxCrossEntropy } from "../tensor/ops/softmax.ts";
 export { cosineLoss } from "../tensor/ops/cosine_loss.ts";

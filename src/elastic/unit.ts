@@ -6,8 +6,17 @@
  */
 import type { Shape } from "../shape.ts";
 
-/** How the values of a parameter start; see `Encoder.initialise`. */
-export type Start = "fan-out" | "one" | "zero" | "residual";
+/**
+ * How the values of a parameter start; see `Encoder.initialise`. `normal` is a standard deviation, around 0; `uniform` the
+ * largest absolute value.
+ */
+export type Start =
+  | "fan-out"
+  | "one"
+  | "zero"
+  | "residual"
+  | { readonly normal: number }
+  | { readonly uniform: number };
 
 /** A parameter of a layer. */
 export interface ParameterDefinition {

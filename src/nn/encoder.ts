@@ -1,7 +1,6 @@
 /** Backbone and heads with their weights: what MoCo calls an encoder. */
 import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { turn } from "../interrupt.ts";
 import { purpose, Random } from "../random.ts";
 import type { Architecture } from "../elastic/architecture.ts";
 import { featureChannels, weightsOf } from "../elastic/network.ts";
@@ -12,6 +11,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { elements, type Shape } from "../shape.ts";
 import type { Pass } from "./layers.ts";
 import { type Features, type Network, runNetwork } from "./network.ts";
+import { fillNormal, fillStart, fillUniform } from "./start_values.ts";
 import { Statistics, Weights, type WeightShapes } from "./weights.ts";
 
 /** A head on the pooled features; the `head` section of a configuration for the projection head. */
@@ -116,10 +116,7 @@ export class Encoder {
       const values = new Float32Array(elements(tensor.shape));
       const start = this.#starts.get(name);
       if (start === undefined) await this.#fillHead(name, values, initialisation, random);
-      else if (start === "fan-out") {
-        const [out, , ...window] = tensor.shape;
-        await fillNormal(values, Math.sqrt(2 / (out * elements(window))), random);
-      } else values.fill({ zero: 0, one: 1, residual: initialisation.lastBatchnorm }[start]);
+      else await fillStart(values, tensor.shape, start, initialisation.lastBatchnorm, random);
       tensor.write(values);
     }
     this.statistics.reset();
@@ -197,22 +194,4 @@ export class Encoder {
   [Symbol.dispose](): void {
     this.release();
   }
-}
-
-/** Values drawn between two turns of the event loop. */
-const valuesPerTurn = 2 ** 18;
-
-async function fill(values: Float32Array, draw: () => number): Promise<void> {
-  for (let index = 0; index < values.length; index++) {
-    values[index] = draw();
-    if ((index + 1) % valuesPerTurn === 0) await turn();
-  }
-}
-
-function fillNormal(values: Float32Array, deviation: number, random: Random): Promise<void> {
-  return fill(values, () => deviation * random.normal());
-}
-
-function fillUniform(values: Float32Array, bound: number, random: Random): Promise<void> {
-  return fill(values, () => random.uniform(-bound, bound));
 }

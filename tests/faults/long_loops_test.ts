@@ -10,12 +10,14 @@ import { Tensor } from "../../src/tensor/tensor.ts";
 import { gpuTest } from "../helpers.ts";
 import type { LongLoop, Outcome } from "./long_loops/case.ts";
 import { convolutions } from "./long_loops/convolutions.ts";
+import { dense } from "./long_loops/dense.ts";
 import { images } from "./long_loops/images.ts";
+import { regions } from "./long_loops/regions.ts";
 import { similarity } from "./long_loops/similarity.ts";
 import { sums } from "./long_loops/sums.ts";
 import { benchPeakKernel } from "../../bench/limits.ts";
 
-const cases: LongLoop[] = [...sums, ...convolutions, ...images, ...similarity];
+const cases: LongLoop[] = [...sums, ...convolutions, ...images, ...similarity, ...dense, ...regions];
 
 /** A kernel's text with what it includes. */
 function text(name: string): string {

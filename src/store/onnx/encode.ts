@@ -6,13 +6,16 @@ import type { PbfWriter } from "pbf";
 import { DataError } from "../../errors.ts";
 import { elementCount, formatShape } from "../safetensors_header.ts";
 
-/** An operator's use. Attributes are integers or lists of them. */
+/** An attribute of an operator: an integer, a list of them, or a word. */
+export type OnnxAttribute = number | string | readonly number[];
+
+/** An operator's use. */
 export interface OnnxNode {
   readonly name: string;
   readonly operator: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  readonly attributes: Readonly<Record<string, number | readonly number[]>>;
+  readonly attributes: Readonly<Record<string, OnnxAttribute>>;
 }
 
 /** A float input or output; a dimension is a size, or a name for one that is free. */
@@ -48,7 +51,7 @@ const maximumBytes = 2 ** 31 - 1;
 /** TensorProto.DataType.FLOAT. */
 const float = 1;
 /** AttributeProto.AttributeType. */
-const attributeType = { integer: 2, integers: 7 };
+const attributeType = { integer: 2, word: 3, integers: 7 };
 
 /**
  * A model file's bytes.
@@ -106,11 +109,13 @@ function writeNode({ name, operator, inputs, outputs, attributes }: OnnxNode, pb
   for (const entry of Object.entries(attributes)) pbf.writeMessage(5, writeAttribute, entry);
 }
 
-function writeAttribute([name, value]: [string, number | readonly number[]], pbf: PbfWriter): void {
+function writeAttribute([name, value]: [string, OnnxAttribute], pbf: PbfWriter): void {
   pbf.writeStringField(1, name);
   if (typeof value === "number") pbf.writeVarintField(3, value);
+  else if (typeof value === "string") pbf.writeStringField(4, value);
   else for (const one of value) pbf.writeVarintField(8, one);
-  pbf.writeVarintField(20, typeof value === "number" ? attributeType.integer : attributeType.integers);
+  const type = typeof value === "number" ? "integer" : typeof value === "string" ? "word" : "integers";
+  pbf.writeVarintField(20, attributeType[type]);
 }
 
 function writeTensor({ name, shape, data }: OnnxTensor, pbf: PbfWriter): void {

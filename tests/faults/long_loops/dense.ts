@@ -1,0 +1,68 @@
+/** Long loops of dense prediction's operations. */
+import { adaptiveAveragePool } from "../../../src/tensor/ops/adaptive_pool.ts";
+import { bilinear } from "../../../src/tensor/ops/bilinear.ts";
+import { addNearest } from "../../../src/tensor/ops/nearest.ts";
+import type { Tape } from "../../../src/tensor/tape.ts";
+import { Tensor } from "../../../src/tensor/tensor.ts";
+import { assertClose, forwardBackward } from "../../helpers.ts";
+import { type LongLoop, spread, sum } from "./case.ts";
+
+export const dense: LongLoop[] = [
+  {
+    name: "one row interpolated to 70 000",
+    kernels: { bilinear_gradient: "cut" },
+    async run(gpu) {
+      const rows = 70_000;
+      const input = Tensor.from(gpu, Float32Array.of(3), [1, 1, 1, 1]);
+      const gradOutput = spread(rows, 1);
+      const { output, gradients } = await forwardBackward(
+        gpu,
+        [input],
+        gradOutput,
+        (tape) => bilinear(tape, input, [rows, 1]),
+      );
+      assertClose(output, new Float32Array(rows).fill(3), 1e-6, "output");
+      assertClose(gradients[0], [sum(rows, (at) => gradOutput[at])], 1e-5, "gradient");
+    },
+  },
+  {
+    name: "two rows repeated to 140 000",
+    kernels: { nearest_gradient: "cut" },
+    async run(gpu) {
+      const rows = 140_000;
+      const coarse = Tensor.from(gpu, Float32Array.of(3, 4), [1, 1, 2, 1]);
+      const lateral = Tensor.from(gpu, spread(rows, 2), [1, 1, rows, 1]);
+      const gradOutput = spread(rows, 1);
+      const { gradients } = await forwardBackward(
+        gpu,
+        [coarse],
+        gradOutput,
+        (tape) => addNearest(tape, coarse, lateral),
+      );
+      const half = [0, rows / 2].map((from) => sum(rows / 2, (at) => gradOutput[from + at]));
+      assertClose(gradients[0], half, 1e-5, "gradient");
+    },
+  },
+  {
+    name: "a row of 130 001 pixels pooled to two cells, and one pixel to 70 000",
+    kernels: { adaptive_average_pool: "cut" },
+    async run(gpu) {
+      const width = 130_001, cells = 70_000;
+      const values = spread(width, 3);
+      const input = Tensor.from(gpu, values, [1, 1, 1, width]);
+      const pool = (size: [number, number], from = input) => (tape: Tape) =>
+        adaptiveAveragePool(tape, from, size);
+      const { output, gradients } = await forwardBackward(gpu, [input], Float32Array.of(1, 2), pool([1, 2]));
+      const each = 65_001;
+      const means = [0, each - 1].map((from) => sum(each, (at) => values[from + at]) / each);
+      assertClose(output, means, 1e-5, "output");
+      const gradient = Array.from(values, (_, at) => (at < each - 1 ? 1 : at === each - 1 ? 3 : 2) / each);
+      assertClose(gradients[0], gradient, 1e-5, "gradient");
+
+      const pixel = Tensor.from(gpu, Float32Array.of(3), [1, 1, 1, 1]);
+      const gradCells = spread(cells, 4);
+      const spreadOut = await forwardBackward(gpu, [pixel], gradCells, pool([cells, 1], pixel));
+      assertClose(spreadOut.gradients[0], [sum(cells, (at) => gradCells[at])], 1e-5, "gradient of the pixel");
+    },
+  },
+];

@@ -1,0 +1,113 @@
+"""Operations of dense prediction, NaN and infinities too: what comes out is PyTorch's."""
+import torch
+import torch.nn.functional as F
+
+from cases import Case
+from product_cases import finish
+
+NAN, INF = float("nan"), float("inf")
+
+
+def backward(case, output, **inputs):
+    """The backward pass from a random gradient of the output, and what it leaves."""
+    output.backward(case.take("gradOutput", case.normal(*output.shape)))
+    case.keep(output=output)
+    case.keep_named({f"grad{name[0].upper()}{name[1:]}": value.grad for name, value in inputs.items()})
+    return case
+
+
+def bilinear(name, shape, size, align_corners=False, **special):
+    case = Case(f"bilinear_{name}", "bilinear", special=special, size=size, alignCorners=align_corners)
+    x = case.take("input", case.normal(*shape))
+    return backward(case, F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners), input=x)
+
+
+def resizing_cases():
+    for aligned in (False, True):
+        corners = "aligned" if aligned else "edges"
+        yield bilinear(f"up_{corners}", (2, 3, 4, 5), [9, 17], aligned)
+        yield bilinear(f"double_{corners}", (1, 5, 3, 4), [6, 8], aligned)
+        yield bilinear(f"down_{corners}", (1, 3, 13, 11), [5, 3], aligned)
+        yield bilinear(f"mixed_{corners}", (1, 17, 3, 9), [8, 4], aligned)
+        yield bilinear(f"from_one_{corners}", (2, 3, 1, 1), [5, 7], aligned)
+        yield bilinear(f"to_one_{corners}", (1, 3, 5, 4), [1, 1], aligned)
+        yield bilinear(f"same_{corners}", (1, 1, 5, 4), [5, 4], aligned,
+                       input=[((0, 0, 1, 1), NAN)], gradOutput=[((0, 0, 3, 3), INF)])
+        yield bilinear(f"nonfinite_{corners}", (1, 3, 3, 4), [6, 8], aligned,
+                       input=[((0, 0, 1, 1), NAN), ((0, 1, 2, 0), -INF)],
+                       gradOutput=[((0, 2, 0, 1), NAN), ((0, 1, 5, 7), INF)])
+    # Some outputs lie exactly on an input: the other one is multiplied by 0.
+    yield bilinear("nonfinite_centres", (1, 1, 9, 9), [3, 3], False,
+                   input=[((0, 0, 2, 4), INF)], gradOutput=[((0, 0, 1, 1), NAN)])
+    yield bilinear("nonfinite_points", (1, 1, 3, 3), [5, 5], True,
+                   input=[((0, 0, 1, 1), INF)], gradOutput=[((0, 0, 2, 2), NAN)])
+
+
+def nearest_add(name, planes, size, fine, **special):
+    case = Case(f"nearest_add_{name}", "nearest_add", special=special)
+    x, lateral = case.take("coarse", case.normal(*planes, *size)), case.take("lateral", case.normal(*planes, *fine))
+    output = lateral + F.interpolate(x, size=fine, mode="nearest")
+    return backward(case, output, coarse=x, lateral=lateral)
+
+
+def nearest_cases():
+    yield nearest_add("double", (2, 3), (3, 4), (6, 8))
+    yield nearest_add("odd", (1, 5), (7, 5), (13, 9))
+    yield nearest_add("uneven", (1, 17), (3, 7), (8, 7))
+    yield nearest_add("down", (2, 3), (9, 11), (4, 3))
+    yield nearest_add("from_one", (1, 1), (1, 1), (5, 3))
+    yield nearest_add("nonfinite", (1, 3), (3, 2), (5, 4), coarse=[((0, 0, 1, 1), NAN), ((0, 1, 2, 0), INF)],
+                      lateral=[((0, 1, 4, 0), -INF)], gradOutput=[((0, 2, 0, 1), NAN), ((0, 0, 4, 3), INF)])
+
+
+def adaptive_average_pool(name, shape, size, **special):
+    case = Case(f"adaptive_average_pool_{name}", "adaptive_average_pool", special=special, size=size)
+    x = case.take("input", case.normal(*shape))
+    return backward(case, F.adaptive_avg_pool2d(x, size), input=x)
+
+
+def pooling_cases():
+    for scale in (1, 2, 3, 6):
+        yield adaptive_average_pool(f"pyramid_{scale}", (1, 3, 8, 13), [scale, scale])
+    yield adaptive_average_pool("odd", (2, 5, 7, 11), [3, 5])
+    yield adaptive_average_pool("more_cells", (1, 3, 3, 2), [7, 5])
+    yield adaptive_average_pool("one_pixel", (2, 17, 1, 1), [3, 3])
+    yield adaptive_average_pool("same", (1, 1, 4, 5), [4, 5])
+    yield adaptive_average_pool("nonfinite", (1, 3, 5, 7), [2, 3],
+                                input=[((0, 0, 2, 2), NAN), ((0, 1, 4, 6), INF)],
+                                gradOutput=[((0, 2, 0, 1), NAN), ((0, 1, 1, 0), -INF)])
+
+
+def transposed_convolution(name, batch, size, inputs, outputs, kernel, stride=1, padding=0, stored=None, biased=True,
+                           **special):
+    """`stored`: (inFull, outFull) of the stored weight, and outFull of the bias; the leading ones are active."""
+    in_full, out_full = stored or (inputs, outputs)
+    case = Case(f"transposed_convolution_{name}", "transposed_convolution", special=special, outChannels=outputs,
+                stride=stride, padding=padding)
+    deviation = (inputs * kernel[0] * kernel[1]) ** -0.5
+    parameters = {"input": case.take("input", case.normal(batch, inputs, *size)),
+                  "weight": case.take("weight", case.normal(in_full, out_full, *kernel, deviation=deviation))}
+    if biased:
+        parameters["bias"] = case.take("bias", case.normal(out_full))
+    output = F.conv_transpose2d(parameters["input"], parameters["weight"][:inputs, :outputs],
+                                parameters["bias"][:outputs] if biased else None, stride, padding)
+    return finish(case, parameters, output)
+
+
+def transposed_cases():
+    yield transposed_convolution("mask", 2, (7, 5), 5, 3, (2, 2), 2)
+    yield transposed_convolution("mask_tile", 1, (4, 8), 16, 16, (2, 2), 2)
+    yield transposed_convolution("mask_sliced", 1, (5, 3), 3, 17, (2, 2), 2, stored=(5, 20))
+    yield transposed_convolution("one_pixel", 1, (1, 1), 1, 1, (2, 2), 2, biased=False)
+    yield transposed_convolution("overlapping", 1, (5, 7), 3, 5, (4, 4), 2, padding=1)
+    yield transposed_convolution("dense", 1, (4, 8), 5, 3, (3, 3), padding=1)
+    yield transposed_convolution("gaps", 2, (3, 4), 3, 5, (2, 2), 3)
+    yield transposed_convolution("points", 1, (3, 4), 3, 5, (1, 1), 2, stored=(4, 6))
+    yield transposed_convolution("uneven", 1, (3, 5), 1, 3, (3, 2), 2, biased=False)
+    yield transposed_convolution("nonfinite", 1, (3, 4), 3, 5, (2, 2), 2, input=[((0, 0, 1, 1), NAN)],
+                                 weight=[((2, 3, 0, 1), INF)], bias=[(4, NAN)], gradOutput=[((0, 1, 5, 7), INF)])
+
+
+def dense_cases():
+    """Every case, in the order of the file."""
+    return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases()]

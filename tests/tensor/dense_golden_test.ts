@@ -1,0 +1,81 @@
+/** The operations of dense prediction against PyTorch (tests/golden/make_dense.py), NaN and infinities too. */
+import { assert } from "@std/assert";
+import type { Gpu } from "../../src/gpu/device.ts";
+import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
+import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { addNearest } from "../../src/tensor/ops/nearest.ts";
+import { transposedConvolution } from "../../src/tensor/ops/transposed_convolution.ts";
+import { Tensor } from "../../src/tensor/tensor.ts";
+import { assertSame, forwardBackward, type GoldenCase, goldenCases, gpuTest, parameter } from "../helpers.ts";
+
+async function cases(operation: string): Promise<GoldenCase[]> {
+  const found = await goldenCases(operation);
+  assert(found.length > 0, `no golden cases of ${operation}`);
+  return found;
+}
+
+function upload(gpu: Gpu, one: GoldenCase, name: string): Tensor {
+  const { data, shape } = one.get(name);
+  return Tensor.from(gpu, data, shape);
+}
+
+function check(one: GoldenCase, name: string, values: Float32Array): void {
+  const tolerance = name.startsWith("grad") ? one.tolerance.backward : one.tolerance.forward;
+  assertSame(values, one.get(name).data, tolerance, `${one.name} ${name}`);
+}
+
+gpuTest("bilinear, adaptive_average_pool", async (gpu) => {
+  for (const operation of ["bilinear", "adaptive_average_pool"]) {
+    for (const one of await cases(operation)) {
+      const { size } = one.parameters;
+      const input = upload(gpu, one, "input");
+      const { output, gradients } = await forwardBackward(
+        gpu,
+        [input],
+        one.get("gradOutput").data,
+        (tape) =>
+          operation === "bilinear"
+            ? bilinear(tape, input, size, one.parameters)
+            : adaptiveAveragePool(tape, input, size),
+      );
+      check(one, "output", output);
+      check(one, "gradInput", gradients[0]);
+    }
+  }
+});
+
+gpuTest("nearest_add", async (gpu) => {
+  for (const one of await cases("nearest_add")) {
+    const coarse = upload(gpu, one, "coarse"), lateral = upload(gpu, one, "lateral");
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      [coarse, lateral],
+      one.get("gradOutput").data,
+      (tape) => addNearest(tape, coarse, lateral),
+    );
+    check(one, "output", output);
+    check(one, "gradCoarse", gradients[0]);
+    check(one, "gradLateral", gradients[1]);
+  }
+});
+
+gpuTest("transposed_convolution", async (gpu) => {
+  for (const one of await cases("transposed_convolution")) {
+    const { outChannels, stride, padding } = one.parameters;
+    const input = upload(gpu, one, "input");
+    const weight = parameter(gpu, one.name, one.get("weight"), one.get("gradWeightInitial").data);
+    const bias = one.has("bias")
+      ? parameter(gpu, `${one.name} bias`, one.get("bias"), one.get("gradBiasInitial").data)
+      : undefined;
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      [input],
+      one.get("gradOutput").data,
+      (tape) => transposedConvolution(tape, input, weight, { outChannels, stride, padding, bias }),
+    );
+    check(one, "output", output);
+    check(one, "gradInput", gradients[0]);
+    check(one, "gradWeight", await weight.gradient!.read());
+    if (bias) check(one, "gradBias", await bias.gradient!.read());
+  }
+});
