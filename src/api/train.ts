@@ -28,7 +28,14 @@ export {
   MomentumContrast,
 } from "../train/moco/moco.ts";
 export type { LossTerm } from "../train/term.ts";
-export type { NamedSource, Objective, ObjectiveInput, ViewBatch, ViewOrder } from "../train/objective.ts";
+export type {
+  EncoderObjective,
+  NamedSource,
+  Objective,
+  ObjectiveInput,
+  ViewBatch,
+  ViewOrder,
+} from "../train/objective.ts";
 export { type Optimizer, type ParameterGroup, Sgd, type SgdOptions } from "../train/optimizer.ts";
 export { learningRate, type Schedule } from "../train/schedule.ts";
 export { recordStep, type StepInput, type Trained } from "../train/step.ts";

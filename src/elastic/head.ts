@@ -12,7 +12,7 @@ export interface Head<L extends Layer = Layer> {
   forward<V>(apply: (layer: L, ...inputs: V[]) => V, inputs: readonly V[]): V[];
 }
 
-/** What a head does with inputs of some shapes. */
+/** What a head does with inputs of some shapes, in the order in which its layers are applied. */
 export interface HeadTrace<L extends Layer = Layer> {
   readonly calls: readonly LayerCall<L>[];
   readonly outputs: readonly Shape[];
@@ -47,4 +47,11 @@ export function headParameters(traces: readonly HeadTrace[]): Map<string, Parame
     }
   }
   return found;
+}
+
+/** Running statistics of traced heads by name, in the same order. */
+export function headStatistics(traces: readonly HeadTrace[]): Map<string, Shape> {
+  return new Map(
+    traces.flatMap(({ calls }) => calls.flatMap(({ layer, inputs }) => [...layer.statistics(...inputs)])),
+  );
 }

@@ -1,5 +1,5 @@
 /** Running heads, and what they store. */
-import { type Head, headParameters, type HeadTrace } from "../elastic/head.ts";
+import { type Head, headParameters, headStatistics, type HeadTrace } from "../elastic/head.ts";
 import type { Start } from "../elastic/unit.ts";
 import { purpose, Random } from "../random.ts";
 import { elements } from "../shape.ts";
@@ -30,7 +30,7 @@ export function headWeights(traces: readonly HeadTrace[]): HeadWeights {
   return {
     shapes: {
       parameters: new Map(definitions.map(([name, { shape }]) => [name, shape])),
-      statistics: new Map(),
+      statistics: headStatistics(traces),
     },
     starts: new Map(definitions.map(([name, { start }]) => [name, start])),
   };

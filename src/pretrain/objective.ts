@@ -7,7 +7,7 @@ import type { Network } from "../nn/network.ts";
 import { Distillation } from "../train/distillation/distillation.ts";
 import { teacherHead, type TeacherOptions, TeacherTerm } from "../train/distillation/teacher_term.ts";
 import { MomentumContrast } from "../train/moco/moco.ts";
-import type { Objective } from "../train/objective.ts";
+import type { EncoderObjective } from "../train/objective.ts";
 
 function teacherOptions(config: Config): TeacherOptions {
   const { distillation: { weight }, moco: { batchnormGroups } } = config;
@@ -18,7 +18,7 @@ function teacherOptions(config: Config): TeacherOptions {
  * Momentum contrast; with a teacher distillation, or both.
  * @throws {ConfigurationError} while the dimension of the teacher's features is not known
  */
-export function configuredObjective(gpu: Gpu, network: Network, config: Config): Objective {
+export function configuredObjective(gpu: Gpu, network: Network, config: Config): EncoderObjective {
   const { head, initialisation, moco, training: { seed }, distillation } = config;
   if (distillation.teacher === null) {
     return new MomentumContrast(gpu, network, { head, initialisation, moco, seed });

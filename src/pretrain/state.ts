@@ -5,7 +5,7 @@ import { configuredNetwork } from "../nn/configured_network.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import type { Network } from "../nn/network.ts";
 import type { ChoiceSpace } from "../elastic/choice_space.ts";
-import type { NamedSource, Objective } from "../train/objective.ts";
+import type { EncoderObjective, NamedSource } from "../train/objective.ts";
 import { type Optimizer, Sgd } from "../train/optimizer.ts";
 import type { InitialWeights } from "./init/initial_weights.ts";
 import { LossSums } from "../train/loss_sums.ts";
@@ -17,7 +17,7 @@ import type { StreamOrders } from "./stream_orders.ts";
 export class PretrainState implements TrainingState {
   /** The architectures of the network. */
   readonly space: ChoiceSpace;
-  readonly objective: Objective;
+  readonly objective: EncoderObjective;
   readonly optimizer: Optimizer;
   /** Steps done. */
   step = 0;

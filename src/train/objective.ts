@@ -40,9 +40,7 @@ export interface ObjectiveInput {
 /** A loss over an elastic network, with all the state that it needs beside the weights. */
 export interface Objective extends Disposable {
   /** The network that is trained: its weights have gradients. */
-  readonly encoder: Encoder;
-  /** Its moving average, by which subnets are judged; absent where an objective keeps none. */
-  readonly momentumEncoder?: Encoder;
+  readonly encoder: Pick<Encoder, "weights">;
   /** All that a checkpoint holds of it, on the device. */
   readonly sources: readonly NamedSource[];
   /** Whole numbers that a checkpoint holds besides, by name. */
@@ -69,4 +67,11 @@ export interface Objective extends Disposable {
   afterUpdate(): void;
   /** Releases the memory; nothing may read it afterwards. */
   release(): void;
+}
+
+/** An objective over an encoder: what pretraining is made of. */
+export interface EncoderObjective extends Objective {
+  readonly encoder: Encoder;
+  /** Its moving average, by which subnets are judged; absent where an objective keeps none. */
+  readonly momentumEncoder?: Encoder;
 }

@@ -14,7 +14,7 @@ import type { Network } from "../../nn/network.ts";
 import { scale } from "../../tensor/ops/elementwise.ts";
 import { Tape } from "../../tensor/tape.ts";
 import { MomentumPair } from "../momentum_pair.ts";
-import type { NamedSource, Objective, ObjectiveInput, ViewOrder } from "../objective.ts";
+import type { EncoderObjective, NamedSource, ObjectiveInput, ViewOrder } from "../objective.ts";
 import { type TeacherOptions, TeacherTerm } from "./teacher_term.ts";
 
 /** What distillation is built with. */
@@ -31,7 +31,7 @@ export interface DistillationDefinition {
 }
 
 /** Distillation alone: two encoders, no queue. */
-export class Distillation implements Objective {
+export class Distillation implements EncoderObjective {
   readonly counters = {};
   readonly #term: TeacherTerm;
   readonly #pair: MomentumPair;

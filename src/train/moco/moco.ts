@@ -32,7 +32,7 @@ import { enqueue } from "../../tensor/ops/update.ts";
 import { Tape } from "../../tensor/tape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { MomentumPair } from "../momentum_pair.ts";
-import type { NamedSource, Objective, ObjectiveInput, ViewOrder } from "../objective.ts";
+import type { EncoderObjective, NamedSource, ObjectiveInput, ViewOrder } from "../objective.ts";
 import type { LossTerm } from "../term.ts";
 import { StepKeys } from "./keys.ts";
 
@@ -86,7 +86,7 @@ export interface MocoCompany {
 }
 
 /** Momentum contrast: two encoders and the queue of keys, on the device. */
-export class MomentumContrast implements Objective {
+export class MomentumContrast implements EncoderObjective {
   readonly definition: typeof published;
   /** Names of the terms: `moco` and that of the other one, where there is one. */
   readonly terms?: readonly string[];

@@ -9,7 +9,7 @@ import { Encoder, type GivenValues, type HeadDefinition } from "../../nn/encoder
 import type { Network } from "../../nn/network.ts";
 import { softmaxCrossEntropy } from "../../tensor/ops/softmax.ts";
 import { Tape } from "../../tensor/tape.ts";
-import type { NamedSource, Objective, ObjectiveInput, ViewOrder } from "../objective.ts";
+import type { EncoderObjective, NamedSource, ObjectiveInput, ViewOrder } from "../objective.ts";
 
 /** What supervised training is built with. */
 export interface SupervisedDefinition {
@@ -25,7 +25,7 @@ export function classifierHead(classes: number): HeadDefinition {
 }
 
 /** A network and its classifier, both trained. */
-export class Supervised implements Objective {
+export class Supervised implements EncoderObjective {
   readonly counters = {};
   readonly encoder: Encoder;
   /** Running statistics as they were before the present step. */
