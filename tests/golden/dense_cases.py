@@ -108,6 +108,45 @@ def transposed_cases():
                                  weight=[((2, 3, 0, 1), INF)], bias=[(4, NAN)], gradOutput=[((0, 1, 5, 7), INF)])
 
 
+def pixel_cross_entropy(name, shape, size, align_corners=False, ignored=0.3, mean="valid", logit_size=1.0, **special):
+    """`ignored`: the share of labels that are 255."""
+    case = Case(f"pixel_cross_entropy_{name}", "pixel_cross_entropy", special=special, alignCorners=align_corners,
+                ignore=255, mean=mean)
+    labels = torch.from_numpy(case.random.randint(0, shape[1], (shape[0], *size)))
+    labels[torch.from_numpy(case.random.uniform(size=labels.shape) < ignored)] = 255
+    logits = case.take("logits", case.normal(*shape, deviation=logit_size))
+    case.keep(labels=labels)
+    resized = logits
+    if shape[2:] != size:
+        resized = F.interpolate(logits, size=size, mode="bilinear", align_corners=align_corners)
+    loss = F.cross_entropy(resized, labels, ignore_index=255, reduction="sum")
+    loss = loss / (labels.numel() if mean == "all" else (labels != 255).sum())
+    loss.backward()
+    case.keep(loss=loss, gradLogits=logits.grad)
+    return case
+
+
+def pixel_loss_cases():
+    for aligned in (False, True):
+        corners = "aligned" if aligned else "edges"
+        yield pixel_cross_entropy(f"up_{corners}", (2, 5, 4, 3), (16, 12), aligned)
+        yield pixel_cross_entropy(f"odd_{corners}", (1, 17, 3, 5), (11, 13), aligned)
+        yield pixel_cross_entropy(f"down_{corners}", (1, 3, 9, 8), (4, 3), aligned)
+        yield pixel_cross_entropy(f"one_pixel_{corners}", (2, 3, 1, 1), (5, 3), aligned)
+    yield pixel_cross_entropy("same", (2, 5, 5, 7), (5, 7))
+    yield pixel_cross_entropy("one_channel", (1, 1, 2, 3), (4, 5))
+    yield pixel_cross_entropy("all_count", (1, 3, 3, 4), (6, 8), ignored=0)
+    yield pixel_cross_entropy("mean_of_all", (1, 3, 3, 4), (6, 8), mean="all")
+    yield pixel_cross_entropy("sure", (1, 3, 3, 4), (6, 8), logit_size=30.0)
+    # NaN in an ignored pixel is none in the loss, but one in the gradient.
+    yield pixel_cross_entropy("nonfinite_same", (1, 5, 4, 6), (4, 6), ignored=0.7,
+                              logits=[((0, 0, 1, 1), NAN), ((0, 2, 3, 0), -INF)])
+    yield pixel_cross_entropy("nonfinite_up", (1, 3, 4, 4), (8, 8), ignored=0.5,
+                              logits=[((0, 0, 1, 1), NAN), ((0, 2, 3, 0), -INF)])
+    yield pixel_cross_entropy("ignored_same", (1, 3, 4, 6), (4, 6), ignored=0.9, logits=[((0, 1), NAN)])
+    yield pixel_cross_entropy("excluded_same", (1, 3, 4, 6), (4, 6), ignored=0, logits=[((0, 2), -INF)])
+
+
 def dense_cases():
     """Every case, in the order of the file."""
-    return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases()]
+    return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases(), *pixel_loss_cases()]

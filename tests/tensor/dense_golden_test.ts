@@ -4,9 +4,18 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
+import { pixelCrossEntropy } from "../../src/tensor/ops/pixel_cross_entropy.ts";
 import { transposedConvolution } from "../../src/tensor/ops/transposed_convolution.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import { assertSame, forwardBackward, type GoldenCase, goldenCases, gpuTest, parameter } from "../helpers.ts";
+import {
+  assertSame,
+  forwardBackward,
+  type GoldenCase,
+  goldenCases,
+  gpuTest,
+  lossAndGradient,
+  parameter,
+} from "../helpers.ts";
 
 async function cases(operation: string): Promise<GoldenCase[]> {
   const found = await goldenCases(operation);
@@ -77,5 +86,18 @@ gpuTest("transposed_convolution", async (gpu) => {
     check(one, "gradInput", gradients[0]);
     check(one, "gradWeight", await weight.gradient!.read());
     if (bias) check(one, "gradBias", await bias.gradient!.read());
+  }
+});
+
+gpuTest("pixel_cross_entropy", async (gpu) => {
+  for (const one of await cases("pixel_cross_entropy")) {
+    const logits = upload(gpu, one, "logits"), labels = upload(gpu, one, "labels");
+    const { loss, gradient } = await lossAndGradient(
+      gpu,
+      logits,
+      (tape) => pixelCrossEntropy(tape, logits, labels, one.parameters),
+    );
+    check(one, "loss", loss);
+    check(one, "gradLogits", gradient);
   }
 });
