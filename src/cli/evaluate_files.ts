@@ -4,6 +4,7 @@ import { z } from "zod";
 import { DataError, UsageError } from "../errors.ts";
 import type { JudgedNetwork } from "../studies/evaluate/request.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
+import { removeFile } from "../store/remove_file.ts";
 
 /** Names of the files; the first tells whether a folder holds an evaluation. */
 export const evaluateFileNames = ["results.jsonl", "report.html"] as const;
@@ -40,7 +41,13 @@ export class EvaluationFolder {
   readonly known: readonly JudgedNetwork[];
   readonly #lines: string[];
 
-  private constructor(readonly path: string, header: EvaluationHeader, known: readonly JudgedNetwork[]) {
+  /** @param goesOn whether an interrupted one was found */
+  private constructor(
+    readonly path: string,
+    header: EvaluationHeader,
+    known: readonly JudgedNetwork[],
+    readonly goesOn: boolean,
+  ) {
     this.known = known;
     this.#lines = [header, ...known].map((line) => JSON.stringify(line));
   }
@@ -56,7 +63,7 @@ export class EvaluationFolder {
     try {
       text = await Deno.readTextFile(interrupted);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return new EvaluationFolder(path, header, []);
+      if (error instanceof Deno.errors.NotFound) return new EvaluationFolder(path, header, [], false);
       throw error;
     }
     if (!resume) {
@@ -72,7 +79,7 @@ export class EvaluationFolder {
           `--resume: the interrupted evaluation in ${path} had other ${name}. Give the same flags, or another --out.`,
         );
       }
-      return new EvaluationFolder(path, header, lines.map((line) => judgedSchema.parse(line)));
+      return new EvaluationFolder(path, header, lines.map((line) => judgedSchema.parse(line)), true);
     } catch (error) {
       if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw error;
       throw new DataError(`${interrupted} is damaged. Remove it to begin anew.`, { cause: error });
@@ -82,7 +89,17 @@ export class EvaluationFolder {
   /** Keeps a judged network. */
   async add(judged: JudgedNetwork): Promise<void> {
     this.#lines.push(JSON.stringify(judged));
+    await this.begin();
+  }
+
+  /** Notes that this evaluation is under way, before anything else of it is written. */
+  async begin(): Promise<void> {
     await writeFileAtomically(join(this.path, interruptedName), this.#lines.join("\n") + "\n");
+  }
+
+  /** Forgets an evaluation that has judged nothing and never will. */
+  async abandon(): Promise<void> {
+    if (this.#lines.length === 1) await removeFile(join(this.path, interruptedName));
   }
 
   /** All are judged. Returns the paths of the results and of the report. */
@@ -90,9 +107,7 @@ export class EvaluationFolder {
     const [file, page] = evaluateFileNames.map((name) => join(this.path, name));
     await writeFileAtomically(file, this.#lines.join("\n") + "\n");
     await writeFileAtomically(page, report);
-    await Deno.remove(join(this.path, interruptedName)).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await removeFile(join(this.path, interruptedName));
     return { file, report: page };
   }
 }
