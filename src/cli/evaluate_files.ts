@@ -36,6 +36,13 @@ const judgedSchema = z.object({
   mistakes: z.array(z.object({ index: count, actual: count, predicted: count, confidence: z.number() })),
 });
 
+const headerSchema = z.object({
+  version: z.string(),
+  protocol: z.string(),
+  settings: z.record(z.string(), z.unknown()),
+  inputs: z.record(z.string(), z.string()),
+});
+
 /** Networks that are judged, line by line, so that an interrupted evaluation can go on. */
 export class EvaluationFolder {
   readonly known: readonly JudgedNetwork[];
@@ -72,7 +79,8 @@ export class EvaluationFolder {
       );
     }
     try {
-      const [first, ...lines] = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+      const [line, ...lines] = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+      const first = headerSchema.parse(line);
       for (const name of Object.keys(header) as (keyof EvaluationHeader)[]) {
         if (JSON.stringify(first[name]) === JSON.stringify(header[name])) continue;
         throw new UsageError(
