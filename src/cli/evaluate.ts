@@ -5,10 +5,8 @@ import type { Config } from "../config/schema.ts";
 import { thumbnails } from "../data/thumbnails.ts";
 import { formatDuration } from "../duration.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
-import { UsageError } from "../errors.ts";
+import { TrainingError, UsageError } from "../errors.ts";
 import { imagePaths } from "../extract/embed.ts";
-import type { PlainModel } from "../extract/model.ts";
-import { writeModel } from "../extract/model_file.ts";
 import { bestFirst, type Mistake } from "../report/evaluate_data.ts";
 import { renderEvaluateReport } from "../report/evaluate_report.ts";
 import { readDataRecord } from "../store/data_record.ts";
@@ -18,12 +16,7 @@ import { evaluate, type Evaluation } from "../studies/evaluate/evaluate.ts";
 import type { EvaluationImages, ImagesRequest } from "../studies/evaluate/images.ts";
 import type { Protocol } from "../studies/evaluate/protocols.ts";
 import type { EvaluatedNetwork } from "../studies/evaluate/request.ts";
-import {
-  openModelSubjects,
-  openRunSubjects,
-  type Subject,
-  type Subjects,
-} from "../studies/evaluate/subjects.ts";
+import { openModelSubjects, openRunSubjects, type Subject } from "../studies/evaluate/subjects.ts";
 import { version } from "../version.ts";
 import { withAdvice } from "./advice.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
@@ -39,6 +32,7 @@ import { makeOutputFolder } from "./output_folder.ts";
 import { dataPaths, evaluateOutput, guardOutputFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
 import { openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
+import { TunedFiles } from "./tuned_files.ts";
 
 /** A judged network as `--json` prints it. */
 type EvaluatedLine = Omit<EvaluatedNetwork, "confusion"> & {
@@ -118,11 +112,15 @@ async function run({ flags, logger, onInterrupt }: Context<typeof evaluateFlags>
       flags.encoder,
     )
     : await openModelSubjects(gpu, flags.model, warn);
-  const files = new Map<string, string[]>();
+  const tunes = "fraction" in protocol;
+  const tuned = new TunedFiles(out, opened.subjects);
   let mistakes: readonly Mistake[] = [];
   const show = networkProgress(logger, flags.protocol);
   let found: Evaluation;
   try {
+    if (tunes) await tuned.guard(flags.model);
+    // What was kept of a fine-tuning is gone on with only where its evaluation is.
+    if (!folder.goesOn) await tuned.removeCheckpoints();
     found = await evaluate(gpu, {
       subjects: opened.subjects,
       images: await imagesOf(flags, checkpoint?.config),
@@ -135,22 +133,23 @@ async function run({ flags, logger, onInterrupt }: Context<typeof evaluateFlags>
     }, {
       signal,
       onWarning: warn,
-      onNetwork: show.network,
+      async onNetwork(...network) {
+        show.network(...network);
+        if (tunes) await folder.begin();
+      },
       onPart: show.part,
       async onJudged(judged) {
         show.judged(judged);
         await folder.add(judged);
       },
-      checkpointOf: (subject) => join(out, `${fileName(opened, subject)}.interrupted.safetensors`),
-      async onTuned(subject, model) {
-        files.set(
-          `${subject.network} ${subject.arch}`,
-          await writeTuned(out, fileName(opened, subject), model),
-        );
-      },
+      checkpointOf: (subject) => tuned.checkpointOf(subject),
+      onTuned: (subject, model) => tuned.write(subject, model),
     }, async (evaluation, images) => {
       mistakes = await picturesOf(evaluation, images);
     });
+  } catch (error) {
+    if (error instanceof TrainingError) await folder.abandon();
+    throw error;
   } finally {
     opened.release();
   }
@@ -168,16 +167,16 @@ async function run({ flags, logger, onInterrupt }: Context<typeof evaluateFlags>
       mistakes,
     }),
   );
-  await removeCheckpoints(out, opened);
+  await tuned.removeCheckpoints();
   return {
     protocol: flags.protocol,
     settings,
     classes: found.classes,
     images: found.images,
-    results: found.results.map(({ confusion: _, mistakes: __, ...line }) => {
-      const tuned = files.get(`${line.network} ${line.arch}`);
-      return { ...line, ...tuned && { files: tuned } };
-    }),
+    results: found.results.map(({ confusion: _, mistakes: __, ...line }) => ({
+      ...line,
+      ...tunes && { files: tuned.of(line) },
+    })),
     baselines: found.baselines,
     seconds: Number(((performance.now() - begun) / 1000).toFixed(2)),
     ...written,
@@ -263,28 +262,6 @@ async function imagesOf(
   const given = givenData(data);
   if (given !== undefined) return { kind: "given", data: given, testData: givenData(testData)!, seed };
   return { kind: "run", run: run!, config: config!, record: await readDataRecord(run!) ?? undefined };
-}
-
-/** A name for a subject's files that no other subject has. */
-function fileName({ subjects }: Subjects, subject: Subject): string {
-  const same = subjects.filter(({ arch }) => arch === subject.arch);
-  return same.length === 1 ? subject.arch : `${subject.arch}-${same.indexOf(subject) + 1}`;
-}
-
-async function writeTuned(out: string, name: string, model: PlainModel): Promise<string[]> {
-  const { writeOnnxModel } = await import("../extract/onnx_model.ts");
-  const [weights, onnx] = ["safetensors", "onnx"].map((ending) => join(out, `${name}.${ending}`));
-  await writeModel(weights, model);
-  await writeOnnxModel(onnx, model);
-  return [weights, onnx];
-}
-
-async function removeCheckpoints(out: string, opened: Subjects): Promise<void> {
-  for (const subject of opened.subjects) {
-    await Deno.remove(join(out, `${fileName(opened, subject)}.interrupted.safetensors`)).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-  }
 }
 
 /** Pictures of the best network's mistakes, the surest first. */

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { DataError, UsageError } from "../errors.ts";
 import type { JudgedNetwork } from "../studies/evaluate/request.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
+import { removeFile } from "../store/remove_file.ts";
 
 /** Names of the files; the first tells whether a folder holds an evaluation. */
 export const evaluateFileNames = ["results.jsonl", "report.html"] as const;
@@ -35,12 +36,25 @@ const judgedSchema = z.object({
   mistakes: z.array(z.object({ index: count, actual: count, predicted: count, confidence: z.number() })),
 });
 
+const headerSchema = z.object({
+  version: z.string(),
+  protocol: z.string(),
+  settings: z.record(z.string(), z.unknown()),
+  inputs: z.record(z.string(), z.string()),
+});
+
 /** Networks that are judged, line by line, so that an interrupted evaluation can go on. */
 export class EvaluationFolder {
   readonly known: readonly JudgedNetwork[];
   readonly #lines: string[];
 
-  private constructor(readonly path: string, header: EvaluationHeader, known: readonly JudgedNetwork[]) {
+  /** @param goesOn whether an interrupted one was found */
+  private constructor(
+    readonly path: string,
+    header: EvaluationHeader,
+    known: readonly JudgedNetwork[],
+    readonly goesOn: boolean,
+  ) {
     this.known = known;
     this.#lines = [header, ...known].map((line) => JSON.stringify(line));
   }
@@ -56,7 +70,7 @@ export class EvaluationFolder {
     try {
       text = await Deno.readTextFile(interrupted);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return new EvaluationFolder(path, header, []);
+      if (error instanceof Deno.errors.NotFound) return new EvaluationFolder(path, header, [], false);
       throw error;
     }
     if (!resume) {
@@ -65,14 +79,15 @@ export class EvaluationFolder {
       );
     }
     try {
-      const [first, ...lines] = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+      const [line, ...lines] = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+      const first = headerSchema.parse(line);
       for (const name of Object.keys(header) as (keyof EvaluationHeader)[]) {
         if (JSON.stringify(first[name]) === JSON.stringify(header[name])) continue;
         throw new UsageError(
           `--resume: the interrupted evaluation in ${path} had other ${name}. Give the same flags, or another --out.`,
         );
       }
-      return new EvaluationFolder(path, header, lines.map((line) => judgedSchema.parse(line)));
+      return new EvaluationFolder(path, header, lines.map((line) => judgedSchema.parse(line)), true);
     } catch (error) {
       if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw error;
       throw new DataError(`${interrupted} is damaged. Remove it to begin anew.`, { cause: error });
@@ -82,7 +97,17 @@ export class EvaluationFolder {
   /** Keeps a judged network. */
   async add(judged: JudgedNetwork): Promise<void> {
     this.#lines.push(JSON.stringify(judged));
+    await this.begin();
+  }
+
+  /** Notes that this evaluation is under way, before anything else of it is written. */
+  async begin(): Promise<void> {
     await writeFileAtomically(join(this.path, interruptedName), this.#lines.join("\n") + "\n");
+  }
+
+  /** Forgets an evaluation that has judged nothing and never will. */
+  async abandon(): Promise<void> {
+    if (this.#lines.length === 1) await removeFile(join(this.path, interruptedName));
   }
 
   /** All are judged. Returns the paths of the results and of the report. */
@@ -90,9 +115,7 @@ export class EvaluationFolder {
     const [file, page] = evaluateFileNames.map((name) => join(this.path, name));
     await writeFileAtomically(file, this.#lines.join("\n") + "\n");
     await writeFileAtomically(page, report);
-    await Deno.remove(join(this.path, interruptedName)).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await removeFile(join(this.path, interruptedName));
     return { file, report: page };
   }
 }

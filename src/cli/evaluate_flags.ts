@@ -123,7 +123,8 @@ export const evaluateFlags = {
     minimum: 0,
     maximum: 0xffff_ffff,
     default: 1,
-    description: "Seed of splits, subsets, new classifiers and synthetic images",
+    description:
+      "Seed of splits, subsets, new classifiers and synthetic images; those to test on are others than those to train on",
   },
   out: {
     type: "string",
@@ -162,6 +163,15 @@ export function checkEvaluateFlags(flags: EvaluateFlags): void {
   if ((run === undefined) === (model.length === 0)) {
     refuse("Give either --run DIR, a pretraining, or --model FILE, one or several models.");
   }
+  const onnx = model.find((path) => path.toLowerCase().endsWith(".onnx"));
+  if (onnx !== undefined) {
+    refuse(
+      `--model ${onnx} is ONNX, whose features "deno task embed" writes; give the .safetensors that ` +
+        '"deno task extract" wrote.',
+    );
+  }
+  const twice = model.find((path, at) => model.indexOf(path) < at);
+  if (twice !== undefined) refuse(`--model ${twice} is given twice.`);
   const ofRuns = Object.entries({
     "--checkpoint": flags.checkpoint !== undefined,
     "--arch": arch.length > 0,

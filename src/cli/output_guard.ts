@@ -9,6 +9,7 @@ import { UsageError } from "../errors.ts";
 import { csvLeading, type FeatureFormat } from "../extract/embed.ts";
 import { loaderMark } from "../extract/pytorch_loader.ts";
 import { csvHead } from "../store/csv_rows.ts";
+import { describeOnnxFile } from "../store/onnx/describe.ts";
 import { npzComment } from "../store/npz.ts";
 import { readFull } from "../store/read_full.ts";
 import { RunFolder } from "../store/run_folder.ts";
@@ -145,6 +146,26 @@ async function firstBytes(path: string): Promise<string> {
   const count = await readFull(file, start);
   return new TextDecoder("latin1").decode(start.subarray(0, count));
 }
+
+/** `deno task evaluate`, a fine-tuned network as .safetensors: it has a classifier, which extracted ones have not. */
+export const tunedOutput: OutputKind = {
+  name: "a fine-tuned model",
+  isOurs: (path) =>
+    metadataSay(
+      path,
+      ({ format, classes }) => format?.startsWith("scion-model-") === true && classes !== undefined,
+    ),
+};
+
+/** The same as .onnx. */
+export const tunedOnnxOutput: OutputKind = {
+  name: "a fine-tuned model",
+  isOurs: (path) =>
+    describeOnnxFile(path).then(
+      ({ metadata: { format, classes } }) => format?.startsWith("scion-model-") && classes !== undefined,
+      () => false,
+    ),
+};
 
 /** `deno task extract`, as .onnx: its first fields are the format's version and who wrote it. */
 export const onnxOutput: OutputKind = {

@@ -16,9 +16,17 @@ export function rowsByClass(
   return found;
 }
 
+/** How many rows each class has. */
+export function classSizes(labels: Int32Array, rows: Iterable<number>): Map<number, number> {
+  return new Map([...rowsByClass(labels, rows)].map(([label, own]) => [label, own.length]));
+}
+
+/** Rows of each class that {@linkcode balancedSubset} takes at least: one to train on, one to choose settings by. */
+export const leastLabels = 2;
+
 /**
- * As many rows of every class: the part of all rows, divided by the number of classes, at least two (one to train on, one
- * to choose settings by). A class that has fewer gives all.
+ * As many rows of every class: the part of all rows, divided by the number of classes, at least
+ * {@linkcode leastLabels}. A class that has fewer gives all.
  *
  * @param labels class of every row of the set
  * @param rows those to choose from
@@ -34,7 +42,7 @@ export function balancedSubset(
 ): Uint32Array<ArrayBuffer> {
   if (fraction === 1) return rows.slice();
   const classes = rowsByClass(labels, rows);
-  const each = Math.max(2, Math.round(fraction * rows.length / classes.size));
+  const each = Math.max(leastLabels, Math.round(fraction * rows.length / classes.size));
   const chosen: number[] = [];
   for (const [label, own] of classes) {
     const order = new Random(seed, purpose.labelledSubset, label).permutation(own.length);

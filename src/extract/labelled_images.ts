@@ -1,6 +1,7 @@
 /** Labelled images of two specifications, to train a classifier with and to test it on, and what networks make of them. */
 import type { DataSource } from "../config/data_source.ts";
 import { openSource } from "../data/source.ts";
+import { expectTensorSize } from "../data/tensor_file.ts";
 import { openViews } from "../data/views.ts";
 import { ConfigurationError } from "../errors.ts";
 import { evaluationBatchSize } from "../evaluate/batch_size.ts";
@@ -23,9 +24,14 @@ export interface LabelledRequest {
   readonly data: DataSource;
   readonly testData: DataSource;
   readonly input: ModelInput;
-  /** Seed of synthetic images. */
+  /** Seed of synthetic images to train on; those to test on have {@linkcode testSeed}. */
   readonly seed: number;
   onWarning(message: string): void;
+}
+
+/** The seed of synthetic images to test on: far from that of those to train on, so that none is in both. */
+export function testSeed(seed: number): number {
+  return (seed + 2 ** 31) % 2 ** 32;
 }
 
 /**
@@ -41,24 +47,25 @@ export async function openLabelledImages(
 ): Promise<KnnImages & { release(): void }> {
   const opened: { release(): void }[] = [];
   const release = () => opened.reverse().forEach((one) => one.release());
-  const open = async (spec: DataSource) => {
+  const open = async (flag: string, spec: DataSource, seed: number) => {
     const source = await openSource(spec, { imageSize: input.imageSize, seed, onWarning });
     opened.push(source);
+    expectTensorSize(source, input.imageSize, () => `Give ${flag} of that size.`);
     const views = await openViews(gpu, source, { ...input, augmentation: "none", seed });
     opened.push(views);
     const all = Uint32Array.from({ length: source.length }, (_, index) => index);
     return { source, views, indices: all.filter((index) => !source.broken?.has(index)) };
   };
   try {
-    const bank = await open(data);
+    const bank = await open("--data", data, seed);
     const { labels } = bank.source;
     if (!labels) {
       throw new ConfigurationError(`${bank.source.name} has no labels. Give images in one folder per class.`);
     }
-    const queries = await open(testData);
+    const queries = await open("--test-data", testData, testSeed(seed));
     return {
       bank: { ...bank, labels },
-      queries: { ...queries, labels: testLabels(bank.source, queries.source) },
+      queries: { ...queries, labels: testLabels(bank.source, queries.source, "--test-data") },
       release,
     };
   } catch (error) {

@@ -6,6 +6,7 @@ import { labelledFeatures, recalibrateOn } from "../extract/labelled_images.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Statistics } from "../nn/weights.ts";
 import type { LabelledImages } from "../pretrain/run_data.ts";
+import { removeFile } from "../store/remove_file.ts";
 import { fineTune, type FineTuneHooks, type FineTuneTask } from "./fine_tune.ts";
 import { entriesOf, type FineTuneRates } from "./settings.ts";
 import { classOfRow } from "./predictions.ts";
@@ -25,6 +26,12 @@ export interface ValidatedRates extends FineTuneRates {
   readonly accuracy: number | null;
 }
 
+/** What a choice tells. */
+export interface GridHooks extends FineTuneHooks {
+  /** Training diverged, and the entry is left out of the choice. */
+  onDiverged?(rates: FineTuneRates): void;
+}
+
 /** A fine-tuned network. */
 export interface FineTuned {
   /** The caller releases it. */
@@ -41,10 +48,10 @@ export interface FineTuned {
  * fine-tunes with it on all. A grid of one entry is no choice.
  *
  * @throws the signal's reason when it is interrupted
- * @throws {TrainingError} when every entry diverges, or the last training does
+ * @throws {TrainingError} when every entry diverges, or the last training does; nothing of it is kept
  * @throws {DataError} for fewer than two classes, or a class of a single image, where there is a choice to be made
  */
-export async function fineTuneOnGrid(gpu: Gpu, task: GridTask, hooks: FineTuneHooks): Promise<FineTuned> {
+export async function fineTuneOnGrid(gpu: Gpu, task: GridTask, hooks: GridHooks): Promise<FineTuned> {
   const entries = entriesOf(task.settings);
   const trainings = entries.length === 1 ? 1 : entries.length + 1;
   let done = 0;
@@ -66,18 +73,40 @@ export async function fineTuneOnGrid(gpu: Gpu, task: GridTask, hooks: FineTuneHo
         rates,
         part,
       );
+      if (accuracy === null) hooks.onDiverged?.(rates);
       validated.push({ ...rates, accuracy });
       done++;
     }
   }
   const rates = chosen(entries, validated);
-  const state = await fineTune(gpu, task, rates, part);
+  const state = await last(gpu, task, rates, part);
   try {
     const statistics = await statisticsOf(state, task);
     return { state, statistics, rates, validated };
   } catch (error) {
     state.release();
     throw error;
+  }
+}
+
+/** The training whose result is kept. What it saved before it diverged is of no use. */
+async function last(
+  gpu: Gpu,
+  task: GridTask,
+  rates: FineTuneRates,
+  hooks: FineTuneHooks,
+): Promise<FineTuneState> {
+  try {
+    return await fineTune(gpu, task, rates, hooks);
+  } catch (error) {
+    if (!(error instanceof TrainingError)) throw error;
+    if (task.checkpoint) await removeFile(task.checkpoint.path);
+    throw new TrainingError(
+      `Fine-tuning diverged with the learning rate ${rates.learningRate} and the classifier's ${
+        rates.learningRate * rates.headFactor
+      }. Give lower ones with --learning-rates.`,
+      { cause: error },
+    );
   }
 }
 
@@ -117,6 +146,7 @@ async function validate(
       images,
       "projection",
     );
+    if (!logits.values.every(Number.isFinite)) return null;
     const predictions = Int32Array.from({ length: logits.rows }, (_, row) => classOfRow(logits, row).label);
     return accuracyOf(predictions, logits.labels);
   } catch (error) {

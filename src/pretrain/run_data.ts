@@ -160,11 +160,21 @@ function chooseSplit(
   return change === undefined ? recordedSplit(record) : acceptedSplit(config, source, record, list);
 }
 
-/** Labels of the test set in the training set's numbers; folders are matched by their names. */
-export function testLabels(train: ImageSource | TensorSource, test: ImageSource | TensorSource): Int32Array {
+/**
+ * Labels of the test set in the training set's numbers; folders are matched by their names.
+ *
+ * @param named the field or flag that gives the test set, for messages
+ */
+export function testLabels(
+  train: ImageSource | TensorSource,
+  test: ImageSource | TensorSource,
+  named = "data.test",
+): Int32Array {
   if (!test.labels) {
     throw new ConfigurationError(
-      `data.test (${test.name}) has no labels, so kNN cannot use it. Use a labelled set or null.`,
+      `${named} (${test.name}) has no labels, so nothing can be tested on it. Use a labelled set${
+        named === "data.test" ? " or null" : ""
+      }.`,
     );
   }
   if (!train.classes || !test.classes) return test.labels;
@@ -172,7 +182,7 @@ export function testLabels(train: ImageSource | TensorSource, test: ImageSource 
   const unknown = test.classes.find((_, index) => numbers[index] < 0);
   if (unknown !== undefined) {
     throw new ConfigurationError(
-      `data.test (${test.name}) has the class "${unknown}", which ${train.name} has not; it has ` +
+      `${named} (${test.name}) has the class "${unknown}", which ${train.name} has not; it has ` +
         `${train.classes.join(", ")}.`,
     );
   }

@@ -6,8 +6,9 @@ import { labelledPixels } from "../../extract/labelled_images.ts";
 import type { ModelInput } from "../../extract/model.ts";
 import { frozenPredictions } from "./frozen.ts";
 import { type EvaluationImages, openEvaluationImages } from "./images.ts";
-import { type JudgedImages, type Protocol, vote } from "./protocols.ts";
+import { type JudgedImages, leastOfClass, type Protocol, vote } from "./protocols.ts";
 import type { EvaluateHooks, EvaluateRequest, JudgedNetwork, MistakenImage } from "./request.ts";
+import { expectClasses } from "./sound_images.ts";
 import type { Subject } from "./subjects.ts";
 import { tunedPredictions } from "./tuned.ts";
 
@@ -45,7 +46,12 @@ export async function evaluate(
     images?.release();
     images = undefined;
     input = wanted;
-    return images = await openEvaluationImages(gpu, request.images, wanted, hooks.onWarning);
+    images = await openEvaluationImages(gpu, request.images, wanted, hooks.onWarning);
+    expectClasses(images, images.classes, leastOfClass(protocol));
+    if ("fraction" in protocol) {
+      protocol.warnOfFew(images.bank.indices.length, images.classes.length, hooks.onWarning);
+    }
+    return images;
   };
   try {
     let trained = 0;
@@ -60,7 +66,7 @@ export async function evaluate(
         results.push(known);
         continue;
       }
-      hooks.onNetwork?.(subject, number, subjects.length);
+      await hooks.onNetwork?.(subject, number, subjects.length);
       const judged = await judge(gpu, request, subject, given, hooks);
       results.push(judged);
       await hooks.onJudged(judged);

@@ -7,6 +7,8 @@ import { openLabelledImages } from "../../extract/labelled_images.ts";
 import type { ModelInput } from "../../extract/model.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { type KnnImages, openRunData } from "../../pretrain/run_data.ts";
+import { digest } from "../../store/digest.ts";
+import { expectDisjoint } from "./sound_images.ts";
 import type { DataRecord } from "../../store/data_record.ts";
 
 /** Where labelled images come from. */
@@ -34,6 +36,8 @@ export interface EvaluationImages extends KnnImages {
   readonly dataSeed: number;
   /** Names in the order of labels. */
   readonly classes: readonly string[];
+  /** Tells these images from others, by their contents. */
+  readonly identity: string;
   release(): void;
 }
 
@@ -41,7 +45,7 @@ export interface EvaluationImages extends KnnImages {
  * Opens them as a network of this input sees them.
  *
  * @throws {UsageError} for a run without labels, or that held nothing out
- * @throws {ConfigurationError} and {@linkcode DataError} as `openLabelledImages` and `openRunData`
+ * @throws {ConfigurationError} for images that are in both sets, and {@linkcode DataError} as `openLabelledImages` and `openRunData`
  */
 export async function openEvaluationImages(
   gpu: Gpu,
@@ -52,7 +56,13 @@ export async function openEvaluationImages(
   if (request.kind === "given") {
     const { data, testData, seed } = request;
     const opened = await openLabelledImages(gpu, { data, testData, input, seed, onWarning });
-    return { ...opened, data, dataSeed: seed, classes: classNames(opened) };
+    try {
+      const identity = await expectDisjoint(opened, onWarning);
+      return { ...opened, data, dataSeed: seed, classes: classNames(opened), identity };
+    } catch (error) {
+      opened.release();
+      throw error;
+    }
   }
   const { config, run, record } = request;
   const all = {
@@ -61,13 +71,14 @@ export async function openEvaluationImages(
     knn: { ...config.knn, every: Math.max(1, config.knn.every), bank: 0xffff_ffff },
   };
   const opened = await openRunData(gpu, all, { onWarning }, { record, acceptChanges: false });
-  const { knn, release } = opened;
+  const { knn, release, record: { list, test } } = opened;
   if (knn) {
     return {
       ...knn,
       data: config.data.source,
       dataSeed: dataSeed(config),
       classes: classNames(knn),
+      identity: await digest([list, ...test ? [test.list] : []].map((one) => one.digest).join(" ")),
       release,
     };
   }

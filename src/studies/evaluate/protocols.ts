@@ -1,10 +1,10 @@
 /** The ways in which a network is judged by labels. */
-import { balancedSubset } from "../../evaluate/class_split.ts";
+import { balancedSubset, leastLabels } from "../../evaluate/class_split.ts";
 import type { FeatureKind } from "../../evaluate/features.ts";
 import { type KnnSettings, knnVotes, type LabelledFeatures } from "../../evaluate/knn.ts";
-import { accuracyOf, linearProbe, type LinearSettings } from "../../evaluate/linear.ts";
+import { accuracyOf, expectFiniteFeatures, linearProbe, type LinearSettings } from "../../evaluate/linear.ts";
 import { sgdProbe, type SgdProbeSettings } from "../../evaluate/sgd_probe.ts";
-import type { FineTuneSettings } from "../../finetune/settings.ts";
+import { entriesOf, type FineTuneSettings } from "../../finetune/settings.ts";
 import type { Gpu } from "../../gpu/device.ts";
 
 /** Names of the protocols. */
@@ -31,10 +31,29 @@ export class TuningProtocol {
   subset(labels: Int32Array, indices: Uint32Array): Uint32Array {
     return balancedSubset(labels, indices, this.fraction, this.settings.seed);
   }
+
+  /** Says where the part is less than can be used. */
+  warnOfFew(images: number, classes: number, warn: (text: string) => void): void {
+    const each = this.fraction * images / classes;
+    if (Math.round(each) >= leastLabels || this.fraction === 1) return;
+    warn(
+      `${this.fraction} of ${images} labels are ${
+        Number(each.toPrecision(2))
+      } of each class; ${leastLabels} of each ` +
+        "are used, or all where there are fewer.",
+    );
+  }
 }
 
 /** How networks are judged. */
 export type Protocol = FrozenProtocol | TuningProtocol;
+
+/** Images of each class that a protocol needs: two where it chooses settings on one of them. */
+export function leastOfClass(protocol: Protocol): 1 | 2 {
+  if (protocol.kind === "knn") return 1;
+  if (protocol.kind === "linear") return protocol.solver === "sgd" ? 1 : 2;
+  return entriesOf(protocol.settings).length > 1 ? 2 : 1;
+}
 
 /** What a classifier says of test images. */
 export interface JudgedImages {
@@ -65,6 +84,7 @@ export async function vote(
 ): Promise<Pick<JudgedImages, "predictions" | "confidences" | "chosen"> & { accuracy: number }> {
   signal.throwIfAborted();
   if (protocol.kind === "knn") {
+    expectFiniteFeatures(train, test);
     const votes = await knnVotes(gpu, train, test, protocol.settings);
     return { ...votes, chosen: {}, accuracy: accuracyOf(votes.predictions, test.labels) };
   }

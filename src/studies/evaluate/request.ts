@@ -64,7 +64,7 @@ export interface EvaluateHooks {
   readonly signal: AbortSignal;
   onWarning(text: string): void;
   /** A network comes next. */
-  onNetwork?(subject: Subject, number: number, of: number): void;
+  onNetwork?(subject: Subject, number: number, of: number): Promise<void>;
   /** Steps of its training that are done, as a fraction. */
   onPart?(done: number, total: number): void;
   /** A network is judged. */

@@ -1,14 +1,26 @@
 /** Judging a network by what it becomes: it is trained with a classifier on labelled images, and tested on others. */
+import { expectFiniteFeatures } from "../../evaluate/linear.ts";
 import { labelledFeatures } from "../../extract/labelled_images.ts";
+import type { PlainModel } from "../../extract/model.ts";
 import { fineTuneOnGrid } from "../../finetune/grid.ts";
 import { classOfRow } from "../../finetune/predictions.ts";
 import { openTrainingViews } from "../../finetune/training_images.ts";
 import { tunedModel } from "../../finetune/tuned_model.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import { digest, sha256Hex } from "../../store/digest.ts";
 import type { EvaluateHooks, EvaluateRequest } from "./request.ts";
 import type { EvaluationImages } from "./images.ts";
 import type { JudgedImages, TuningProtocol } from "./protocols.ts";
 import type { Subject } from "./subjects.ts";
+
+/** Tells a model's weights from others. */
+async function weightsIdentity({ weights }: PlainModel): Promise<string> {
+  const digests: string[] = [];
+  for (const [name, { data }] of weights) {
+    digests.push(name, await sha256Hex(data as Float32Array<ArrayBuffer>));
+  }
+  return await digest(digests.join(" "));
+}
 
 /** Classes of the test images by the fine-tuned network. */
 export async function tunedPredictions(
@@ -19,7 +31,7 @@ export async function tunedPredictions(
   images: EvaluationImages,
   hooks: EvaluateHooks,
 ): Promise<JudgedImages> {
-  const { bank, queries, classes, data, dataSeed } = images;
+  const { bank, queries, classes, data, dataSeed, identity } = images;
   const { settings } = protocol;
   const model = await subject.plain();
   const indices = protocol.subset(bank.labels, bank.indices);
@@ -32,6 +44,11 @@ export async function tunedPredictions(
     pool: indices,
     onWarning: hooks.onWarning,
   });
+  if (bank.source.kind === "tensor") {
+    hooks.onWarning(
+      `${bank.source.name} holds ready-made inputs: they are trained on as they are, without crops and flips.`,
+    );
+  }
   try {
     const tuned = await fineTuneOnGrid(gpu, {
       model,
@@ -46,17 +63,27 @@ export async function tunedPredictions(
         path,
         about: JSON.stringify({
           arch: subject.arch,
+          weights: await weightsIdentity(model),
+          images: identity,
           settings,
           fraction: protocol.fraction,
-          images: indices.length,
         }),
       },
-    }, { signal: hooks.signal, onPart: hooks.onPart });
+    }, {
+      signal: hooks.signal,
+      onPart: hooks.onPart,
+      onDiverged: ({ learningRate, headFactor }) =>
+        hooks.onWarning(
+          `${subject.arch}: fine-tuning diverged with the learning rate ${learningRate} and the head factor ` +
+            `${headFactor}, which are left out of the choice.`,
+        ),
+    });
     using state = tuned.state;
     using statistics = tuned.statistics;
     const { encoder } = state.objective;
     const { max } = encoder.network.space;
     const logits = await labelledFeatures(encoder, max, statistics, queries, "projection");
+    expectFiniteFeatures(logits);
     const rows = Array.from({ length: logits.rows }, (_, row) => classOfRow(logits, row));
     if (hooks.onTuned) {
       const calibration = { images: Math.min(calibrate, bank.indices.length), source: bank.source.name };
