@@ -1,13 +1,10 @@
 /** Fine-tuning: a network and a new classifier are trained together on labelled images. */
 import type { ViewMaker } from "../data/view_maker.ts";
-import { DataError } from "../errors.ts";
 import type { PlainModel } from "../extract/model.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { openSafetensors } from "../store/safetensors.ts";
-import { storedLossSums } from "../train/loss_sums.ts";
-import { fillTensors, saveState } from "../train/state_file.ts";
 import { Trainer } from "../train/trainer.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { keepTraining, type KeptTraining, takeUpTraining } from "./kept.ts";
 import { batchFor, type FineTuneRates, type FineTuneSettings } from "./settings.ts";
 import { FineTuneState } from "./state.ts";
 
@@ -24,14 +21,7 @@ export interface FineTuneTask {
   readonly indices: Uint32Array;
   readonly settings: FineTuneSettings;
   /** A file that keeps what an interrupted fine-tuning has reached; absent for a short one, which begins anew. */
-  readonly checkpoint?: FineTuneCheckpoint | undefined;
-}
-
-/** Where a fine-tuning is kept. */
-export interface FineTuneCheckpoint {
-  readonly path: string;
-  /** What decides about the result, in words: one that is kept is gone on with only where these are the same. */
-  readonly about: string;
+  readonly checkpoint?: KeptTraining | undefined;
 }
 
 /** What a fine-tuning tells. */
@@ -40,8 +30,6 @@ export interface FineTuneHooks {
   /** Steps done, as a fraction, of all. */
   onPart?(done: number, total: number): void;
 }
-
-const checkpointFormat = "scion-finetune-1";
 
 /**
  * Fine-tunes.
@@ -61,7 +49,7 @@ export async function fineTune(
   const { max } = model.network.space;
   const state = new FineTuneState(gpu, model, classes, settings, rates);
   try {
-    if (!checkpoint || !await restore(checkpoint, state)) await state.initialise();
+    if (!checkpoint || !await takeUpTraining(checkpoint, state)) await state.initialise();
     const trainer: Trainer<never> = new Trainer<never>({
       gpu,
       state,
@@ -89,9 +77,7 @@ export async function fineTune(
         lastCheckpoint: checkpoint?.path ?? "the network before it was fine-tuned",
         append: () => Promise.resolve(),
         async save(epoch) {
-          if (!checkpoint) return;
-          const metadata = { format: checkpointFormat, about: checkpoint.about };
-          await saveState(gpu, state, epoch, { metadata }, checkpoint.path);
+          if (checkpoint) await keepTraining(gpu, state, checkpoint, epoch);
         },
       },
       views: task.views,
@@ -112,29 +98,4 @@ export async function fineTune(
     state.release();
     throw error;
   }
-}
-
-/** Takes up what is kept; whether there was anything. */
-async function restore({ path, about }: FineTuneCheckpoint, state: FineTuneState): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-  using file = await openSafetensors(path);
-  const { format, step } = file.metadata;
-  const losses = storedLossSums.safeParse(JSON.parse(file.metadata.losses ?? "null"));
-  if (format !== checkpointFormat || file.checksum === undefined || !/^\d+$/.test(step) || !losses.success) {
-    throw new DataError(`${path} is damaged, or no fine-tuning of this version. Remove it to begin anew.`);
-  }
-  if (file.metadata.about !== about) {
-    throw new DataError(
-      `${path} is of a fine-tuning with other images, settings or weights. Remove it to begin anew, or give another --out.`,
-    );
-  }
-  await fillTensors(file, state);
-  state.losses.restore(losses.data);
-  state.step = Number(step);
-  return true;
 }

@@ -43,7 +43,9 @@ export async function takeUpTraining({ path, about }: KeptTraining, state: Train
   using file = await openSafetensors(path);
   const { metadata, checksum } = file;
   const losses = storedLossSums.safeParse(jsonOf(metadata.losses));
-  if (metadata.format !== format || checksum === undefined || !/^\d+$/.test(metadata.step) || !losses.success) {
+  if (
+    metadata.format !== format || checksum === undefined || !/^\d+$/.test(metadata.step) || !losses.success
+  ) {
     throw new DataError(`${path} is damaged, or no fine-tuning of this version. Remove it to begin anew.`);
   }
   if (metadata.about !== about) {
