@@ -30,8 +30,8 @@ cliTest(
       { train: 32, test: 8 },
       10,
     ]);
-    const { neighbours, temperature, features, encoder, calibrate } = result.settings;
-    assertEquals([neighbours, temperature, features, encoder, calibrate], [
+    const { k, temperature, features, encoder, calibrate } = result.settings;
+    assertEquals([k, temperature, features, encoder, calibrate], [
       200,
       0.1,
       "pooled",
