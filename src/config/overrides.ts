@@ -11,7 +11,7 @@ import {
   unknownField,
 } from "./explain.ts";
 import { hiddenField, isTooDeep, mostLevels } from "./json.ts";
-import { jsonSchema } from "./json_schema.ts";
+import { jsonSchema, type SchemaNode } from "./json_schema.ts";
 import { shorten } from "../suggest.ts";
 
 /** A new value for one field. */
@@ -74,14 +74,18 @@ function isContainer(value: unknown): value is Container {
  * @param raw the parsed file; changed in place
  * @throws {ConfigurationError} when the schema has no such field, or its parent is no object
  */
-export function applyOverride(raw: unknown, { path, value, flag, yields }: Override): void {
+export function applyOverride(
+  raw: unknown,
+  { path, value, flag, yields }: Override,
+  root: SchemaNode = jsonSchema(),
+): void {
   const fail = (message: string) => new ConfigurationError(`${flag} ${path}: ${message}`);
   if (!isContainer(raw) || Array.isArray(raw)) throw fail("the configuration is not an object.");
   const steps = path.split(".");
   if (steps.includes(hiddenField)) {
     throw fail(`${hiddenField} cannot be the name of a field. Take another name.`);
   }
-  let node = jsonSchema();
+  let node = root;
   let container: Container = raw;
   const done: (string | number)[] = [];
   steps.forEach((name, index) => {

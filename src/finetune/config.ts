@@ -1,0 +1,115 @@
+/** The configuration of a fine-tuning: what `--config` holds, and what a run's folder keeps. */
+import { z } from "zod";
+import { explainIssues } from "../config/explain.ts";
+import { checkStructure, parseJson } from "../config/json.ts";
+import type { SchemaNode } from "../config/json_schema.ts";
+import { applyOverride, type Override } from "../config/overrides.ts";
+import { ConfigurationError } from "../errors.ts";
+
+const positive = z.number().gt(0).max(1e6);
+const share = z.number().min(0).max(1);
+const side = z.int().min(8).max(4096);
+
+const optimizer = z.strictObject({
+  learningRate: z.number().gt(0).max(1e3).default(0.01).describe("Learning rate of SGD, after warm-up."),
+  headFactor: positive.default(1).describe("Factor of the head's learning rate."),
+  momentum: z.number().min(0).lt(1).default(0.9).describe("Momentum of SGD."),
+  weightDecay: share.default(0.0005).describe("Weight decay, on all parameters."),
+  schedule: z.enum(["poly", "steps", "cosine", "constant"]).default("poly").describe(
+    "Learning rate over time.",
+  ),
+  power: positive.default(0.9).describe("For poly: exponent of what is left of the run."),
+  floor: z.number().min(0).max(1e3).default(0).describe("For poly and cosine: the least learning rate."),
+  milestones: z.array(share).max(100).default([0.6, 0.8]).describe(
+    "For steps: parts of the run after which the rate is multiplied by stepFactor.",
+  ),
+  stepFactor: z.number().gt(0).max(1).default(0.1).describe("For steps: what the rate is multiplied by."),
+  warmupEpochs: z.number().min(0).max(1e6).default(0).describe("Epochs of linear warm-up."),
+  clipNorm: z.number().min(0).max(1e38).default(0).describe("Most that the gradients' norm may be; 0 for any."),
+}).prefault({}).describe("Stochastic gradient descent.");
+
+const training = z.strictObject({
+  epochs: z.int().min(1).max(1_000_000).default(20).describe("Passes over the images."),
+  batch: z.int().min(2).max(65_536).default(8).describe("Images per step."),
+  logEvery: z.int().min(1).max(1e6).default(10).describe("Steps between two lines of metrics."),
+  evaluateEvery: z.int().min(0).max(1_000_000).default(5).describe(
+    "Epochs between two evaluations on the test images; 0 only at the end.",
+  ),
+  seed: z.int().min(0).max(0xffff_ffff).default(1).describe("Seed of all randomness."),
+}).prefault({}).describe("The run.");
+
+const segmentation = z.strictObject({
+  outputStride: z.literal([8, 16, 32]).default(16).describe(
+    "Pixels of the image to one of the last map: the strides of later stages are replaced by dilation.",
+  ),
+  auxiliaryWeight: z.number().min(0).max(100).default(0.5).describe(
+    "Weight of the auxiliary classifier's loss (torchvision's reference: 0.5, mmsegmentation: 0.4); 0 for none.",
+  ),
+  mean: z.enum(["valid", "all"]).default("valid").describe(
+    "Divide the loss by the pixels that count, or by all, as mmsegmentation long did.",
+  ),
+  scale: positive.default(1).describe("Images are resized by this before all else; also those that are tested."),
+  augmentScale: z.tuple([positive, positive]).default([0.5, 2]).describe(
+    "Smallest and largest factor that training images are resized by beside it.",
+  ),
+  crop: z.tuple([side, side]).default([256, 256]).describe("Rows and columns of a training crop."),
+  flip: share.default(0.5).describe("Probability of a horizontal flip."),
+}).prefault({}).describe("Semantic segmentation.");
+
+const schema = z.strictObject({
+  $schema: z.string().optional().describe("Lets editors complete and check this file."),
+  optimizer,
+  training,
+  segmentation,
+});
+
+/** Settings of a fine-tuning. */
+export type FineTuneConfig = Omit<z.output<typeof schema>, "$schema">;
+
+/**
+ * Completes and checks a configuration.
+ *
+ * @param raw the parsed file
+ * @param name what it is, for messages
+ * @param overrides fields that replace those of the file
+ * @throws {ConfigurationError} naming each wrong field, what was given and what is allowed
+ */
+export function parseFineTuneConfig(
+  raw: unknown,
+  name: string,
+  overrides: readonly Override[] = [],
+): FineTuneConfig {
+  checkStructure(raw, name);
+  const changed = structuredClone(raw);
+  const node = z.toJSONSchema(schema, { io: "input" }) as SchemaNode;
+  for (const override of overrides) applyOverride(changed, override, node);
+  const result = schema.safeParse(changed);
+  if (!result.success) {
+    const faults = explainIssues(result.error.issues, changed, node, "configuration");
+    throw new ConfigurationError(faults.map(({ text }) => `${name}: ${text}`).join("\n"));
+  }
+  const { $schema: _, ...config } = result.data;
+  const [low, high] = config.segmentation.augmentScale;
+  if (low > high) {
+    throw new ConfigurationError(
+      `${name}: segmentation.augmentScale is [${low}, ${high}]. Give the smaller number first.`,
+    );
+  }
+  return config;
+}
+
+/** Reads a configuration file. @throws {ConfigurationError} as {@linkcode parseFineTuneConfig}, and for no such file */
+export async function loadFineTuneConfig(
+  path: string | undefined,
+  overrides: readonly Override[],
+): Promise<FineTuneConfig> {
+  if (path === undefined) return parseFineTuneConfig({}, "the settings", overrides);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    throw new ConfigurationError(`${path} cannot be read as a configuration: ${error.message}.`, { cause: error });
+  }
+  return parseFineTuneConfig(parseJson(text, path), path, overrides);
+}
