@@ -2,7 +2,7 @@
 import torch
 import torch.nn.functional as F
 
-from cases import Case
+from cases import Case, first_clear
 from product_cases import finish
 
 NAN, INF = float("nan"), float("inf")
@@ -147,6 +147,32 @@ def pixel_loss_cases():
     yield pixel_cross_entropy("excluded_same", (1, 3, 4, 6), (4, 6), ignored=0, logits=[((0, 2), -INF)])
 
 
+def pixel_predictions(name, shape, size, align_corners=False, attempt=0, **special):
+    """Classes and probabilities of interpolated logits; of ordinary ones none where two logits are nearly the largest."""
+    case = Case(f"pixel_predictions_{name}", "pixel_predictions", attempt, special=special, size=list(size),
+                alignCorners=align_corners)
+    logits = case.take("logits", case.normal(*shape)).detach()
+    resized = logits
+    if shape[2:] != size:
+        resized = F.interpolate(logits, size=size, mode="bilinear", align_corners=align_corners)
+    case.keep(classes=resized.argmax(1), probabilities=resized.softmax(1))
+    two = resized.topk(min(2, shape[1]), 1).values
+    gap = two[:, 0] - two[:, -1] if shape[1] > 1 else torch.ones(1)
+    return case, gap[gap.isfinite()].min().item() if gap.isfinite().any() else 1
+
+
+def prediction_cases():
+    for name, *sizes in [("up", (1, 5, 3, 4), (6, 8)), ("odd", (2, 3, 2, 3), (7, 5)), ("same", (1, 17, 3, 4), (3, 4)),
+                         ("one_channel", (1, 1, 2, 2), (3, 3)), ("down", (1, 5, 8, 9), (3, 4))]:
+        for aligned in (False, True):
+            yield first_clear(lambda attempt: pixel_predictions(
+                f"{name}_{'aligned' if aligned else 'edges'}", *sizes, aligned, attempt), 1e-4)
+    ties = [((0, 1, 0), 3.0), ((0, 2, 0), 3.0), ((0, 3, 1, 1), NAN), ((0, 2, 1, 1), NAN), ((0, 4, 1, 2), INF),
+            ((0, 3, 1, 3), -INF)]
+    yield pixel_predictions("nonfinite_ties", (1, 5, 2, 4), (2, 4), logits=ties)[0]
+
+
 def dense_cases():
     """Every case, in the order of the file."""
-    return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases(), *pixel_loss_cases()]
+    return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases(), *pixel_loss_cases(),
+            *prediction_cases()]
