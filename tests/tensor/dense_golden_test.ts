@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { sigmoidCrossEntropy, smoothL1 } from "../../src/tensor/ops/elementwise_losses.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
 import { pixelCrossEntropy } from "../../src/tensor/ops/pixel_cross_entropy.ts";
 import { pixelClasses, pixelProbabilities } from "../../src/tensor/ops/pixel_predictions.ts";
@@ -114,3 +115,24 @@ gpuTest("pixel_predictions", async (gpu) => {
     check(one, "probabilities", await pixelProbabilities(tape, logits, size, one.parameters).read());
   }
 });
+
+for (
+  const [operation, compute] of [["sigmoid_cross_entropy", sigmoidCrossEntropy], [
+    "smooth_l1",
+    smoothL1,
+  ]] as const
+) {
+  gpuTest(operation, async (gpu) => {
+    for (const one of await cases(operation)) {
+      const input = upload(gpu, one, "input"), target = upload(gpu, one, "target");
+      const weights = one.has("weights") ? upload(gpu, one, "weights") : undefined;
+      const { loss, gradient } = await lossAndGradient(
+        gpu,
+        input,
+        (tape) => compute(tape, input, target, { ...one.parameters, weights }),
+      );
+      check(one, "loss", loss);
+      check(one, "gradInput", gradient);
+    }
+  });
+}
