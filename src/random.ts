@@ -28,6 +28,7 @@ export const purpose = {
   validation: 14,
   labelledSubset: 15,
   linearProbe: 19,
+  dropout: 24,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */
