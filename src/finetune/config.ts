@@ -25,7 +25,9 @@ const optimizer = z.strictObject({
   ),
   stepFactor: z.number().gt(0).max(1).default(0.1).describe("For steps: what the rate is multiplied by."),
   warmupEpochs: z.number().min(0).max(1e6).default(0).describe("Epochs of linear warm-up."),
-  clipNorm: z.number().min(0).max(1e38).default(0).describe("Most that the gradients' norm may be; 0 for any."),
+  clipNorm: z.number().min(0).max(1e38).default(0).describe(
+    "Most that the gradients' norm may be; 0 for any.",
+  ),
 }).prefault({}).describe("Stochastic gradient descent.");
 
 const training = z.strictObject({
@@ -48,7 +50,9 @@ const segmentation = z.strictObject({
   mean: z.enum(["valid", "all"]).default("valid").describe(
     "Divide the loss by the pixels that count, or by all, as mmsegmentation long did.",
   ),
-  scale: positive.default(1).describe("Images are resized by this before all else; also those that are tested."),
+  scale: positive.default(1).describe(
+    "Images are resized by this before all else; also those that are tested.",
+  ),
   augmentScale: z.tuple([positive, positive]).default([0.5, 2]).describe(
     "Smallest and largest factor that training images are resized by beside it.",
   ),
@@ -109,7 +113,9 @@ export async function loadFineTuneConfig(
     text = await Deno.readTextFile(path);
   } catch (error) {
     if (!(error instanceof Error && "code" in error)) throw error;
-    throw new ConfigurationError(`${path} cannot be read as a configuration: ${error.message}.`, { cause: error });
+    throw new ConfigurationError(`${path} cannot be read as a configuration: ${error.message}.`, {
+      cause: error,
+    });
   }
   return parseFineTuneConfig(parseJson(text, path), path, overrides);
 }

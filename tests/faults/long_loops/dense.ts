@@ -1,7 +1,9 @@
 /** Long loops of dense prediction's operations. */
+import { assertEquals } from "@std/assert";
 import { adaptiveAveragePool } from "../../../src/tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../../../src/tensor/ops/bilinear.ts";
 import { addNearest } from "../../../src/tensor/ops/nearest.ts";
+import { pixelClasses, pixelProbabilities } from "../../../src/tensor/ops/pixel_predictions.ts";
 import { Tape } from "../../../src/tensor/tape.ts";
 import { pixelCrossEntropy } from "../../../src/tensor/ops/pixel_cross_entropy.ts";
 import { Tensor } from "../../../src/tensor/tensor.ts";
@@ -102,6 +104,25 @@ export const dense: LongLoop[] = [
         });
       assertClose([gradient[2], gradient[3]], [share(0, 1), share(1, 1)], 1e-4, "gradient");
       assertClose([gradient[0], gradient[1]], [-share(0, 1), -share(1, 1)], 1e-4, "gradient of the other");
+    },
+  },
+  {
+    name: "predictions of a pixel among 130 000 channels",
+    kernels: { pixel_argmax: "cut", pixel_softmax_rows: "cut" },
+    async run(gpu) {
+      const channels = 130_000;
+      const values = spread(channels, 6).map((value, at) => at >= channels - 2 || at === 1 ? 2 : value);
+      values[0] = 1.5;
+      const tape = new Tape(gpu, false);
+      for (const best of [1, channels - 2]) {
+        if (best > 1) values[1] = 0;
+        const logits = Tensor.from(gpu, values, [1, channels, 1, 1]);
+        const [bytes] = await gpu.read(pixelClasses(tape, logits, [1, 1]));
+        assertEquals([...new Uint32Array(bytes)], [best]);
+        const total = sum(channels, (at) => Math.exp(values[at]));
+        const found = await pixelProbabilities(tape, logits, [1, 1]).read();
+        assertClose(found, Array.from(values, (value) => Math.exp(value) / total), 2e-5, "probabilities");
+      }
     },
   },
 ];
