@@ -10,6 +10,8 @@ export interface TrueObject {
   readonly area: number;
   /** Many objects in one: detections inside do not count, and it need not be found. */
   readonly crowd: boolean;
+  /** Need not be found, e.g. "difficult" in VOC; pycocotools has only crowds. Default false. */
+  readonly ignored?: boolean;
   /** Needed to measure masks. */
   readonly mask?: RunLengths;
 }
@@ -116,7 +118,7 @@ export function matchImage(
   const areas = best.map(({ box }, at) => box ? box[2] * box[3] : masks[at].area);
   return areaRanges.map((range) => {
     const outside = (area: number) => area < range[0] || area > range[1];
-    const ignored = objects.map(({ crowd, area }) => crowd || outside(area));
+    const ignored = objects.map((one) => one.crowd || one.ignored === true || outside(one.area));
     // Those that count first, otherwise as they were.
     const order = [...objects.keys()].sort((a, b) => Number(ignored[a]) - Number(ignored[b]));
     const outcomes = iouThresholds.map((threshold) => {

@@ -116,6 +116,14 @@ Deno.test("what lies in a crowd is not counted against the detector, more than o
   assertNear([measureDetections([real], inside, one).AP], [1 / 3]);
 });
 
+Deno.test("an object that need not be found takes one detection and counts neither way", () => {
+  const difficult = object([0, 0, 10, 10], { ignored: true }), real = object([50, 50, 10, 10]);
+  const once = [found([0, 0, 10, 10], 0.9), found([50, 50, 10, 10], 0.5)];
+  assertNear([measureDetections([difficult, real], once, one).AP], [1]);
+  assertNear([measureDetections([difficult, real], [once[0], ...once], one).AP], [1 / 2]);
+  assertEquals(measureDetections([difficult], once, one).AP, null);
+});
+
 Deno.test("a detection takes the later of equal objects, and a second one of the same object is wrong", () => {
   const twice = [found([0, 0, 10, 10], 0.9), found([0, 0, 10, 10], 0.8), found([0, 0, 10, 10], 0.7)];
   const pair = [object([0, 0, 10, 10]), object([0, 0, 10, 10])];
