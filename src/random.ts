@@ -28,6 +28,7 @@ export const purpose = {
   validation: 14,
   labelledSubset: 15,
   linearProbe: 19,
+  denseAugmentation: 40,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

@@ -1,7 +1,7 @@
 /** The photos of a dense set: whole, as large as they are. */
 import { DataError } from "../../errors.ts";
 import { openListing } from "../folder.ts";
-import type { DecodedImage, ImageSource } from "../image_set.ts";
+import type { ImageSource } from "../image_set.ts";
 import type { FolderListing } from "../scan.ts";
 import type { DenseOptions, InstanceTarget, LabelTarget } from "./target.ts";
 
@@ -41,7 +41,7 @@ export async function openWholeImages(
  * @throws {DataError} naming both sizes
  */
 export function expectSameShape(
-  { width, height }: DecodedImage,
+  { width, height }: { readonly width: number; readonly height: number },
   target: LabelTarget | InstanceTarget,
   name: string,
 ): void {
