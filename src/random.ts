@@ -31,6 +31,7 @@ export const purpose = {
   dropout: 24,
   headInitialisation: 30,
   regionSampling: 31,
+  denseAugmentation: 40,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

@@ -4,6 +4,12 @@
 //
 // and hue turns the colour circle: with value = max(r, g, b), chroma = value - min(r, g, b) and hue in sixths of a turn,
 // a channel is value - chroma * clamp(min(k, 4 - k), 0, 1), k = (n + hue) mod 6, n = 5, 3, 1 for red, green, blue.
+const NO_OPERATION = 0u;
+const BRIGHTNESS = 1u;
+const CONTRAST = 2u;
+const SATURATION = 3u;
+const HUE = 4u;
+
 struct Colours {
   red: vec4<f32>,
   green: vec4<f32>,

@@ -13,12 +13,6 @@ struct AugmentSample {
   amounts: vec4<f32>,    // the operation's factor; of HUE, the shift in turns
 }
 
-const NO_OPERATION = 0u;
-const BRIGHTNESS = 1u;
-const CONTRAST = 2u;
-const SATURATION = 3u;
-const HUE = 4u;
-
 struct Params {
   samples: u32,
   firstSample: u32, // row of the table

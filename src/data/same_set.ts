@@ -24,6 +24,11 @@ async function isSameSpec(one: string, other: string): Promise<boolean> {
   if (a.kind === "synthetic" || b.kind === "synthetic") {
     return a.kind === "synthetic" && b.kind === "synthetic" && a.length === b.length;
   }
+  if (a.kind === "coco" && b.kind === "coco" && !await isSameFile(a.annotations, b.annotations)) return false;
+  return a.kind === b.kind && await isSameFile(a.path, b.path);
+}
+
+async function isSameFile(one: string, other: string): Promise<boolean> {
   const real = (path: string) => Deno.realPath(path).catch(() => path);
-  return a.kind === b.kind && await real(a.path) === await real(b.path);
+  return await real(one) === await real(other);
 }

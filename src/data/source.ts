@@ -9,7 +9,8 @@ const mostSides = 8;
 
 /**
  * Opens the images of a data specification: a folder (`DIR` or `folder:DIR`), a list file (`LIST.txt` or `list:FILE`),
- * `synthetic[:N]`, `cifar10:DIR` or `tensor:FILE.safetensors`; or of several, whose images follow each other as one set.
+ * `synthetic[:N]`, `cifar10:DIR`, `tensor:FILE.safetensors`, or the photos of a set with labels of pixels or objects
+ * (`masks:DIR`, `cityscapes:DIR`, `voc:DIR`, `coco:IMAGES,ANNOTATIONS.json`); or of several, whose images follow each other as one set.
  * Close the source when done: its Workers keep the process alive.
  *
  * @throws ConfigurationError for a specification or an option that cannot be used, or a missing file or folder
@@ -49,5 +50,17 @@ export async function openSource(
       return await (await import("./cifar10.ts")).openCifar10(spec, one.path);
     case "tensor":
       return await (await import("./tensor_file.ts")).openTensorFile(spec, one.path);
+    default: {
+      // Without their labels, e.g. to pretrain on.
+      const { root, paths } = await (await import("./dense/open.ts")).listDense(one, options);
+      const listing = {
+        paths,
+        stray: 0,
+        leftOut: [],
+        reachedAgain: [],
+        otherFiles: new Map<string, number>(),
+      };
+      return await (await import("./folder.ts")).openListing(spec, root, listing, options);
+    }
   }
 }

@@ -7,7 +7,13 @@ export type DataSpec =
   | { kind: "folder"; path: string }
   | { kind: "list"; path: string }
   | { kind: "cifar10"; path: string }
-  | { kind: "tensor"; path: string };
+  | { kind: "tensor"; path: string }
+  | DenseSpec;
+
+/** Images whose pixels or objects are labelled. `path` is the folder of the set; of `coco` that of the images. */
+export type DenseSpec =
+  | { kind: "masks" | "cityscapes" | "voc"; path: string }
+  | { kind: "coco"; path: string; annotations: string };
 
 /** Images of `synthetic` without a number: 2048 to train on and 512 to hold out. */
 export const defaultSyntheticLength = 2560;
@@ -21,10 +27,15 @@ const forms = {
   list: "list:FILE",
   cifar10: "cifar10:DIR",
   tensor: "tensor:FILE.safetensors",
+  masks: "masks:DIR",
+  cityscapes: "cityscapes:DIR",
+  voc: "voc:DIR",
+  coco: "coco:IMAGES,ANNOTATIONS.json",
 } as const;
 
 const allowed =
-  "DIR or folder:DIR, LIST.txt or list:FILE, synthetic, synthetic:N, cifar10:DIR or tensor:FILE.safetensors";
+  "DIR or folder:DIR, LIST.txt or list:FILE, synthetic, synthetic:N, cifar10:DIR, tensor:FILE.safetensors, " +
+  "masks:DIR, cityscapes:DIR, voc:DIR or coco:IMAGES,ANNOTATIONS.json";
 
 /**
  * Reads a data specification such as `photos/train`, `photos.txt` or `synthetic:4096`. Touches no file. A text without a
@@ -55,8 +66,9 @@ export function parseDataSpec(text: string): DataSpec {
     }
     return { kind, length };
   }
+  if (kind === "coco") return parseCoco(text, rest);
   if (Object.hasOwn(forms, kind)) {
-    if (rest) return { kind: kind as keyof typeof forms, path: rest };
+    if (rest) return { kind: kind as Exclude<keyof typeof forms, "coco">, path: rest };
     throw noPath(text, kind as keyof typeof forms);
   }
   throw new ConfigurationError(
@@ -64,6 +76,18 @@ export function parseDataSpec(text: string): DataSpec {
       shorten(text)
     }" is not known; allowed: ${allowed}. For a folder of such a name write ` +
       `folder:${shorten(text)}`,
+  );
+}
+
+/** Splits at the last comma, as names of images' folders may have some. */
+function parseCoco(text: string, rest: string): DataSpec {
+  const comma = rest.lastIndexOf(",");
+  const [path, annotations] = [rest.slice(0, comma), rest.slice(comma + 1)];
+  if (comma > 0 && annotations !== "") return { kind: "coco", path, annotations };
+  throw new ConfigurationError(
+    `data specification "${
+      shorten(text)
+    }" needs the images' folder and the file of annotations; write ${forms.coco}`,
   );
 }
 

@@ -14,6 +14,10 @@ Deno.test("data specifications are parsed", () => {
   assertEquals(parseDataSpec("some/list.txt"), { kind: "list", path: "some/list.txt" });
   assertEquals(parseDataSpec("list:files"), { kind: "list", path: "files" });
   assertEquals(parseDataSpec("folder:synthetic"), { kind: "folder", path: "synthetic" });
+  for (const kind of ["masks", "cityscapes", "voc"]) {
+    assertEquals(parseDataSpec(`${kind}:a/b`), { kind: kind as "masks", path: "a/b" });
+  }
+  assertEquals(parseDataSpec("coco:a,b/c,d.json"), { kind: "coco", path: "a,b/c", annotations: "d.json" });
   assertEquals(parseDataSpec("tensor:x.safetensors"), { kind: "tensor", path: "x.safetensors" });
 });
 
@@ -21,8 +25,11 @@ Deno.test("other data specifications are refused with what is allowed", () => {
   for (const text of ["synthetic:0", "synthetic:", "synthetic:1.5", "synthetic:many", "synthetic:-3"]) {
     assertThrows(() => parseDataSpec(text), ConfigurationError, "whole number from 1");
   }
-  for (const text of ["folder", "folder:", "list:", "cifar10", "tensor:"]) {
+  for (const text of ["folder", "folder:", "list:", "cifar10", "tensor:", "masks", "voc:", "coco"]) {
     assertThrows(() => parseDataSpec(text), ConfigurationError, "names no path");
+  }
+  for (const text of ["coco:", "coco:a", "coco:,a", "coco:a,"]) {
+    assertThrows(() => parseDataSpec(text), ConfigurationError, "write coco:IMAGES,ANNOTATIONS.json");
   }
   for (const text of ["", " ", "Folder:x", "imagenet:x"]) {
     assertThrows(() => parseDataSpec(text), ConfigurationError, "allowed: DIR or folder:DIR");
