@@ -9,7 +9,7 @@ export type HostWeights = ReadonlyMap<string, { readonly shape: Shape; readonly 
 /** Collects nodes and constants. Every node is called after its output unless that has a name of its own. */
 export class OnnxGraph {
   nodes: OnnxNode[] = [];
-  readonly constants: OnnxTensor[] = [];
+  constants: OnnxTensor[] = [];
 
   constructor(readonly weights: HostWeights) {}
 
@@ -34,6 +34,17 @@ export class OnnxGraph {
       outputs: renamed(node.outputs),
     }));
     return name;
+  }
+
+  /** Drops the nodes and constants that none of these results needs. */
+  keepWhatMakes(results: readonly string[]): void {
+    const needed = new Set(results);
+    this.nodes = this.nodes.toReversed().filter(({ inputs, outputs }) => {
+      const used = outputs.some((name) => needed.has(name));
+      if (used) inputs.forEach((name) => needed.add(name));
+      return used;
+    }).toReversed();
+    this.constants = this.constants.filter(({ name }) => needed.has(name));
   }
 
   /** A convolution with the batchnorm behind it folded in; returns the output's name. */

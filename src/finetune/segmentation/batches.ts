@@ -36,9 +36,10 @@ export class LabelledCrops implements ViewSource {
   async views(step: number, [indices]: readonly Uint32Array[]): Promise<Tensor[]> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
-    const batch = await (ahead && ahead.wanted.every((index, at) => index === indices[at])
-      ? ahead.loaded
-      : this.photos.load(indices));
+    const batch =
+      await (ahead && ahead.wanted.every((index, at) => index === indices[at])
+        ? ahead.loaded
+        : this.photos.load(indices));
     const { augmentation, seed, gpu } = this;
     const size = augmentation.crop;
     const draws = batch.map(({ index, target }) => drawDense(augmentation, { seed, step, index }, target));

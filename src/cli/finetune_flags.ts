@@ -1,0 +1,104 @@
+/** The flags of `deno task finetune`, and what they say together. */
+import type { Override } from "../config/overrides.ts";
+import { parseSet } from "../config/overrides.ts";
+import { UsageError } from "../errors.ts";
+import { segmentationHeads } from "../finetune/segmentation/network.ts";
+import { encoderFlag } from "./encoder_flag.ts";
+import type { FlagValues } from "./flags.ts";
+import { checkpointFlag } from "./run_checkpoint.ts";
+
+const forms = "masks:DIR, cityscapes:DIR, voc:DIR or synthetic:N";
+
+export const finetuneFlags = {
+  run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
+  checkpoint: checkpointFlag,
+  arch: {
+    type: "string",
+    placeholder: "ARCH",
+    description: "With --run: max, min, a name from the configuration, or an id (default: max)",
+  },
+  encoder: encoderFlag,
+  model: {
+    type: "string",
+    placeholder: "FILE",
+    description: 'In place of --run: a .safetensors that "deno task extract" wrote',
+  },
+  from: {
+    type: "string",
+    choices: ["pretrained", "scratch"],
+    default: "pretrained",
+    description: "Start from the weights, or, to compare, from new ones of the same architecture",
+  },
+  task: {
+    type: "string",
+    choices: ["segmentation"],
+    default: "segmentation",
+    description: "What is learnt: the class of each pixel",
+  },
+  head: {
+    type: "string",
+    choices: segmentationHeads,
+    default: "fcn",
+    description: "fcn: torchvision's FCN over the last map, with an auxiliary classifier on the one before",
+  },
+  data: { type: "string", placeholder: "SPEC", required: true, description: `Images to train on: ${forms}` },
+  testData: {
+    type: "string",
+    placeholder: "SPEC",
+    required: true,
+    description: `Images to test on: ${forms}`,
+  },
+  out: { type: "string", placeholder: "DIR", required: true, description: "Folder of the run" },
+  config: { type: "string", placeholder: "FILE", description: "Settings, e.g. configs/segmentation.json" },
+  set: {
+    type: "strings",
+    placeholder: "PATH=VALUE",
+    description: "Replace one field of the settings, e.g. optimizer.learningRate=0.02",
+  },
+  epochs: { type: "integer", placeholder: "N", minimum: 1, description: "Passes over the images" },
+  seed: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 0,
+    maximum: 0xffff_ffff,
+    description: "Seed of all randomness",
+  },
+  predictions: {
+    type: "string",
+    placeholder: "DIR",
+    description: "Also write the predicted classes of the test images as label PNGs with the files' own ids",
+  },
+  resume: { type: "boolean", description: "Go on with an interrupted run of the same settings in --out" },
+} as const;
+
+/** Values of {@linkcode finetuneFlags}. */
+export type FinetuneFlags = FlagValues<typeof finetuneFlags>;
+
+/** Checks the flags against each other. @throws {UsageError} naming those that do not go together */
+export function checkFinetuneFlags(
+  { run, model, checkpoint, arch, encoder, data, testData }: FinetuneFlags,
+): void {
+  if ((run === undefined) === (model === undefined)) {
+    throw new UsageError("Give either --run DIR, a pretraining, or --model FILE.");
+  }
+  const ofRuns = Object.entries({
+    "--checkpoint": checkpoint !== undefined,
+    "--arch": arch !== undefined,
+    "--encoder momentum": encoder === "momentum",
+  }).find(([, given]) => given);
+  if (run === undefined && ofRuns) throw new UsageError(`${ofRuns[0]} goes with --run only.`);
+  if (data === testData && !data.startsWith("synthetic")) {
+    throw new UsageError(
+      `--data and --test-data are the same images (${data}). Test on others than those that are trained on.`,
+    );
+  }
+}
+
+/** Changes of the settings. */
+export function finetuneOverrides({ epochs, seed, set }: FinetuneFlags): Override[] {
+  return [
+    ...set.map(parseSet),
+    ...epochs === undefined ? [] : [{ path: "training.epochs", value: epochs, flag: "--epochs" }],
+    ...seed === undefined ? [] : [{ path: "training.seed", value: seed, flag: "--seed" }],
+  ];
+}
