@@ -118,7 +118,9 @@ function check(
   for (const [what, list] of [["detection", detections], ["object", truth]] as const) {
     const lacking = list.findIndex((one) => one[kind] === undefined);
     if (lacking >= 0) {
-      throw new DataError(`${what} ${lacking} has no ${kind}, so ${kind}es cannot be measured`);
+      throw new DataError(
+        `${what} ${lacking} has no ${kind}, so ${kind === "box" ? "boxes" : "masks"} cannot be measured`,
+      );
     }
   }
 }
