@@ -108,6 +108,8 @@ export { linear, type LinearOptions } from "../tensor/ops/linear.ts";
 export { matmul, type MatmulOptions } from "../tensor/ops/matmul.ts";
 export { addNearest } from "../tensor/ops/nearest.ts";
 export { globalAveragePool, maxPool } from "../tensor/ops/pool.ts";
+export { type FeatureLevel, type Regions, roiAlign } from "../tensor/ops/roi_align.ts";
+export type { RoiSampling } from "../tensor/ops/roi_align_table.ts";
 export {
   transposedConvolution,
   type TransposedConvolutionOptions,
