@@ -14,6 +14,8 @@ import {
 import { currentName, joinWeights, splitWeights } from "../../../src/nn/detection/torchvision_names.ts";
 import { headWeights } from "../../../src/nn/heads.ts";
 import type { Pass } from "../../../src/nn/layers.ts";
+import { OnnxGraph } from "../../../src/nn/onnx_graph.ts";
+import { NearestSum } from "../../../src/nn/plain_layers.ts";
 import { elements, type Shape } from "../../../src/shape.ts";
 import { Tape } from "../../../src/tensor/tape.ts";
 import { Tensor } from "../../../src/tensor/tensor.ts";
@@ -205,6 +207,35 @@ Deno.test("the heads over a ResNet-50 have as many parameters as torchvision's",
   const mask = traceHead(maskHead(masks!.convolutions, masks!.hidden, classes), [[1, channels, 14, 14]]);
   assertEquals(body + count(pyramid, proposals, box, mask), 44_401_393);
   assertEquals(mask.outputs, [[1, 91, 28, 28]]);
+});
+
+Deno.test("heads become ONNX nodes of their own, with each constant once", () => {
+  const weights = new Map(
+    [...headWeights([traceHead(proposalHead(4, 3), [[1, 4, 8, 8], [1, 4, 4, 4]])]).shapes.parameters].map((
+      [name, shape],
+    ) => [name, { shape, data: new Float32Array(elements(shape)) }]),
+  );
+  const graph = new OnnxGraph(weights);
+  const outputs = proposalHead(4, 3).forward<string>((layer, ...inputs) => layer.onnx(graph, ...inputs), [
+    "fine",
+    "coarse",
+  ]);
+  assertEquals(outputs, [
+    "rpn.head.cls_logits",
+    "rpn.head.bbox_pred",
+    "rpn.head.cls_logits_1",
+    "rpn.head.bbox_pred_1",
+  ]);
+  assertEquals(graph.constants.map(({ name }) => name), [...weights.keys()]);
+  assertEquals(new Set(graph.nodes.map(({ name }) => name)).size, 8);
+
+  const pyramid = new OnnxGraph(new Map());
+  new NearestSum("sum").onnx(pyramid, "coarse", "fine");
+  assertEquals(pyramid.nodes.map(({ operator, inputs }) => [operator, ...inputs]), [
+    ["Shape", "fine"],
+    ["Resize", "coarse", "", "", "sum.size"],
+    ["Add", "sum.larger", "fine"],
+  ]);
 });
 
 Deno.test("names of torchvision's older files, and weights taken apart and joined", () => {
