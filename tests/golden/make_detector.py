@@ -42,6 +42,7 @@ def build(case):
                      for width, stride in zip(TAPS, (4, 8, 16, 32))]
     model = MaskRCNN(
         backbone, min_size=64, max_size=96, rpn_pre_nms_top_n_test=60, rpn_post_nms_top_n_test=25,
+        rpn_pre_nms_top_n_train=60, rpn_post_nms_top_n_train=25,
         rpn_anchor_generator=AnchorGenerator(tuple((size,) for size in (8, 16, 32, 64, 128)), ((0.5, 1.0, 2.0),) * 5),
         box_roi_pool=MultiScaleRoIAlign(names, 7, 2, canonical_scale=32), box_head=TwoMLPHead(CHANNELS * 49, HIDDEN),
         box_predictor=FastRCNNPredictor(HIDDEN, CLASSES),
@@ -54,6 +55,35 @@ def build(case):
             fan = value[0].numel() if value.dim() > 1 else 10
             value.copy_(case.normal(*value.shape, deviation=spread / fan**0.5).float())
     return model
+
+
+def objects(case, size, count):
+    """Boxes with elliptic masks, as targets of torchvision's."""
+    corner = case.uniform(count, 2, high=0.6) * torch.tensor([size[1], size[0]])
+    side = case.uniform(count, 2, low=0.15, high=0.4) * torch.tensor([size[1], size[0]])
+    boxes = torch.cat([corner, corner + side], 1).float()
+    y, x = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
+    masks = [((x - (x1 + x2) / 2) / (x2 - x1)) ** 2 + ((y - (y1 + y2) / 2) / (y2 - y1)) ** 2 <= 0.25
+             for x1, y1, x2, y2 in boxes.tolist()]
+    return {"boxes": boxes, "labels": torch.from_numpy(case.random.randint(1, CLASSES, count)),
+            "masks": torch.stack(masks).to(torch.uint8)}
+
+
+def train(case, model):
+    """Losses with all anchors and regions taken, so that no chance is in them, and gradients of their sum."""
+    targets = [objects(case, size, count) for size, count in zip(SIZES, (3, 2))]
+    for at, one in enumerate(targets):
+        case.keep_named({f"object{name.capitalize()}{at}": value for name, value in one.items()})
+    for sampler in (model.rpn.fg_bg_sampler, model.roi_heads.fg_bg_sampler):
+        sampler.batch_size_per_image, sampler.positive_fraction = 10**6, 1.0
+    for tap in model.backbone.taps:
+        tap.requires_grad_(True)
+    losses = model.train()([torch.zeros(3, *size) for size in SIZES], targets)
+    sum(losses.values()).backward()
+    case.keep_named(losses)
+    case.keep_named({f"grad.{name}": value.grad for name, value in model.named_parameters()})
+    for at, tap in enumerate(model.backbone.taps):
+        case.keep_named({f"gradTap{at}": tap.grad})
 
 
 def detector():
@@ -87,6 +117,7 @@ def detector():
     case.keep(logits=kept["boxes"][0], codes=kept["boxes"][1], maskLogits=kept["masks"])
     for at, one in enumerate(result):
         case.keep_named({f"{name}{at}": one[name] for name in ("boxes", "scores", "labels", "masks")})
+    train(case, model)
     return case
 
 

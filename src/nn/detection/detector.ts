@@ -27,7 +27,7 @@ export interface ProposalOutput {
 export interface BoxOutput {
   /** [R, classes] */
   readonly logits: Tensor;
-  /** [R, 4 classes] */
+  /** [R, 4 classes], or [R, 4] */
   readonly codes: Tensor;
 }
 
@@ -74,7 +74,7 @@ export class Detector {
     }
     this.#pyramid = featurePyramid(taps, channels);
     this.#proposals = proposalHead(channels, perPosition[0]);
-    this.#boxes = boxHead(boxes.hidden, classes);
+    this.#boxes = boxHead(boxes.hidden, classes, boxes.agnostic);
     this.#masks = masks && maskHead(masks.convolutions, masks.hidden, classes);
     const region = ({ bins }: RoiSampling) => [1, channels, bins, bins];
     // Sizes that every map of a pyramid can have: parameters do not depend on them.

@@ -56,13 +56,13 @@ export function proposalHead(channels: number, anchors: number): NetworkHead {
   };
 }
 
-/** Pooled regions [R, C, bins, bins] in; logits [R, classes] and codes [R, 4 classes] out. */
-export function boxHead(hidden: number, classes: number): NetworkHead {
+/** Pooled regions [R, C, bins, bins] in; logits [R, classes] and codes [R, 4 classes], or with `agnostic` [R, 4], out. */
+export function boxHead(hidden: number, classes: number, agnostic: boolean): NetworkHead {
   const layer = (name: string, features: number, relu: boolean) =>
     new Linear({ name: `roi_heads.${name}`, features, relu, start: uniformStart });
   const first = layer("box_head.fc6", hidden, true), second = layer("box_head.fc7", hidden, true);
   const logits = layer("box_predictor.cls_score", classes, false);
-  const codes = layer("box_predictor.bbox_pred", 4 * classes, false);
+  const codes = layer("box_predictor.bbox_pred", agnostic ? 4 : 4 * classes, false);
   return {
     forward(apply, [regions]) {
       const features = apply(second, apply(first, regions));

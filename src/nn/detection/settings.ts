@@ -19,6 +19,8 @@ export interface DetectorSettings {
     readonly targets: TargetRule;
     readonly training: ProposalRule;
     readonly testing: ProposalRule;
+    /** Width of the parabola of the boxes' smooth L1; 0 for L1, as mmdet and detectron2. */
+    readonly beta: number;
   };
   /** The pyramid level of each region, for boxes and masks. */
   readonly levels: LevelRule;
@@ -26,8 +28,12 @@ export interface DetectorSettings {
     readonly pool: RoiSampling;
     /** Width of the two hidden layers. */
     readonly hidden: number;
+    /** Whether a region has one box, whatever its class; each class has its own otherwise. */
+    readonly agnostic: boolean;
     readonly targets: TargetRule & { readonly weights: BoxWeights };
     readonly detections: DetectionRule;
+    /** As that of proposals. */
+    readonly beta: number;
   };
   /** Undefined for boxes alone. */
   readonly masks?: {
@@ -57,11 +63,13 @@ export function fasterRcnnSettings(classes: number): DetectorSettings {
       },
       training: { ...proposals, beforeNms: 2000, afterNms: 2000 },
       testing: proposals,
+      beta: 1 / 9,
     },
     levels: defaultLevelRule,
     boxes: {
       pool: { bins: 7, samplingRatio: 2, aligned: false },
       hidden: 1024,
+      agnostic: false,
       targets: {
         match: { positive: 0.5, negative: 0.5 },
         sample: { size: 512, positiveFraction: 0.25 },
@@ -72,9 +80,9 @@ export function fasterRcnnSettings(classes: number): DetectorSettings {
         nmsThreshold: 0.5,
         most: 100,
         leastSide: 1e-2,
-        background: "first",
         weights: boxWeights,
       },
+      beta: 1 / 9,
     },
   };
 }

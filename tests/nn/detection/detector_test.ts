@@ -199,7 +199,7 @@ Deno.test("the heads over a ResNet-50 have as many parameters as torchvision's",
   const pyramid = traceHead(featurePyramid(4, channels), taps);
   const count = (...traces: Parameters<typeof headWeights>[0][number][]) =>
     [...headWeights(traces).shapes.parameters.values()].reduce((sum, shape) => sum + elements(shape), 0);
-  const box = traceHead(boxHead(boxes.hidden, classes), [[1, channels, 7, 7]]);
+  const box = traceHead(boxHead(boxes.hidden, classes, boxes.agnostic), [[1, channels, 7, 7]]);
   const proposals = traceHead(proposalHead(channels, anchors.ratios.length), pyramid.outputs);
   // A ResNet-50 without its classifier, and without the 53 120 of its batchnorms, which are frozen there.
   const body = 23_454_912;
