@@ -19,6 +19,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> losses: array<f32>;
 
 #include row_softmax
+#include join_parts
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -23,6 +23,7 @@ struct Params {
 #end
 
 #include row_softmax
+#include join_parts
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -28,6 +28,7 @@ export const purpose = {
   validation: 14,
   labelledSubset: 15,
   linearProbe: 19,
+  dropout: 24,
   headInitialisation: 30,
   regionSampling: 31,
 } as const;

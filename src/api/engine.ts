@@ -106,6 +106,13 @@ export { gatherRows } from "../tensor/ops/gather_rows.ts";
 export { l2Normalise } from "../tensor/ops/l2_normalise.ts";
 export { linear, type LinearOptions } from "../tensor/ops/linear.ts";
 export { matmul, type MatmulOptions } from "../tensor/ops/matmul.ts";
+export { dropout, type DropoutOptions } from "../tensor/ops/dropout.ts";
+export {
+  type ElementwiseLossOptions,
+  sigmoidCrossEntropy,
+  smoothL1,
+  type SmoothL1Options,
+} from "../tensor/ops/elementwise_losses.ts";
 export { addNearest } from "../tensor/ops/nearest.ts";
 export { globalAveragePool, maxPool } from "../tensor/ops/pool.ts";
 export { type FeatureLevel, type Regions, roiAlign } from "../tensor/ops/roi_align.ts";

@@ -2,7 +2,7 @@
 import torch
 import torch.nn.functional as F
 
-from cases import Case
+from cases import Case, first_clear
 from product_cases import finish
 
 NAN, INF = float("nan"), float("inf")
@@ -108,6 +108,122 @@ def transposed_cases():
                                  weight=[((2, 3, 0, 1), INF)], bias=[(4, NAN)], gradOutput=[((0, 1, 5, 7), INF)])
 
 
+def pixel_cross_entropy(name, shape, size, align_corners=False, ignored=0.3, mean="valid", logit_size=1.0, **special):
+    """`ignored`: the share of labels that are 255."""
+    case = Case(f"pixel_cross_entropy_{name}", "pixel_cross_entropy", special=special, alignCorners=align_corners,
+                ignore=255, mean=mean)
+    labels = torch.from_numpy(case.random.randint(0, shape[1], (shape[0], *size)))
+    labels[torch.from_numpy(case.random.uniform(size=labels.shape) < ignored)] = 255
+    logits = case.take("logits", case.normal(*shape, deviation=logit_size))
+    case.keep(labels=labels)
+    resized = logits
+    if shape[2:] != size:
+        resized = F.interpolate(logits, size=size, mode="bilinear", align_corners=align_corners)
+    loss = F.cross_entropy(resized, labels, ignore_index=255, reduction="sum")
+    loss = loss / (labels.numel() if mean == "all" else (labels != 255).sum())
+    loss.backward()
+    case.keep(loss=loss, gradLogits=logits.grad)
+    return case
+
+
+def pixel_loss_cases():
+    for aligned in (False, True):
+        corners = "aligned" if aligned else "edges"
+        yield pixel_cross_entropy(f"up_{corners}", (2, 5, 4, 3), (16, 12), aligned)
+        yield pixel_cross_entropy(f"odd_{corners}", (1, 17, 3, 5), (11, 13), aligned)
+        yield pixel_cross_entropy(f"down_{corners}", (1, 3, 9, 8), (4, 3), aligned)
+        yield pixel_cross_entropy(f"one_pixel_{corners}", (2, 3, 1, 1), (5, 3), aligned)
+    yield pixel_cross_entropy("same", (2, 5, 5, 7), (5, 7))
+    yield pixel_cross_entropy("one_channel", (1, 1, 2, 3), (4, 5))
+    yield pixel_cross_entropy("all_count", (1, 3, 3, 4), (6, 8), ignored=0)
+    yield pixel_cross_entropy("mean_of_all", (1, 3, 3, 4), (6, 8), mean="all")
+    yield pixel_cross_entropy("sure", (1, 3, 3, 4), (6, 8), logit_size=30.0)
+    # NaN in an ignored pixel is none in the loss, but one in the gradient.
+    yield pixel_cross_entropy("nonfinite_same", (1, 5, 4, 6), (4, 6), ignored=0.7,
+                              logits=[((0, 0, 1, 1), NAN), ((0, 2, 3, 0), -INF)])
+    yield pixel_cross_entropy("nonfinite_up", (1, 3, 4, 4), (8, 8), ignored=0.5,
+                              logits=[((0, 0, 1, 1), NAN), ((0, 2, 3, 0), -INF)])
+    yield pixel_cross_entropy("ignored_same", (1, 3, 4, 6), (4, 6), ignored=0.9, logits=[((0, 1), NAN)])
+    yield pixel_cross_entropy("excluded_same", (1, 3, 4, 6), (4, 6), ignored=0, logits=[((0, 2), -INF)])
+
+
+def pixel_predictions(name, shape, size, align_corners=False, attempt=0, **special):
+    """Classes and probabilities of interpolated logits; of ordinary ones none where two logits are nearly the largest."""
+    case = Case(f"pixel_predictions_{name}", "pixel_predictions", attempt, special=special, size=list(size),
+                alignCorners=align_corners)
+    logits = case.take("logits", case.normal(*shape)).detach()
+    resized = logits
+    if shape[2:] != size:
+        resized = F.interpolate(logits, size=size, mode="bilinear", align_corners=align_corners)
+    case.keep(classes=resized.argmax(1), probabilities=resized.softmax(1))
+    two = resized.topk(min(2, shape[1]), 1).values
+    gap = two[:, 0] - two[:, -1] if shape[1] > 1 else torch.ones(1)
+    return case, gap[gap.isfinite()].min().item() if gap.isfinite().any() else 1
+
+
+def prediction_cases():
+    for name, *sizes in [("up", (1, 5, 3, 4), (6, 8)), ("odd", (2, 3, 2, 3), (7, 5)), ("same", (1, 17, 3, 4), (3, 4)),
+                         ("one_channel", (1, 1, 2, 2), (3, 3)), ("down", (1, 5, 8, 9), (3, 4))]:
+        for aligned in (False, True):
+            yield first_clear(lambda attempt: pixel_predictions(
+                f"{name}_{'aligned' if aligned else 'edges'}", *sizes, aligned, attempt), 1e-4)
+    ties = [((0, 1, 0), 3.0), ((0, 2, 0), 3.0), ((0, 3, 1, 1), NAN), ((0, 2, 1, 1), NAN), ((0, 4, 1, 2), INF),
+            ((0, 3, 1, 3), -INF)]
+    yield pixel_predictions("nonfinite_ties", (1, 5, 2, 4), (2, 4), logits=ties)[0]
+
+
+def elementwise_loss(case, compute, x, y, reduction, weighted):
+    """`compute(x, y)`: the losses of the elements."""
+    losses = compute(x, y)
+    if weighted:
+        losses = losses * case.take("weights", case.uniform(*x.shape)).detach()
+    loss = losses.sum() if reduction == "sum" else losses.mean()
+    loss.backward()
+    case.keep(loss=loss, gradInput=x.grad)
+    return case
+
+
+def sigmoid_cross_entropy(name, *shape, reduction="mean", weighted=False, hard=False, size=3.0, **special):
+    """`hard`: targets are 0 and 1."""
+    case = Case(f"sigmoid_cross_entropy_{name}", "sigmoid_cross_entropy", special=special, reduction=reduction)
+    target = case.uniform(*shape)
+    x, y = case.take("input", case.normal(*shape, deviation=size)), case.take("target", target.round() if hard else target)
+    return elementwise_loss(case, lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"), x, y.detach(),
+                            reduction, weighted)
+
+
+def smooth_l1(name, *shape, beta=1.0, reduction="mean", weighted=False, **special):
+    case = Case(f"smooth_l1_{name}", "smooth_l1", special=special, beta=beta, reduction=reduction)
+    x, y = case.take("input", case.normal(*shape)), case.take("target", case.normal(*shape))
+    # Of beta 0 PyTorch's gradient at 0 is -1 in one function and 0 in the other.
+    compute = (lambda x, y: F.smooth_l1_loss(x, y, beta=beta, reduction="none")) if beta > 0 else (
+        lambda x, y: F.l1_loss(x, y, reduction="none"))
+    return elementwise_loss(case, compute, x, y.detach(), reduction, weighted)
+
+
+def elementwise_loss_cases():
+    yield sigmoid_cross_entropy("one", 1)
+    yield sigmoid_cross_entropy("mean", 5, 17, hard=True)
+    yield sigmoid_cross_entropy("sum", 3, 67, reduction="sum")
+    yield sigmoid_cross_entropy("weighted", 5, 13, reduction="sum", weighted=True, hard=True)
+    yield sigmoid_cross_entropy("weighted_mean", 3, 5, weighted=True)
+    yield sigmoid_cross_entropy("large", 5, 17, hard=True, size=100.0)
+    yield sigmoid_cross_entropy("nan", 2, 3, input=[((0, 1), NAN)], target=[((1, 2), NAN)])
+    for name, value, target in [("infinite", INF, 0.0), ("infinite_sure", INF, 1.0), ("minus_infinite", -INF, 0.0),
+                                ("minus_infinite_wrong", -INF, 1.0), ("infinite_between", INF, 0.5)]:
+        yield sigmoid_cross_entropy(name, 2, 3, input=[((0, 1), value)], target=[((0, 1), target)])
+    yield smooth_l1("mean", 5, 17)
+    yield smooth_l1("boxes", 7, 4, beta=1 / 9, reduction="sum")
+    yield smooth_l1("weighted", 5, 13, beta=0.5, reduction="sum", weighted=True)
+    yield smooth_l1("l1", 3, 67, beta=0.0, reduction="sum")
+    yield smooth_l1("same", 2, 3, beta=0.0, input=[((0, 1), 2.0)], target=[((0, 1), 2.0)])
+    yield smooth_l1("edge", 1, 3, beta=0.5, input=[((0, 0), 1.5), ((0, 1), -1.5)], target=[((0, 0), 1.0), ((0, 1), -1.0)])
+    yield smooth_l1("nan", 2, 3, input=[((0, 1), NAN)], target=[((1, 1), INF)])
+    yield smooth_l1("infinite", 2, 3, beta=1 / 9, input=[((0, 1), -INF)])
+    yield smooth_l1("l1_nan", 2, 3, beta=0.0, input=[((0, 1), NAN), ((1, 0), INF)], target=[((1, 0), INF)])
+
+
 def dense_cases():
     """Every case, in the order of the file."""
-    return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases()]
+    return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases(), *pixel_loss_cases(),
+            *prediction_cases(), *elementwise_loss_cases()]

@@ -1,12 +1,24 @@
 /** The operations of dense prediction against PyTorch (tests/golden/make_dense.py), NaN and infinities too. */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { sigmoidCrossEntropy, smoothL1 } from "../../src/tensor/ops/elementwise_losses.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
+import { pixelCrossEntropy } from "../../src/tensor/ops/pixel_cross_entropy.ts";
+import { pixelClasses, pixelProbabilities } from "../../src/tensor/ops/pixel_predictions.ts";
 import { transposedConvolution } from "../../src/tensor/ops/transposed_convolution.ts";
+import { Tape } from "../../src/tensor/tape.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import { assertSame, forwardBackward, type GoldenCase, goldenCases, gpuTest, parameter } from "../helpers.ts";
+import {
+  assertSame,
+  forwardBackward,
+  type GoldenCase,
+  goldenCases,
+  gpuTest,
+  lossAndGradient,
+  parameter,
+} from "../helpers.ts";
 
 async function cases(operation: string): Promise<GoldenCase[]> {
   const found = await goldenCases(operation);
@@ -79,3 +91,48 @@ gpuTest("transposed_convolution", async (gpu) => {
     if (bias) check(one, "gradBias", await bias.gradient!.read());
   }
 });
+
+gpuTest("pixel_cross_entropy", async (gpu) => {
+  for (const one of await cases("pixel_cross_entropy")) {
+    const logits = upload(gpu, one, "logits"), labels = upload(gpu, one, "labels");
+    const { loss, gradient } = await lossAndGradient(
+      gpu,
+      logits,
+      (tape) => pixelCrossEntropy(tape, logits, labels, one.parameters),
+    );
+    check(one, "loss", loss);
+    check(one, "gradLogits", gradient);
+  }
+});
+
+gpuTest("pixel_predictions", async (gpu) => {
+  for (const one of await cases("pixel_predictions")) {
+    const { size } = one.parameters;
+    const logits = upload(gpu, one, "logits");
+    using tape = new Tape(gpu, false);
+    const [bytes] = await gpu.read(pixelClasses(tape, logits, size, one.parameters));
+    assertEquals([...new Uint32Array(bytes)], [...one.get("classes").data], one.name);
+    check(one, "probabilities", await pixelProbabilities(tape, logits, size, one.parameters).read());
+  }
+});
+
+for (
+  const [operation, compute] of [["sigmoid_cross_entropy", sigmoidCrossEntropy], [
+    "smooth_l1",
+    smoothL1,
+  ]] as const
+) {
+  gpuTest(operation, async (gpu) => {
+    for (const one of await cases(operation)) {
+      const input = upload(gpu, one, "input"), target = upload(gpu, one, "target");
+      const weights = one.has("weights") ? upload(gpu, one, "weights") : undefined;
+      const { loss, gradient } = await lossAndGradient(
+        gpu,
+        input,
+        (tape) => compute(tape, input, target, { ...one.parameters, weights }),
+      );
+      check(one, "loss", loss);
+      check(one, "gradInput", gradient);
+    }
+  });
+}

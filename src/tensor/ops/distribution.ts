@@ -6,6 +6,7 @@ import { linearGrid } from "../../gpu/dispatch.ts";
 import gradientSource from "../../../kernels/distribution_cross_entropy_gradient.wgsl" with { type: "text" };
 import exponential from "../../../kernels/include/exponential.wgsl" with { type: "text" };
 import not_a_number from "../../../kernels/include/not_a_number.wgsl" with { type: "text" };
+import join_parts from "../../../kernels/include/join_parts.wgsl" with { type: "text" };
 import row_softmax from "../../../kernels/include/row_softmax.wgsl" with { type: "text" };
 import softmaxSource from "../../../kernels/softmax.wgsl" with { type: "text" };
 import softmaxRowsSource from "../../../kernels/softmax_rows.wgsl" with { type: "text" };
@@ -17,6 +18,7 @@ import { launchMean, softmaxParts } from "./softmax_parts.ts";
 const softmaxKernel = kernel("softmax", softmaxSource, { exponential, not_a_number });
 const softmaxRowsKernel = kernel("softmax_rows", softmaxRowsSource, {
   row_softmax,
+  join_parts,
   exponential,
   not_a_number,
 });

@@ -20,10 +20,12 @@ import crossEntropyFinishSource from "../../../kernels/cross_entropy_finish.wgsl
 import crossEntropyGradientSource from "../../../kernels/cross_entropy_gradient.wgsl" with { type: "text" };
 import exponential from "../../../kernels/include/exponential.wgsl" with { type: "text" };
 import not_a_number from "../../../kernels/include/not_a_number.wgsl" with { type: "text" };
+import join_parts from "../../../kernels/include/join_parts.wgsl" with { type: "text" };
 import row_softmax from "../../../kernels/include/row_softmax.wgsl" with { type: "text" };
 
 const infoNceFinishKernel = kernel("info_nce_finish", infoNceFinishSource, {
   row_softmax,
+  join_parts,
   exponential,
   not_a_number,
 });
@@ -34,6 +36,7 @@ const infoNceGradientKernel = kernel("info_nce_gradient", infoNceGradientSource,
 const infoNcePositiveGradientKernel = kernel("info_nce_positive_gradient", infoNcePositiveGradientSource);
 const crossEntropyFinishKernel = kernel("cross_entropy_finish", crossEntropyFinishSource, {
   row_softmax,
+  join_parts,
   exponential,
   not_a_number,
 });
