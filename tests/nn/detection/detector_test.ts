@@ -6,6 +6,7 @@ import type { Gpu } from "../../../src/gpu/device.ts";
 import { Detector, joinRegions } from "../../../src/nn/detection/detector.ts";
 import { boxHead, featurePyramid, maskHead, proposalHead } from "../../../src/nn/detection/heads.ts";
 import { detectObjects, readProposals } from "../../../src/nn/detection/infer.ts";
+import { everything } from "../../../src/nn/detection/sampler.ts";
 import {
   type DetectorSettings,
   fasterRcnnSettings,
@@ -13,6 +14,7 @@ import {
 } from "../../../src/nn/detection/settings.ts";
 import { currentName, joinWeights, splitWeights } from "../../../src/nn/detection/torchvision_names.ts";
 import { headWeights } from "../../../src/nn/heads.ts";
+import { detectorLosses, type TrainingObjects } from "../../../src/nn/detection/losses.ts";
 import type { Pass } from "../../../src/nn/layers.ts";
 import { OnnxGraph } from "../../../src/nn/onnx_graph.ts";
 import { NearestSum } from "../../../src/nn/plain_layers.ts";
@@ -42,11 +44,18 @@ function settingsOf({ parameters: one }: GoldenCase): DetectorSettings {
     ...settings,
     channels: one.channels,
     anchors: { ...settings.anchors, sizes: one.anchors.map((side: number) => [side]) },
-    proposals: { ...settings.proposals, testing: { ...settings.proposals.testing, beforeNms, afterNms } },
+    // All anchors and regions are taken: no chance.
+    proposals: {
+      ...settings.proposals,
+      targets: { ...settings.proposals.targets, sample: everything },
+      training: { ...settings.proposals.training, beforeNms, afterNms },
+      testing: { ...settings.proposals.testing, beforeNms, afterNms },
+    },
     levels: { ...settings.levels, canonicalScale: one.canonicalScale },
     boxes: {
       ...settings.boxes,
       hidden: one.hidden,
+      targets: { ...settings.boxes.targets, sample: everything },
       detections: { ...settings.boxes.detections, most: one.most },
     },
     masks: { ...settings.masks!, convolutions: one.maskConvolutions, hidden: one.maskHidden },
@@ -132,6 +141,67 @@ gpuTest("gradients flow from every head to every weight and tap", async (gpu) =>
     assert((await gradient.read()).some((value) => value !== 0), `${name} has no gradient`);
   }
   for (const tap of taps) assert((await pass.tape.take(tap)!.read()).some((value) => value !== 0));
+});
+
+gpuTest("losses of proposals, boxes and masks and all their gradients are torchvision's", async (gpu) => {
+  const { one, detector, taps } = await goldenDetector(gpu);
+  const images = {
+    sizes: one.parameters.sizes.map(size),
+    padded: size(one.parameters.padded),
+    objects: [0, 1].map((image): TrainingObjects => {
+      const { data, shape: [count, height, width] } = one.get(`objectMasks${image}`);
+      const pixels = height * width;
+      return {
+        boxes: one.get(`objectBoxes${image}`).data,
+        labels: one.get(`objectLabels${image}`).data,
+        masks: Array.from(
+          { length: count },
+          (_, at) => Uint8Array.from(data.slice(at * pixels, (at + 1) * pixels)),
+        ),
+      };
+    }),
+  };
+  const pass = passOf(gpu, detector, true);
+  for (const tap of taps) pass.tape.watch(tap);
+  const losses = await detectorLosses(detector, pass, taps, images, { seed: 1, step: 0 });
+  const names = {
+    objectness: "loss_objectness",
+    proposals: "loss_rpn_box_reg",
+    classes: "loss_classifier",
+    boxes: "loss_box_reg",
+    masks: "loss_mask",
+  } as const;
+  for (const [name, expected] of Object.entries(names)) {
+    const loss = losses[name as keyof typeof names]!;
+    assertClose(await loss.read(), one.get(expected).data, 1e-5, name);
+  }
+  pass.tape.backward(...Object.keys(names).map((name) => losses[name as keyof typeof names]!));
+  for (const [name, gradient] of detector.weights.gradients!.entries()) {
+    assertClose(await gradient.read(), one.get(`grad.${name}`).data, 1e-4, name);
+  }
+  for (const [at, tap] of taps.entries()) {
+    assertClose(await pass.tape.take(tap)!.read(), one.get(`gradTap${at}`).data, 1e-4, `tap ${at}`);
+  }
+});
+
+gpuTest("images without objects have losses of background alone", async (gpu) => {
+  const { one, detector, taps } = await goldenDetector(gpu);
+  const none = { boxes: new Float32Array(0), labels: [], masks: [] };
+  const images = {
+    sizes: one.parameters.sizes.map(size),
+    padded: size(one.parameters.padded),
+    objects: [none, none],
+  };
+  const pass = passOf(gpu, detector, true);
+  const losses = await detectorLosses(detector, pass, taps, images, { seed: 1, step: 0 });
+  assertEquals(losses.masks, undefined);
+  assertEquals([...await losses.proposals.read(), ...await losses.boxes!.read()], [0, 0]);
+  pass.tape.backward(losses.objectness, losses.proposals, losses.classes!, losses.boxes!);
+  for (const [name, gradient] of detector.weights.gradients!.entries()) {
+    const values = await gradient.read();
+    assert(values.every(Number.isFinite), name);
+    assertEquals(values.some((value) => value !== 0), !/bbox_pred|mask/.test(name), name);
+  }
 });
 
 gpuTest("narrower taps use the leading weights", async (gpu) => {
