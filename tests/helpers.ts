@@ -56,6 +56,7 @@ const goldenFiles = [
   "dense",
   "roi_align",
   "detection",
+  "detector",
 ];
 
 /** All golden cases of one operation, of ordinary and of other numbers. */

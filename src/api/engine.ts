@@ -115,6 +115,8 @@ export {
 } from "../tensor/ops/elementwise_losses.ts";
 export { addNearest } from "../tensor/ops/nearest.ts";
 export { globalAveragePool, maxPool } from "../tensor/ops/pool.ts";
+export { type FeatureLevel, type Regions, roiAlign } from "../tensor/ops/roi_align.ts";
+export type { RoiSampling } from "../tensor/ops/roi_align_table.ts";
 export {
   transposedConvolution,
   type TransposedConvolutionOptions,

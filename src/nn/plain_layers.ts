@@ -6,6 +6,7 @@ import { outputSize } from "../tensor/ops/convolution_geometry.ts";
 import { relu } from "../tensor/ops/elementwise.ts";
 import { linear } from "../tensor/ops/linear.ts";
 import { addNearest } from "../tensor/ops/nearest.ts";
+import { transposedConvolution } from "../tensor/ops/transposed_convolution.ts";
 import type { Tape } from "../tensor/tape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { NetworkLayer, Pass } from "./layers.ts";
@@ -157,6 +158,62 @@ export class Convolution implements NetworkLayer {
       kernel_shape: [kernel, kernel],
       pads: [padding, padding, padding, padding],
       ...(dilation === 1 ? {} : { dilations: [dilation, dilation] }),
+    });
+  }
+}
+
+/** What a convolution that enlarges is. */
+export interface EnlargingDefinition extends PlainDefinition {
+  /** Output channels. */
+  readonly channels: number;
+  /** Side of the square window, and how many times a map's side grows. */
+  readonly factor: number;
+}
+
+/** relu?(transposed convolution(input) + bias), whose windows lie side by side. */
+export class Enlargement implements NetworkLayer {
+  constructor(readonly definition: EnlargingDefinition) {}
+
+  get rectified(): boolean {
+    return this.definition.relu === true;
+  }
+
+  /** PyTorch counts the fan in of such a weight, [in, out, kernel, kernel], by its outputs. */
+  parameters([, channels]: Shape): [string, ParameterDefinition][] {
+    const { channels: outputs, factor } = this.definition;
+    return parametersOf(this.definition, [channels, outputs, factor, factor], outputs, outputs * factor ** 2);
+  }
+
+  statistics(): [] {
+    return [];
+  }
+
+  outputShape([images, , height, width]: Shape): Shape {
+    const { channels, factor } = this.definition;
+    return [images, channels, height * factor, width * factor];
+  }
+
+  macs(input: Shape): number {
+    return elements(this.outputShape(input)) * input[1];
+  }
+
+  /** The sum before its ReLU. */
+  scratchShape(input: Shape): Shape | undefined {
+    return this.rectified ? this.outputShape(input) : undefined;
+  }
+
+  run(pass: Pass, input: Tensor): Tensor {
+    const { name, channels: outChannels, factor: stride } = this.definition;
+    const { weight, bias } = stored(pass, name);
+    const sum = transposedConvolution(pass.tape, input, weight, { outChannels, stride, bias });
+    return rectify(pass.tape, sum, this.rectified);
+  }
+
+  onnx(graph: OnnxGraph, input: string): string {
+    const { factor } = this.definition;
+    return addNode(graph, "ConvTranspose", this.definition, input, {
+      kernel_shape: [factor, factor],
+      strides: [factor, factor],
     });
   }
 }

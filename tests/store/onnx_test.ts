@@ -15,7 +15,7 @@ const model: OnnxModel = {
       operator: "Conv",
       inputs: ["images", "weight"],
       outputs: ["maps"],
-      attributes: { strides: [2, 300], group: 1 },
+      attributes: { strides: [2, 300], group: 1, auto_pad: "VALID" },
     }],
     initializers: [{ name: "weight", shape: [2, 1], data: Float32Array.of(1.5, -2) }],
     inputs: [{ name: "images", shape: ["N", 3] }],
@@ -63,9 +63,12 @@ Deno.test("a model is encoded with the field numbers of onnx.proto", async () =>
     "first",
     "Conv",
   ]);
-  const [strides, group] = node.get(5) as Message[];
+  const [strides, group, padding] = node.get(5) as Message[];
   assertEquals([text(strides.get(1)![0]), strides.get(8), strides.get(20)], ["strides", [2, 300], [7]]);
   assertEquals([text(group.get(1)![0]), group.get(3), group.get(20)], ["group", [1], [2]]);
+  assertEquals([text(padding.get(1)![0]), text(padding.get(4)![0]), padding.get(20)], ["auto_pad", "VALID", [
+    3,
+  ]]);
 
   const constant = graph.get(5)![0] as Message;
   assertEquals([constant.get(1), constant.get(2), text(constant.get(8)![0])], [[2, 1], [1], "weight"]);

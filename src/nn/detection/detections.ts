@@ -14,8 +14,6 @@ export interface DetectionRule {
   readonly most: number;
   /** Least side in pixels. */
   readonly leastSide: number;
-  /** Which of the logits is background's: the first in torchvision, the last in mmdet and detectron2. */
-  readonly background: "first" | "last";
   readonly weights: BoxWeights;
 }
 
@@ -23,7 +21,7 @@ export interface DetectionRule {
 export interface Detections {
   readonly boxes: Boxes;
   readonly scores: Float32Array<ArrayBuffer>;
-  /** Place of each class among the logits. */
+  /** Class of each, from 1 on. */
   readonly labels: Int32Array<ArrayBuffer>;
 }
 
@@ -43,8 +41,8 @@ export function softmaxRows(logits: Float32Array, columns: number): Float32Array
  * Detections of one image, as torchvision's `postprocess_detections`.
  *
  * @param proposals the regions
- * @param logits [regions, classes with background]
- * @param codes [regions, 4 x classes], those of background among them or not, or [regions, 4] for all classes
+ * @param logits [regions, classes], the first of which is background
+ * @param codes [regions, 4 x classes], or [regions, 4] for all classes
  * @param image its size without padding
  */
 export function detect(
@@ -60,20 +58,18 @@ export function detect(
   }
   const classes = logits.length / regions;
   const each = codes.length / regions / 4;
-  if (![1, classes - 1, classes].includes(each)) {
+  if (each !== 1 && each !== classes) {
     throw new ShapeError(`detect: ${classes} logits and ${4 * each} codes of each region`);
   }
-  const first = rule.background === "first" ? 1 : 0;
   const decoded = clipBoxes(decodeBoxes(codes, proposals, rule.weights), image);
   const scores = softmaxRows(logits, classes);
   const least = Math.fround(rule.scoreThreshold);
   const candidates: { readonly box: number; readonly score: number; readonly label: number }[] = [];
   for (let region = 0; region < regions; region++) {
-    for (let label = first; label < first + classes - 1; label++) {
+    for (let label = 1; label < classes; label++) {
       const score = scores[region * classes + label];
       if (!(score > least)) continue;
-      const part = each === 1 ? 0 : each === classes ? label : label - first;
-      candidates.push({ box: region * each + part, score, label });
+      candidates.push({ box: region * each + (each === 1 ? 0 : label), score, label });
     }
   }
   const boxes = takeBoxes(decoded, candidates.map(({ box }) => box));

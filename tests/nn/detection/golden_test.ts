@@ -139,7 +139,6 @@ Deno.test("detections are torchvision's", async () => {
       nmsThreshold: 0.5,
       most: 20,
       leastSide: 1e-2,
-      background: "first",
       weights: [10, 10, 5, 5],
     });
     assertEquals([...found.labels], numbers(one, "labels"), one.name);

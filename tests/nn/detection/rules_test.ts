@@ -21,7 +21,6 @@ const detection: DetectionRule = {
   nmsThreshold: 0.5,
   most: 100,
   leastSide: 1e-2,
-  background: "first",
   weights: [10, 10, 5, 5],
 };
 
@@ -111,25 +110,20 @@ Deno.test("groups never suppress each other", () => {
   assertEquals(groupedNms(nothing, [], [], 0.5), []);
 });
 
-Deno.test("background may be the last class, and codes may be one for all classes, or without background's", () => {
+Deno.test("codes may be each class's own, or one for all", () => {
   const proposals = Float32Array.of(0, 0, 20, 20);
   const image = { height: 40, width: 40 };
-  const last = detect(proposals, Float32Array.of(0, 4, 1), new Float32Array(4), image, {
-    ...detection,
-    background: "last",
-  });
-  assertEquals([...last.labels], [1]);
-  assertEquals([...last.boxes], [0, 0, 20, 20]);
+  const logits = Float32Array.of(0, 1, 4);
   // The box of the second class is moved by half a width.
-  const codes = new Float32Array(8);
-  codes[4] = 5;
-  const own = detect(proposals, Float32Array.of(0, 1, 4), codes, image, {
-    ...detection,
-    scoreThreshold: 0.5,
-  });
+  const codes = new Float32Array(12);
+  codes[8] = 5;
+  const rule = { ...detection, scoreThreshold: 0.5 };
+  const own = detect(proposals, logits, codes, image, rule);
   assertEquals([...own.labels], [2]);
   assertEquals([...own.boxes], [10, 0, 30, 20]);
-  assertThrows(() => detect(proposals, new Float32Array(5), codes, image, detection), ShapeError, "8 codes");
+  const one = detect(proposals, logits, Float32Array.of(0, 5, 0, 0), image, rule);
+  assertEquals([...one.boxes], [0, 10, 20, 30]);
+  assertThrows(() => detect(proposals, logits, new Float32Array(8), image, rule), ShapeError, "8 codes");
 });
 
 Deno.test("images without objects, proposals or detections are no special case", () => {

@@ -1,0 +1,202 @@
+/** A detector's heads with their weights, over a network's taps. */
+import { traceHead } from "../../elastic/head.ts";
+import { DataError, ShapeError } from "../../errors.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { type FeatureLevel, type Regions, roiAlign } from "../../tensor/ops/roi_align.ts";
+import type { RoiSampling } from "../../tensor/ops/roi_align_table.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { headWeights, initialiseHeads, type NetworkHead, runHead } from "../heads.ts";
+import type { Pass } from "../layers.ts";
+import type { HostWeights } from "../onnx_graph.ts";
+import { Weights } from "../weights.ts";
+import { anchorsPerPosition } from "./anchors.ts";
+import { type Boxes, type ImageSize, joinBoxes } from "./boxes.ts";
+import { boxHead, featurePyramid, maskHead, proposalHead } from "./heads.ts";
+import { pyramidLevels } from "./pyramid_levels.ts";
+import type { DetectorSettings } from "./settings.ts";
+
+/** What the region proposal network says of one map. */
+export interface ProposalOutput {
+  /** Logits, [N, anchors, H, W] */
+  readonly objectness: Tensor;
+  /** [N, 4 anchors, H, W] */
+  readonly deltas: Tensor;
+}
+
+/** What the box head says of regions. */
+export interface BoxOutput {
+  /** [R, classes] */
+  readonly logits: Tensor;
+  /** [R, 4 classes], or [R, 4] */
+  readonly codes: Tensor;
+}
+
+/** Regions of several images, one image after the other. */
+export function joinRegions(
+  boxes: readonly Boxes[],
+): { readonly boxes: Boxes; readonly images: Uint32Array } {
+  const images = boxes.flatMap((list, image) => new Array<number>(list.length / 4).fill(image));
+  return { boxes: joinBoxes(...boxes), images: Uint32Array.from(images) };
+}
+
+/** Feature pyramid, region proposal network, box head and, where its settings have masks, mask head. */
+export class Detector {
+  readonly weights: Weights;
+  readonly #pyramid: NetworkHead;
+  readonly #proposals: NetworkHead;
+  readonly #boxes: NetworkHead;
+  readonly #masks: NetworkHead | undefined;
+  readonly #starts: ReturnType<typeof headWeights>["starts"];
+
+  /**
+   * @param tapChannels channels of the taps at their widest, from fine to coarse; narrower ones use the leading weights
+   * @param trained whether gradients are kept
+   * @throws {ShapeError} when the anchors are not for one map more than there are taps, or differ in number
+   */
+  constructor(
+    gpu: Gpu,
+    tapChannels: readonly number[],
+    readonly settings: DetectorSettings,
+    trained: boolean,
+  ) {
+    const { classes, channels, anchors, boxes, masks, levels } = settings;
+    const taps = tapChannels.length;
+    const perPosition = anchorsPerPosition(anchors);
+    if (perPosition.length !== taps + 1 || perPosition.some((count) => count !== perPosition[0])) {
+      throw new ShapeError(
+        `a pyramid over ${taps} taps has ${taps + 1} maps, with one number of anchors; given ${
+          perPosition.join(", ")
+        }`,
+      );
+    }
+    if (levels.levels !== taps) {
+      throw new ShapeError(`regions are taken from ${taps} maps; the rule has ${levels.levels} levels`);
+    }
+    this.#pyramid = featurePyramid(taps, channels);
+    this.#proposals = proposalHead(channels, perPosition[0]);
+    this.#boxes = boxHead(boxes.hidden, classes, boxes.agnostic);
+    this.#masks = masks && maskHead(masks.convolutions, masks.hidden, classes);
+    const region = ({ bins }: RoiSampling) => [1, channels, bins, bins];
+    // Sizes that every map of a pyramid can have: parameters do not depend on them.
+    const pyramid = traceHead(
+      this.#pyramid,
+      tapChannels.map((width, tap) => [1, width, 64 >> tap, 64 >> tap]),
+    );
+    const { shapes, starts } = headWeights([
+      pyramid,
+      traceHead(this.#proposals, pyramid.outputs),
+      traceHead(this.#boxes, [region(boxes.pool)]),
+      ...(masks ? [traceHead(this.#masks!, [region(masks.pool)])] : []),
+    ]);
+    this.weights = new Weights(gpu, shapes, trained);
+    this.#starts = starts;
+  }
+
+  /** Draws new weights as torchvision does, but for the random numbers. */
+  async initialise(seed: number): Promise<void> {
+    await initialiseHeads(this.weights, this.#starts, seed);
+  }
+
+  /**
+   * Takes weights by their names; all of them, no others.
+   * @throws {DataError} for what is missing, unknown, or of another shape
+   */
+  load(given: HostWeights): void {
+    const { parameters } = this.weights.shapes;
+    const missing = [...parameters.keys()].filter((name) => !given.has(name));
+    const unknown = [...given.keys()].filter((name) => !parameters.has(name));
+    const wrong = [...parameters].filter(([name, shape]) =>
+      given.has(name) && given.get(name)!.shape.join() !== shape.join()
+    );
+    if (missing.length + unknown.length + wrong.length > 0) {
+      const parts = [
+        [missing, "missing"],
+        [unknown, "unknown"],
+        [
+          wrong.map(([name, shape]) =>
+            `${name} [${given.get(name)!.shape.join(", ")}], not [${shape.join(", ")}]`
+          ),
+          "of another shape",
+        ],
+      ] as const;
+      const told = parts.filter(([names]) => names.length > 0).map(([names, what]) =>
+        `${what}: ${names.slice(0, 4).join("; ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}`
+      );
+      throw new DataError(`These are not the weights of this detector. ${told.join(". ")}.`);
+    }
+    for (const [name, { data }] of given) this.weights.parameter(name).value.write(Float32Array.from(data));
+  }
+
+  /**
+   * The pyramid's maps.
+   * @param taps [N, C, H, W] each, from fine to coarse
+   */
+  pyramid(pass: Pass, taps: readonly Tensor[]): Tensor[] {
+    return runHead(this.#own(pass), this.#pyramid, taps);
+  }
+
+  /** What is said of all maps of the pyramid. */
+  propose(pass: Pass, maps: readonly Tensor[]): ProposalOutput[] {
+    const outputs = runHead(this.#own(pass), this.#proposals, maps);
+    return maps.map((_, map) => ({ objectness: outputs[2 * map], deltas: outputs[2 * map + 1] }));
+  }
+
+  /**
+   * The box head on regions, at least one.
+   * @param images sizes without padding, by which the maps' scales are known
+   */
+  boxes(pass: Pass, maps: readonly Tensor[], images: readonly ImageSize[], regions: Regions): BoxOutput {
+    const pooled = this.#pool(pass, maps, images, regions, this.settings.boxes.pool);
+    const [logits, codes] = runHead(this.#own(pass), this.#boxes, [pooled]);
+    pass.tape.discard(pooled);
+    return { logits, codes };
+  }
+
+  /**
+   * The mask head on regions, at least one.
+   * @returns logits [R, classes, 2 bins, 2 bins]
+   */
+  masks(pass: Pass, maps: readonly Tensor[], images: readonly ImageSize[], regions: Regions): Tensor {
+    if (!this.#masks) throw new ShapeError("a detector of boxes alone has no masks");
+    const pooled = this.#pool(pass, maps, images, regions, this.settings.masks!.pool);
+    const [logits] = runHead(this.#own(pass), this.#masks, [pooled]);
+    pass.tape.discard(pooled);
+    return logits;
+  }
+
+  /** Releases the memory; nothing may read it afterwards. */
+  release(): void {
+    this.weights.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** A pass through the heads' own weights. */
+  #own(pass: Pass): Pass {
+    return { ...pass, weights: this.weights };
+  }
+
+  /** Regions of all maps but the last. */
+  #pool(
+    { tape }: Pass,
+    maps: readonly Tensor[],
+    images: readonly ImageSize[],
+    { boxes, images: owners }: Regions,
+    sampling: RoiSampling,
+  ): Tensor {
+    const height = images.reduce((most, image) => Math.max(most, image.height), 0);
+    const levels = maps.slice(0, this.settings.levels.levels).map((features): FeatureLevel => ({
+      features,
+      // torchvision takes the power of two that is nearest.
+      scale: 2 ** Math.round(Math.log2(features.shape[2] / height)),
+    }));
+    return roiAlign(
+      tape,
+      levels,
+      { boxes, images: owners, levels: pyramidLevels(Float32Array.from(boxes), this.settings.levels) },
+      sampling,
+    );
+  }
+}
