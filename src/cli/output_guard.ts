@@ -239,3 +239,13 @@ export const evaluateOutput: OutputKind = {
     return typeof first?.version === "string" && typeof first?.protocol === "string";
   },
 };
+
+/** `deno task finetune`, by its finetune.json. */
+export const finetuneOutput: OutputKind = {
+  name: "a fine-tuning",
+  async isOurs(path) {
+    const value: unknown = await Deno.readTextFile(path).then(JSON.parse).catch(() => undefined);
+    const { version, task } = (value ?? {}) as Record<string, unknown>;
+    return typeof version === "string" && typeof task === "string";
+  },
+};

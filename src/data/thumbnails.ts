@@ -23,6 +23,17 @@ export async function thumbnails(
   return await Promise.all(images.map((image) => image && dataAddress(sharp, image, side)));
 }
 
+/** An image as it is, made narrower where it is wider, as JPEG in a `data:` address. */
+export async function pictureAddress(image: DecodedImage, width: number): Promise<string> {
+  const sharp = await loadSharp();
+  const jpeg = await sharp(image.pixels, { raw: { width: image.width, height: image.height, channels: 4 } })
+    .removeAlpha()
+    .resize({ width: Math.min(width, image.width) })
+    .jpeg({ quality: 80 })
+    .toBuffer();
+  return `data:image/jpeg;base64,${jpeg.toString("base64")}`;
+}
+
 /** Loaded here because runs on images that are made need it for nothing else. */
 async function loadSharp(): Promise<typeof Sharp> {
   try {

@@ -1,8 +1,7 @@
 /** The report of a segmentation: how its loss and its measure went, what it is worth by class, and what it makes of images. */
 import type { SegmentationMetrics } from "../evaluate/segmentation.ts";
-import type { SegmentationLine } from "../finetune/segmentation/run.ts";
 import { formatInteger, formatPercent } from "../number_format.ts";
-import type { StepMetrics } from "../store/metrics.ts";
+import type { PixelMetrics, StepMetrics } from "../store/metrics.ts";
 import { colors, halfSizes, line, linePointLimit, type Point, renderLineCharts, stepAxis } from "./charts.ts";
 import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 import { smooth, smoothingRadius, thin } from "./series.ts";
@@ -28,7 +27,7 @@ export interface SegmentationReport {
   readonly images: { readonly train: number; readonly test: number };
   readonly metrics: SegmentationMetrics;
   readonly steps: readonly StepMetrics[];
-  readonly evaluations: readonly SegmentationLine[];
+  readonly evaluations: readonly PixelMetrics[];
   readonly pictures: readonly SegmentationPicture[];
   readonly settings: readonly (readonly [label: string, value: string])[];
 }
@@ -89,13 +88,13 @@ async function lossFigure(steps: readonly StepMetrics[]): Promise<Html | false> 
   });
 }
 
-async function measureFigure(evaluations: readonly SegmentationLine[]): Promise<Html | false> {
+async function measureFigure(evaluations: readonly PixelMetrics[]): Promise<Html | false> {
   const series = [
-    { label: "mean IoU", color: colors.accent, value: ({ mIoU }: SegmentationLine) => mIoU },
+    { label: "mean IoU", color: colors.accent, value: ({ mIoU }: PixelMetrics) => mIoU },
     {
       label: "pixels right",
       color: colors.blue,
-      value: ({ pixelAccuracy }: SegmentationLine) => pixelAccuracy,
+      value: ({ pixelAccuracy }: PixelMetrics) => pixelAccuracy,
     },
   ].map(({ value, ...rest }) => ({
     ...rest,

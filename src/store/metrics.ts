@@ -76,17 +76,32 @@ export interface KnnMetrics extends EvaluationMetrics {
   readonly bank: number;
 }
 
+/** How a fine-tuned segmentation does on its test images. */
+export interface PixelMetrics {
+  readonly step: number;
+  /** Epochs done. */
+  readonly epoch: number;
+  /** 0 to 1; null where no pixel counts. */
+  readonly mIoU: number | null;
+  readonly pixelAccuracy: number | null;
+}
+
 /** A line of `metrics.jsonl`. */
-export type MetricsLine = StepMetrics | EvaluationMetrics | KnnMetrics;
+export type MetricsLine = StepMetrics | EvaluationMetrics | KnnMetrics | PixelMetrics;
 
 /** Whether a line is a training step. */
 export function isStep(line: MetricsLine): line is StepMetrics {
   return "loss" in line;
 }
 
-/** Whether a line is an evaluation rather than a training step. */
+/** Whether a line is an evaluation of a pretraining. */
 export function isEvaluation(line: MetricsLine): line is EvaluationMetrics | KnnMetrics {
-  return !isStep(line);
+  return !isStep(line) && !isPixels(line);
+}
+
+/** Whether a line is an evaluation of a segmentation. */
+export function isPixels(line: MetricsLine): line is PixelMetrics {
+  return "mIoU" in line;
 }
 
 /** Whether a line is an evaluation with labels. */
@@ -140,7 +155,7 @@ async function readLines(path: string): Promise<{ text: string; value: MetricsLi
     if (value !== undefined) return { text, value };
     throw new DataError(
       `${path}, line ${index + 1}, is no metrics line: ${JSON.stringify(text.slice(0, 80))}. ` +
-        `Each must be a JSON object with step, epoch and one of loss, knn and spread. Remove the line, or start another run.`,
+        `Each must be a JSON object with step, epoch and one of loss, knn, spread and mIoU. Remove the line, or start another run.`,
     );
   });
   const last = parseLine(rest);
@@ -169,7 +184,7 @@ function parseLine(text: string): MetricsLine | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const fields = value as Record<string, unknown>;
   const measured = typeof fields.loss === "number" || typeof fields.knn === "number" ||
-    typeof fields.spread === "object";
+    typeof fields.spread === "object" || typeof fields.mIoU === "number" || fields.mIoU === null;
   const placed = Number.isInteger(fields.step) && Number.isInteger(fields.epoch);
   return measured && placed ? value as MetricsLine : undefined;
 }

@@ -82,6 +82,7 @@ Deno.test("tasks have just the permissions that they need", async () => {
       "correlate",
       "embed",
       "evaluate",
+      "finetune",
       "extract",
       "bench:distillation",
       "test",

@@ -1,5 +1,5 @@
 /** Batches of photos with the classes of their pixels, drawn together, for the training loop. */
-import { DenseViews } from "../../data/dense/dense_views.ts";
+import type { DenseViews } from "../../data/dense/dense_views.ts";
 import { type DenseAugmentation, drawDense } from "../../data/dense/draw.ts";
 import { placeLabels } from "../../data/dense/placement.ts";
 import { ignoredClass, type LabelTarget } from "../../data/dense/target.ts";

@@ -7,7 +7,7 @@ import type { SegmentationMetrics } from "../../evaluate/segmentation.ts";
 import type { PlainModel } from "../../extract/model.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { GivenValues } from "../../nn/encoder.ts";
-import type { StepMetrics } from "../../store/metrics.ts";
+import type { PixelMetrics, StepMetrics } from "../../store/metrics.ts";
 import { LossSums } from "../../train/loss_sums.ts";
 import type { NamedSource } from "../../train/objective.ts";
 import { Sgd } from "../../train/optimizer.ts";
@@ -30,25 +30,16 @@ export interface SegmentationRequest {
   readonly kept: KeptTraining;
 }
 
-/** An evaluation's line of metrics. */
-export interface SegmentationLine {
-  readonly step: number;
-  /** Epochs done. */
-  readonly epoch: number;
-  /** 0 to 1; null where no pixel counts. */
-  readonly mIoU: number | null;
-  readonly pixelAccuracy: number | null;
-}
-
 /** What a segmentation tells. */
 export interface SegmentationHooks {
   readonly signal: AbortSignal;
-  onStart(started: { step: number; totalSteps: number }): void;
+  /** Training begins or goes on; lines of metrics beyond the step are of no use. */
+  onStart(started: { step: number; totalSteps: number }): Promise<void>;
   onSteps(done: { step: number; loss: number; imagesPerSecond: number }): void;
   onPart?(done: number): void;
-  onEvaluation(line: SegmentationLine): void;
+  onEvaluation(line: PixelMetrics): void;
   /** Keeps lines of metrics. */
-  append(...lines: readonly (StepMetrics | SegmentationLine)[]): Promise<void>;
+  append(...lines: readonly (StepMetrics | PixelMetrics)[]): Promise<void>;
   /** Predictions of the test images, at the end. */
   onPrediction?: OnPrediction;
 }
@@ -178,7 +169,7 @@ export async function trainSegmentation(
       onPrediction,
     );
   let metrics: SegmentationMetrics | undefined;
-  const trainer: Trainer<SegmentationLine> = new Trainer<SegmentationLine>({
+  const trainer: Trainer<PixelMetrics> = new Trainer<PixelMetrics>({
     gpu,
     state,
     plan: planOf(config, images.length, model),
@@ -205,7 +196,7 @@ export async function trainSegmentation(
     },
     signal: hooks.signal,
   });
-  hooks.onStart({ step: state.step, totalSteps: trainer.totalSteps });
+  await hooks.onStart({ step: state.step, totalSteps: trainer.totalSteps });
   const { interrupted, steps } = await trainer.run();
   if (interrupted) return undefined;
   // A run that was done before has nothing left to evaluate.

@@ -1,0 +1,314 @@
+/** `deno task finetune`: trains a head on a subnet, and the subnet with it, on labelled images. */
+import { join } from "@std/path";
+import { openSegmentation } from "../data/dense/open.ts";
+import { predictionPng } from "../data/dense/prediction_png.ts";
+import type { SegmentationSource } from "../data/dense/target.ts";
+import { pictureAddress } from "../data/thumbnails.ts";
+import { formatDuration } from "../duration.ts";
+import { formatArchitecture } from "../elastic/architecture.ts";
+import { SearchSpace } from "../elastic/search_space.ts";
+import type { SegmentationMetrics } from "../evaluate/segmentation.ts";
+import { imagePaths } from "../extract/embed.ts";
+import { UsageError } from "../errors.ts";
+import { extractSubnet } from "../extract/extract.ts";
+import type { PlainModel } from "../extract/model.ts";
+import { readModel } from "../extract/model_file.ts";
+import { type FineTuneConfig, loadFineTuneConfig } from "../finetune/config.ts";
+import { newModel } from "../finetune/new_model.ts";
+import {
+  readHeadedNetwork,
+  writeSegmentationModel,
+  writeSegmentationOnnx,
+} from "../finetune/segmentation/model_file.ts";
+import { drawClasses } from "../finetune/segmentation/pictures.ts";
+import { trainSegmentation } from "../finetune/segmentation/run.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { encoderPrefix, openEncoder } from "../pretrain/encoder_file.ts";
+import { renderSegmentationReport, type SegmentationPicture } from "../report/finetune_report.ts";
+import { writeFileAtomically } from "../store/atomic_file.ts";
+import { fileFingerprint } from "../store/fingerprint.ts";
+import { FolderLock } from "../store/folder_lock.ts";
+import { appendMetrics, isPixels, isStep, readMetrics, truncateMetrics } from "../store/metrics.ts";
+import { removeFile } from "../store/remove_file.ts";
+import { version } from "../version.ts";
+import { type Context, defineCommand, runCommand } from "./command.ts";
+import { openDevice } from "./device.ts";
+import {
+  checkFinetuneFlags,
+  type FinetuneFlags,
+  finetuneFlags,
+  finetuneOverrides,
+} from "./finetune_flags.ts";
+import { formatShare, formatTable } from "./format.ts";
+import { makeOutputFolder } from "./output_folder.ts";
+import { dataPaths, finetuneOutput, guardOutputFolder } from "./output_guard.ts";
+import { Progress } from "./progress.ts";
+import { openRunCheckpoint } from "./run_checkpoint.ts";
+
+interface FinetuneResult {
+  readonly task: string;
+  readonly head: string;
+  readonly arch: string;
+  readonly metrics: {
+    readonly mIoU: number | null;
+    readonly pixelAccuracy: number | null;
+    readonly perClass: readonly ({ readonly class: string } & SegmentationMetrics["perClass"][number])[];
+  };
+  readonly steps: number;
+  readonly seconds: number;
+  readonly files: readonly string[];
+  readonly report: string;
+}
+
+const fileNames = [
+  "finetune.json",
+  "metrics.jsonl",
+  "model.safetensors",
+  "model.onnx",
+  "report.html",
+] as const;
+
+/** Test images that a report shows, and their width in pixels. */
+const pictures = 6, pictureWidth = 320;
+
+/** The command; exported for its tests. */
+export const finetuneCommand = defineCommand({
+  name: "finetune",
+  summary:
+    "Trains a head for a dense task on a subnet of a run or on an extracted model, and the network with it; tests it on " +
+    "other images, and writes it as .safetensors with torchvision's names and as .onnx.",
+  flags: finetuneFlags,
+  examples: [
+    "deno task finetune --run runs/roads --arch max --data masks:roads/train --test-data masks:roads/test --out runs/fcn",
+    "deno task finetune --model best.safetensors --data voc:VOC/train --test-data voc:VOC/val --out runs/fcn",
+    "deno task finetune --model best.safetensors --from scratch --data masks:roads/train --test-data masks:roads/test --out runs/new",
+  ],
+  run,
+  format: formatResult,
+});
+
+async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>): Promise<FinetuneResult> {
+  checkFinetuneFlags(flags);
+  const warn = (text: string) => logger.warn(text);
+  const config = await loadFineTuneConfig(flags.config, finetuneOverrides(flags));
+  const { out, head, data, testData } = flags;
+  await guardOutputFolder(out, finetuneOutput, fileNames, [
+    ...dataPaths(data),
+    ...dataPaths(testData),
+    flags.model,
+    flags.predictions,
+  ]);
+  await makeOutputFolder(out);
+  await using _ = await FolderLock.take(join(out, "finetune.lock"), warn);
+  await using cleanup = new AsyncDisposableStack();
+  const open = async (spec: string, seed: number): Promise<SegmentationSource> => {
+    const source = await openSegmentation(spec, { imageSize: 64, seed, onWarning: warn });
+    cleanup.defer(() => source.release());
+    return source;
+  };
+  // Synthetic images to test on are others.
+  const train = await open(data, config.training.seed);
+  const test = await open(testData, config.training.seed + 1);
+  using gpu = await openDevice(logger);
+  const signal = onInterrupt(
+    "Stopping; the last complete step is saved. Go on with the same command and --resume.",
+  );
+  gpu.stream.interrupt = signal;
+  const { model, weights } = await openBackbone(gpu, flags, config.training.seed, warn);
+  const arch = formatArchitecture(model.network.space.max);
+  const about = { task: flags.task, head, arch, weights, from: flags.from, data, testData, config };
+  const paths = {
+    kept: join(out, "last.safetensors"),
+    metrics: join(out, fileNames[1]),
+    model: join(out, fileNames[2]),
+    onnx: join(out, fileNames[3]),
+    report: join(out, fileNames[4]),
+  };
+  if (!flags.resume && await Deno.stat(paths.kept).then(() => true, () => false)) {
+    throw new UsageError(
+      `${out} holds an interrupted run. Continue it with --resume, remove ${paths.kept}, or give another --out.`,
+    );
+  }
+  await writeFileAtomically(join(out, fileNames[0]), JSON.stringify({ version, ...about }, null, 1) + "\n");
+  const begun = performance.now();
+  let progress: Progress | undefined;
+  const shown = new PictureCollector(train, test, flags.predictions);
+  if (flags.predictions !== undefined) await makeOutputFolder(flags.predictions);
+  const trained = await trainSegmentation(gpu, {
+    model,
+    head,
+    config,
+    train,
+    test,
+    kept: { path: paths.kept, about: JSON.stringify(about) },
+  }, {
+    signal,
+    async append(...lines) {
+      await appendMetrics(paths.metrics, lines);
+    },
+    async onStart({ step, totalSteps }) {
+      await truncateMetrics(paths.metrics, step === 0 ? -1 : step);
+      logger.info(
+        `${train.images.length} images to train on, ${test.images.length} to test on, ${totalSteps} steps`,
+      );
+      progress = new Progress({ logger, label: "finetune", total: totalSteps, unit: "steps", done: step });
+    },
+    onPart: (done) => progress?.update(done),
+    onSteps: ({ step, loss, imagesPerSecond }) =>
+      progress?.update(step, {
+        "images/s": imagesPerSecond.toPrecision(3),
+        ...Number.isFinite(loss) && { loss: loss.toFixed(3) },
+      }),
+    onEvaluation({ epoch, mIoU, pixelAccuracy }) {
+      logger.info(`epoch ${epoch}: mean IoU ${share(mIoU)}, pixels right ${share(pixelAccuracy)}`);
+      progress?.restart();
+    },
+    onPrediction: (index, classes, size) => shown.add(index, classes, size),
+  });
+  if (!trained) throw signal.reason;
+  progress?.finish();
+  using objective = trained.objective;
+  const { input } = model;
+  const whole = await readHeadedNetwork(objective.encoder, {
+    input,
+    head,
+    classes: train.classes.map(({ name }) => name),
+  });
+  await writeSegmentationModel(paths.model, whole);
+  await writeSegmentationOnnx(paths.onnx, whole);
+  await removeFile(paths.kept);
+  const { metrics, steps } = trained;
+  const lines = await readMetrics(paths.metrics);
+  await writeFileAtomically(
+    paths.report,
+    await renderSegmentationReport({
+      title: out,
+      version,
+      device: gpu.facts.description,
+      head,
+      arch,
+      classes: train.classes,
+      images: { train: train.images.length, test: test.images.length },
+      metrics,
+      steps: lines.filter(isStep),
+      evaluations: lines.filter(isPixels),
+      pictures: shown.pictures,
+      settings: settingsOf(about),
+    }),
+  );
+  return {
+    task: flags.task,
+    head,
+    arch,
+    metrics: {
+      mIoU: metrics.mIoU,
+      pixelAccuracy: metrics.pixelAccuracy,
+      perClass: metrics.perClass.map((one, at) => ({ class: train.classes[at].name, ...one })),
+    },
+    steps,
+    seconds: Number(((performance.now() - begun) / 1000).toFixed(2)),
+    files: [paths.model, paths.onnx],
+    report: paths.report,
+  };
+}
+
+function share(value: number | null): string {
+  return value === null ? "none" : formatShare(value);
+}
+
+/** The backbone, and what tells its weights from others. */
+async function openBackbone(
+  gpu: Gpu,
+  { run, checkpoint, arch, encoder: name, model: path, from }: FinetuneFlags,
+  seed: number,
+  warn: (text: string) => void,
+): Promise<{ model: PlainModel; weights: string }> {
+  const chosen = async (model: PlainModel, weights: string) =>
+    from === "scratch"
+      ? { model: await newModel(gpu, model, seed), weights: `new, seed ${seed}` }
+      : { model, weights };
+  if (path !== undefined) return await chosen(await readModel(path, warn), await fileFingerprint(path));
+  const { path: file, config } = await openRunCheckpoint(run!, checkpoint, warn);
+  const architecture = new SearchSpace(config.space).resolve(arch ?? "max");
+  const { encoder, streamOrders } = await openEncoder(gpu, file, encoderPrefix(name));
+  try {
+    const { imageSize, mean, std } = config.data;
+    const model = await extractSubnet(
+      encoder,
+      architecture,
+      { imageSize, mean, std },
+      undefined,
+      streamOrders,
+    );
+    return await chosen(model, `${name}, ${await fileFingerprint(file)}`);
+  } finally {
+    encoder.release();
+  }
+}
+
+/** Draws the first test images, and writes all predictions where they are wanted. */
+class PictureCollector {
+  readonly pictures: SegmentationPicture[] = [];
+
+  constructor(
+    readonly train: SegmentationSource,
+    readonly test: SegmentationSource,
+    readonly folder: string | undefined,
+  ) {}
+
+  async add(
+    index: number,
+    classes: Uint8Array,
+    { width, height }: { width: number; height: number },
+  ): Promise<void> {
+    const { test, folder } = this;
+    const name = imagePaths(test.images)?.[index] ?? `image ${index}`;
+    if (folder !== undefined) {
+      const file = join(folder, name.replace(/[/\\]/g, "-").replace(/\.[^.]*$/, "") + ".png");
+      await writeFileAtomically(file, await predictionPng(classes, { width, height }, test.classes));
+    }
+    const [photo] = this.pictures.length < pictures ? await test.images.load([index]) : [];
+    if (!photo || photo.width !== width || photo.height !== height) return;
+    const truth = await test.target(index);
+    const drawn = [
+      photo,
+      drawClasses(photo, truth.values, test.classes),
+      drawClasses(photo, classes, test.classes),
+    ];
+    const [image, actual, prediction] = await Promise.all(
+      drawn.map((picture) => pictureAddress(picture, pictureWidth)),
+    );
+    this.pictures.push({ name, image, truth: actual, prediction });
+  }
+}
+
+function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig }): [string, string][] {
+  const { config, ...others } = about;
+  return [
+    ...Object.entries(others).map(([name, value]): [string, string] => [name, String(value)]),
+    ...Object.entries(config).flatMap(([section, fields]) =>
+      Object.entries(fields).map(([name, value]): [string, string] => [
+        `${section}.${name}`,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ])
+    ),
+  ];
+}
+
+function formatResult({ task, head, arch, metrics, steps, seconds, files, report }: FinetuneResult): string {
+  return [
+    formatTable([
+      ["class", "IoU", "recognised"],
+      ...metrics.perClass.map((one) => [one.class, share(one.iou), share(one.accuracy)]),
+    ], "lrr"),
+    "",
+    `${task}, ${head} over ${arch}: mean IoU ${share(metrics.mIoU)}, pixels right ${
+      share(metrics.pixelAccuracy)
+    }; ` +
+    `${steps} steps, ${formatDuration(seconds)}`,
+    ...files,
+    report,
+  ].join("\n");
+}
+
+if (import.meta.main) await runCommand(finetuneCommand);
