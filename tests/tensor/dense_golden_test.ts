@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
+import { batchnorm } from "../../src/tensor/ops/batchnorm.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
 import { sigmoidCrossEntropy, smoothL1 } from "../../src/tensor/ops/elementwise_losses.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
@@ -136,3 +137,27 @@ for (
     }
   });
 }
+
+gpuTest("frozen_batchnorm", async (gpu) => {
+  for (const one of await cases("frozen_batchnorm")) {
+    const input = upload(gpu, one, "input");
+    const residual = one.has("residual") ? upload(gpu, one, "residual") : undefined;
+    const frozen = (name: string) => ({ name, value: upload(gpu, one, name), gradient: undefined });
+    const running = { mean: upload(gpu, one, "running_mean"), variance: upload(gpu, one, "running_var") };
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      residual ? [input, residual] : [input],
+      one.get("gradOutput").data,
+      (tape) =>
+        batchnorm(tape, input, frozen("weight"), frozen("bias"), running, {
+          training: false,
+          relu: one.parameters.relu,
+          residual,
+        }),
+    );
+    check(one, "output", output);
+    check(one, "gradInput", gradients[0]);
+    if (residual) check(one, "gradResidual", gradients[1]);
+    assertEquals(await running.mean.read(), one.get("running_mean").data);
+  }
+});
