@@ -253,7 +253,21 @@ def frozen_batchnorm_cases():
                            gradOutput=[((0, 2, 0, 0), NAN), ((0, 2, 2, 2), INF)])
 
 
+def concatenate(name, images, channels, size, **special):
+    case = Case(f"concatenate_{name}", "concatenate", special=special, inputs=len(channels))
+    inputs = {f"input{at}": case.take(f"input{at}", case.normal(images, count, *size))
+              for at, count in enumerate(channels)}
+    return backward(case, torch.cat(list(inputs.values()), 1), **inputs)
+
+
+def concatenate_cases():
+    yield concatenate("pyramid", 2, [5, 3, 1, 3], (3, 5))
+    yield concatenate("one", 3, [17], (1, 1))
+    yield concatenate("nonfinite", 2, [1, 3], (2, 3), input0=[((1, 0, 0, 0), NAN)], input1=[((0, 2, 1, 2), INF)],
+                      gradOutput=[((1, 0, 1, 1), NAN), ((0, 3, 0, 0), -INF)])
+
+
 def dense_cases():
     """Every case, in the order of the file."""
     return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases(), *pixel_loss_cases(),
-            *prediction_cases(), *elementwise_loss_cases(), *frozen_batchnorm_cases()]
+            *prediction_cases(), *elementwise_loss_cases(), *frozen_batchnorm_cases(), *concatenate_cases()]

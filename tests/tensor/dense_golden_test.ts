@@ -4,6 +4,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
 import { batchnorm } from "../../src/tensor/ops/batchnorm.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { concatenate } from "../../src/tensor/ops/concatenate.ts";
 import { sigmoidCrossEntropy, smoothL1 } from "../../src/tensor/ops/elementwise_losses.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
 import { pixelCrossEntropy } from "../../src/tensor/ops/pixel_cross_entropy.ts";
@@ -159,5 +160,20 @@ gpuTest("frozen_batchnorm", async (gpu) => {
     check(one, "gradInput", gradients[0]);
     if (residual) check(one, "gradResidual", gradients[1]);
     assertEquals(await running.mean.read(), one.get("running_mean").data);
+  }
+});
+
+gpuTest("concatenate", async (gpu) => {
+  for (const one of await cases("concatenate")) {
+    const names = Array.from({ length: one.parameters.inputs }, (_, at) => `nput${at}`);
+    const inputs = names.map((name) => upload(gpu, one, `i${name}`));
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      inputs,
+      one.get("gradOutput").data,
+      (tape) => concatenate(tape, inputs),
+    );
+    check(one, "output", output);
+    names.forEach((name, at) => check(one, `gradI${name}`, gradients[at]));
   }
 });
