@@ -57,6 +57,13 @@ gpuTest("an input twice, and one with another consumer, get the sum of their gra
   assertEquals(twice.gradients[0], gradients[0]);
 });
 
+gpuTest("of no images there is nothing to join", (gpu) => {
+  using tape = new Tape(gpu, false);
+  const none = Tensor.create(gpu, [0, 3, 2, 2]);
+  assertEquals(concatenate(tape, [none, none]).shape, [0, 6, 2, 2]);
+  return Promise.resolve();
+});
+
 gpuTest("what does not fit together is refused", (gpu) => {
   using tape = new Tape(gpu, false);
   const input = Tensor.zeros(gpu, [2, 3, 4, 4]);

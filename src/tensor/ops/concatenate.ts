@@ -2,6 +2,7 @@
 import { ShapeError } from "../../errors.ts";
 import { linearGrid } from "../../gpu/dispatch.ts";
 import { kernel } from "../../gpu/kernel.ts";
+import { elements } from "../../shape.ts";
 import type { Tape } from "../tape.ts";
 import { expectShape, type Tensor } from "../tensor.ts";
 import concatenateSource from "../../../kernels/concatenate.wgsl" with { type: "text" };
@@ -23,10 +24,10 @@ export function concatenate(tape: Tape, inputs: readonly Tensor[]): Tensor {
   for (const input of inputs) expectShape("concatenate", "an input", input.shape, [images, -1, ...rest]);
   const channels = inputs.reduce((sum, { shape }) => sum + shape[1], 0);
   const output = tape.create([images, channels, ...rest]);
-  const wholeImage = output.length / images;
+  const wholeImage = elements(output.shape.slice(1));
   let end = 0;
   const parts = inputs.map((input) => {
-    const partImage = input.length / images, first = end;
+    const partImage = elements(input.shape.slice(1)), first = end;
     end += partImage;
     return { input, params: { images, partImage, wholeImage, first } };
   });
