@@ -162,6 +162,33 @@ Deno.test("coco: a photo that its EXIF orientation turns is refused with the rea
   );
 });
 
+Deno.test("coco: an orientation that the annotation's sides cannot tell of is warned of, once", async () => {
+  const list = [6, 3, 1, 6].map((orientation, at) => ({
+    orientation,
+    image: { id: at, file_name: `${at}.jpg`, width: at === 0 ? 4 : 5, height: at === 0 ? 6 : 5 },
+  }));
+  const files: Record<string, Uint8Array | string> = {
+    "a.json": JSON.stringify({ images: list.map(({ image }) => image), categories, annotations: [] }),
+  };
+  for (const { orientation, image } of list) {
+    const [width, height] = image.width === image.height ? [5, 5] : [6, 4];
+    files[`p/${image.file_name}`] = await sharp(await photo(width, height, "jpeg")).withMetadata({
+      orientation,
+    })
+      .jpeg().toBuffer();
+  }
+  await inFolder(files, (root) =>
+    withSet(`coco:${root}/p,${root}/a.json`, true, async (source, warnings) => {
+      assertEquals((await loadSamples(source, [0, 1, 2, 3])).filter((sample) => sample).length, 4);
+      const about = warnings.filter((one) => one.includes("EXIF orientation"));
+      assertEquals(about.length, 1);
+      assert(
+        about[0].includes('/1.jpg" has the EXIF orientation 3') || about[0].includes("/3.jpg"),
+        about[0],
+      );
+    }));
+});
+
 Deno.test("a photo that is kept smaller still goes with its annotation", async () => {
   const one = JSON.stringify({
     images: [{ id: 1, file_name: "c.png", width: 101, height: 67 }],
