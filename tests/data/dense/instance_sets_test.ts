@@ -109,6 +109,7 @@ Deno.test("coco: what is wrong is named", async () => {
     [file([], { categories: [categories[0], categories[0]] }), "the category id 90 comes twice"],
     [file([], { images: [{ ...images[0], file_name: "../x.png" }] }), "the file_name of image 30"],
     [file([], { images: [{ ...images[0], width: 0 }] }), "the width of image 30 is 0"],
+    [file([], { images: [{ ...images[0], height: 1e9 }] }), "the height of image 30 is 1000000000"],
     [file([{ ...square, image_id: 9 }]), "annotation 0: its image_id is 9, which is no image"],
     [file([{ ...square, category_id: 1 }]), "its category_id is 1, which is no category"],
     [file([{ ...square, bbox: [1, 1, 2] }]), "its bbox is [1,1,2]"],
