@@ -84,6 +84,7 @@ Deno.test("every kernel with a loop is made to loop too long", () => {
     "batchnorm_apply",
     "batchnorm_gradient_apply",
     "cross_entropy_finish",
+    "dense_crop",
     "find_nonfinite",
     "info_nce_finish",
     "softmax_rows",
