@@ -68,7 +68,8 @@ export async function decodeImage(bytes: Uint8Array, use: ImageUse, sizes: Decod
       ignoreIcc: header.space !== "cmyk",
     });
     const decode = use === "training" ? decodeForTraining : decodeForEvaluation;
-    return await decode(file, header.autoOrient, sizes);
+    const { orientation = 1 } = header;
+    return { ...await decode(file, header.autoOrient, sizes), ...(orientation > 1 && { orientation }) };
   } catch (error) {
     if (error instanceof ImageFault) throw error;
     throw new ImageFault(describeDamage(format, bytes), { cause: error });

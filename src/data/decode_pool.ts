@@ -80,9 +80,7 @@ export class DecodePool {
     }
     const job = this.#jobs.get(reply.id);
     if (!job) return; // rejected already, by a failure of the pool
-    job.results[reply.position] = "reason" in reply
-      ? { reason: reply.reason }
-      : { image: { width: reply.width, height: reply.height, pixels: reply.pixels } };
+    job.results[reply.position] = "reason" in reply ? { reason: reply.reason } : { image: reply.image };
     job.missing--;
     if (job.missing > 0) return;
     this.#jobs.delete(reply.id);

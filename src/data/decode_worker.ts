@@ -6,7 +6,7 @@
 
 import type { DecodeSizes } from "./decode.ts";
 import { readImageFile } from "./image_file.ts";
-import type { ImageUse } from "./image_set.ts";
+import type { DecodedImage, ImageUse } from "./image_set.ts";
 
 /** Files to decode, shared by all Workers. */
 export interface DecodeRequest {
@@ -20,7 +20,7 @@ export interface DecodeRequest {
 
 /** A file's pixels, or why it cannot be used, or why no file can be decoded at all. */
 export type DecodeReply =
-  | { id: number; position: number; width: number; height: number; pixels: Uint8Array<ArrayBuffer> }
+  | { id: number; position: number; image: DecodedImage & { pixels: Uint8Array<ArrayBuffer> } }
   | { id: number; position: number; reason: string }
   | { failure: string };
 
@@ -54,8 +54,8 @@ scope.onmessage = async (event) => {
     ) {
       try {
         const file = await readImageFile(paths[position]);
-        const { width, height, pixels } = await loaded.decodeImage(file, use, sizes);
-        scope.postMessage({ id, position, width, height, pixels }, [pixels.buffer]);
+        const image = await loaded.decodeImage(file, use, sizes);
+        scope.postMessage({ id, position, image }, [image.pixels.buffer]);
       } catch (error) {
         scope.postMessage({ id, position, reason: messageOf(error).split("\n")[0] }, []);
       }

@@ -68,9 +68,15 @@ export function planEvaluation(width: number, height: number, size: EvaluationSi
 
 /** The network's input as an image of `imageSize` squared; the image itself where it has that size. */
 export function evaluationImage(image: DecodedImage, size: EvaluationSize): DecodedImage {
-  const { width, height, pixels } = image;
+  const { width, height, pixels, orientation } = image;
   if (width === size.imageSize && height === size.imageSize) return image;
   const { rows, columns } = planEvaluation(width, height, size);
   const whole = { top: 0, left: 0, width, height, channels: 4, pixels };
-  return { width: size.imageSize, height: size.imageSize, pixels: resample(whole, rows, columns) };
+  const { imageSize: side } = size;
+  return {
+    width: side,
+    height: side,
+    pixels: resample(whole, rows, columns),
+    ...(orientation && { orientation }),
+  };
 }

@@ -97,6 +97,7 @@ class FolderSource implements ImageSource {
       results.forEach((result, position) => {
         const file = missing[position];
         if ("reason" in result) return this.#reportBroken(file, result.reason);
+        if (result.image.orientation) this.#options.onOriented?.(paths[position], result.image);
         decoded.set(file, result.image);
         this.#cache.add(file, result.image, use);
       });

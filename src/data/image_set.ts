@@ -6,6 +6,8 @@ export interface DecodedImage {
   height: number;
   /** [height, width, 4] bytes, row-major red, green, blue, 255; transparency is composited already. */
   pixels: Uint8Array;
+  /** EXIF orientation of its file, 2 to 8, which is applied already; absent where there is none to apply. */
+  orientation?: number;
 }
 
 /** What an image is asked for: training cuts parts out of it, evaluation sees one square of the network's size. */
@@ -95,6 +97,8 @@ export interface SourceOptions {
   use?: ImageUse;
   /** Called while files are decoded at opening. */
   onProgress?(done: number, total: number): void;
+  /** Called for each file that its EXIF orientation turned or mirrored, whenever it is decoded. */
+  onOriented?(path: string, image: DecodedImage): void;
   /** Called once per broken file, and for what is said about a folder as a whole. */
   onWarning?(message: string): void;
 }

@@ -153,4 +153,8 @@ Deno.test("sets are the same whatever their spelling; a part of one is told", ()
     assert(!await isSameSet([a, b], a));
     assert(await sharesPart(`folder:${a}`, [a, b]));
     assert(!await sharesPart("synthetic", [a, b]));
+    assert(await isSameSet(`coco:${a},${b}/x.json`, `coco:${a}/../a,${b}/x.json`));
+    assert(!await isSameSet(`coco:${a},${b}/x.json`, `coco:${a},${b}/y.json`));
+    assert(await isSameSet(`masks:${a}`, `masks:${b}/../a`));
+    assert(!await isSameSet(`masks:${a}`, `voc:${a}`));
   }));

@@ -86,6 +86,7 @@ Deno.test("every kernel with a loop is made to loop too long", () => {
     "batchnorm_apply",
     "batchnorm_gradient_apply",
     "cross_entropy_finish",
+    "dense_crop",
     "find_nonfinite",
     // cka_centre refuses so many samples before.
     "image_cka",

@@ -40,6 +40,9 @@ export interface CocoFile {
   readonly annotations: ReadonlyMap<number, readonly CocoAnnotation[]>;
 }
 
+/** Of photos that are read. */
+const longestSide = 65535;
+
 type Entry = Record<string, unknown>;
 
 /** What is wrong with an entry of the file. */
@@ -116,8 +119,10 @@ function parseImage(entry: Entry, at: number): CocoImage {
     );
   }
   for (const [name, value] of [["width", width], ["height", height]]) {
-    if (isIdentifier(value) && value > 0) continue;
-    throw new EntryFault(`the ${name} of image ${id} is ${describe(value)}; it is a number of pixels`);
+    if (isIdentifier(value) && value > 0 && value <= longestSide) continue;
+    throw new EntryFault(
+      `the ${name} of image ${id} is ${describe(value)}; it is a number of pixels from 1 to ${longestSide}`,
+    );
   }
   return { id, file, width: width as number, height: height as number };
 }

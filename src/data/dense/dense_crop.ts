@@ -51,6 +51,28 @@ function encodeSamples(samples: readonly DenseCropSample[], antialias: boolean):
 }
 
 /**
+ * Turns of the kernel's loops. Samples that share a launch may share a vector of lanes, which takes the longest way in each
+ * direction.
+ *
+ * @throws {DataError} where that is too long for any launch
+ */
+function cropTurns(samples: readonly DenseCropSample[], antialias: boolean): number {
+  const taps = (shrinking: (sample: DenseCropSample) => number) =>
+    antialias ? Math.ceil(2 * Math.max(1, ...samples.map(shrinking))) + 2 : 3;
+  const rows = taps(({ height, placement }) => height / placement.resized.height);
+  const columns = taps(({ width, placement }) => width / placement.resized.width);
+  const turns = strip * loop(rows, loop(columns)) + loop(4);
+  if (turns <= mostLoopTurns) return turns;
+  const area = ({ width, height, placement: { resized } }: DenseCropSample) =>
+    width * height / (resized.width * resized.height);
+  const { width, height, placement: { resized } } = samples.reduce((a, b) => area(b) > area(a) ? b : a);
+  throw new DataError(
+    `an image of ${width} x ${height} pixels is too large to be resized to ${resized.width} x ${resized.height} in one ` +
+      "go; keep it smaller",
+  );
+}
+
+/**
  * Shows photos as one batch, padded with 0 after normalisation. Uploads the samples' table, so call it before anything else
  * of the step is recorded.
  *
@@ -68,24 +90,13 @@ export function denseCrop(
   antialias: boolean,
 ): Tensor {
   const { height, width, mean, std } = target;
-  let turns = 0;
-  for (const { width: wide, height: high, placement: { resized, window } } of samples) {
-    if (window.height > height || window.width > width) {
-      throw new DataError(
-        `a window of ${window.width} x ${window.height} is larger than an input of ${width} x ${height}`,
-      );
-    }
-    const taps = (inputs: number, outputs: number) =>
-      antialias ? Math.ceil(2 * Math.max(1, inputs / outputs)) + 2 : 3;
-    const own = strip * loop(taps(high, resized.height), loop(taps(wide, resized.width))) + loop(4);
-    if (own > mostLoopTurns) {
-      throw new DataError(
-        `an image of ${wide} x ${high} pixels is too large to be resized to ${resized.width} x ${resized.height} in one ` +
-          "go; keep it smaller",
-      );
-    }
-    turns = Math.max(turns, own);
+  for (const { placement: { window } } of samples) {
+    if (window.height <= height && window.width <= width) continue;
+    throw new DataError(
+      `a window of ${window.width} x ${window.height} is larger than an input of ${width} x ${height}`,
+    );
   }
+  const turns = cropTurns(samples, antialias);
   const table = Tensor.create(gpu, [samples.length, sampleWords]);
   table.write(encodeSamples(samples, antialias));
   const output = Tensor.create(gpu, [samples.length, 3, height, width]);

@@ -63,7 +63,8 @@ export class DenseViews<Target extends LabelTarget | InstanceTarget> implements 
   }
 
   /**
-   * Gets a batch ready on the host. In place of an image that is broken stands the next one of the pool.
+   * Gets a batch ready on the host. In place of an image that is broken stands the next one of the pool, whose index the
+   * batch has then: evaluation asks only for what is not in `source.images.broken`, or counts nothing twice.
    *
    * @throws {DataError} when no image can stand in, a label cannot be used, or is of another shape than its photo
    */

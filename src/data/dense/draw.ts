@@ -4,7 +4,14 @@
  */
 import { purpose, Random } from "../../random.ts";
 import type { ColourStep } from "./dense_crop.ts";
-import { type Placement, type Size, windowCounts } from "./placement.ts";
+import {
+  type DetectionResize,
+  detectionSize,
+  type Placement,
+  type Size,
+  wholePlacement,
+  windowCounts,
+} from "./placement.ts";
 import { ignoredClass, type InstanceTarget, type LabelTarget } from "./target.ts";
 
 /** Each change has its own chance; a null changes nothing. */
@@ -86,6 +93,31 @@ export function drawDense(
     }
   }
   return { placement, colours };
+}
+
+/** How a detector's photo is drawn: whole, at one of some sizes. */
+export interface DetectionAugmentation {
+  /** Lengths of the shorter side, of which one is drawn. */
+  readonly shortSides: readonly number[];
+  readonly longSide: number;
+  readonly rounding?: DetectionResize["rounding"];
+  /** Chance of mirroring. */
+  readonly flip: number;
+  readonly colour: ColourRanges | null;
+}
+
+/** Draws how a detector sees a whole photo, as torchvision (one short side) or detectron2 (several) does; see {@linkcode drawDense}. */
+export function drawDetection(
+  { shortSides, longSide, rounding, flip, colour }: DetectionAugmentation,
+  { seed, step, index }: { readonly seed: number; readonly step: number; readonly index: number },
+  target: InstanceTarget,
+): DenseDraw {
+  const random = new Random(seed, purpose.denseAugmentation, step, index);
+  const mirrored = random.chance(flip);
+  const colours = drawColours(random, colour);
+  const source = { height: target.height, width: target.width };
+  const resized = detectionSize(source, { shortSide: random.pick(shortSides), longSide, rounding });
+  return { placement: { ...wholePlacement(source, resized), flip: mirrored }, colours };
 }
 
 /** Of the pixels that count, of the window's most frequent class; 1 where none counts. */

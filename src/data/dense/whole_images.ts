@@ -1,7 +1,7 @@
 /** The photos of a dense set: whole, as large as they are. */
 import { DataError } from "../../errors.ts";
 import { openListing } from "../folder.ts";
-import type { ImageSource } from "../image_set.ts";
+import type { DecodedImage, ImageSource } from "../image_set.ts";
 import type { FolderListing } from "../scan.ts";
 import type { DenseOptions, InstanceTarget, LabelTarget } from "./target.ts";
 
@@ -26,8 +26,19 @@ export async function openWholeImages(
   paths: string[],
   { storedSide = longest, ...options }: DenseOptions,
 ): Promise<ImageSource> {
+  let warned = false;
+  const onOriented = (path: string, { width, height, orientation }: DecodedImage) => {
+    // Of those that swap the sides, the annotation's sides tell whether it is for the photo as it is shown.
+    if (warned || (orientation! > 4 && width !== height)) return;
+    warned = true;
+    options.onWarning?.(
+      `image "${path}" has the EXIF orientation ${orientation}, which is applied: see that annotations are for photos as ` +
+        "they are shown, since nothing in them tells",
+    );
+  };
   return await openListing(name, root, listingOf(paths), {
     ...options,
+    onOriented,
     imageSize: side,
     resize: side,
     storedSide,

@@ -109,6 +109,7 @@ Deno.test("coco: what is wrong is named", async () => {
     [file([], { categories: [categories[0], categories[0]] }), "the category id 90 comes twice"],
     [file([], { images: [{ ...images[0], file_name: "../x.png" }] }), "the file_name of image 30"],
     [file([], { images: [{ ...images[0], width: 0 }] }), "the width of image 30 is 0"],
+    [file([], { images: [{ ...images[0], height: 1e9 }] }), "the height of image 30 is 1000000000"],
     [file([{ ...square, image_id: 9 }]), "annotation 0: its image_id is 9, which is no image"],
     [file([{ ...square, category_id: 1 }]), "its category_id is 1, which is no category"],
     [file([{ ...square, bbox: [1, 1, 2] }]), "its bbox is [1,1,2]"],
@@ -160,6 +161,33 @@ Deno.test("coco: a photo that its EXIF orientation turns is refused with the rea
         await assertRejects(() => loadSamples(source, [0]), DataError, "EXIF orientation turns it");
       }),
   );
+});
+
+Deno.test("coco: an orientation that the annotation's sides cannot tell of is warned of, once", async () => {
+  const list = [6, 3, 1, 6].map((orientation, at) => ({
+    orientation,
+    image: { id: at, file_name: `${at}.jpg`, width: at === 0 ? 4 : 5, height: at === 0 ? 6 : 5 },
+  }));
+  const files: Record<string, Uint8Array | string> = {
+    "a.json": JSON.stringify({ images: list.map(({ image }) => image), categories, annotations: [] }),
+  };
+  for (const { orientation, image } of list) {
+    const [width, height] = image.width === image.height ? [5, 5] : [6, 4];
+    files[`p/${image.file_name}`] = await sharp(await photo(width, height, "jpeg")).withMetadata({
+      orientation,
+    })
+      .jpeg().toBuffer();
+  }
+  await inFolder(files, (root) =>
+    withSet(`coco:${root}/p,${root}/a.json`, true, async (source, warnings) => {
+      assertEquals((await loadSamples(source, [0, 1, 2, 3])).filter((sample) => sample).length, 4);
+      const about = warnings.filter((one) => one.includes("EXIF orientation"));
+      assertEquals(about.length, 1);
+      assert(
+        about[0].includes('/1.jpg" has the EXIF orientation 3') || about[0].includes("/3.jpg"),
+        about[0],
+      );
+    }));
 });
 
 Deno.test("a photo that is kept smaller still goes with its annotation", async () => {

@@ -1,5 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { type DenseAugmentation, drawDense, usualColours } from "../../../src/data/dense/draw.ts";
+import {
+  type DenseAugmentation,
+  drawDense,
+  drawDetection,
+  usualColours,
+} from "../../../src/data/dense/draw.ts";
 import {
   batchSize,
   boxesAtSource,
@@ -279,4 +284,18 @@ Deno.test("windows that one class fills are drawn again", () => {
   };
   const once = share(1), again = share(0.75);
   assert(once < 0.3 && again > 0.7, `${once} ${again}`);
+});
+
+Deno.test("detectors see whole photos, at one of some sizes, mirrored or not", () => {
+  const target: InstanceTarget = { kind: "instances", width: 64, height: 48, imageId: 1, instances: [] };
+  const ranges = { shortSides: [48, 96, 480], longSide: 640, flip: 0.5, colour: null };
+  const seen = new Set<string>();
+  for (let step = 0; step < 60; step++) {
+    const { placement, colours } = drawDetection(ranges, { seed: 1, step, index: 2 }, target);
+    assertEquals(colours, []);
+    assertEquals(placement.window, { top: 0, left: 0, ...placement.resized });
+    seen.add(`${placement.resized.width} x ${placement.resized.height} ${placement.flip}`);
+  }
+  const expected = ["64 x 48", "128 x 96", "640 x 480"].flatMap((size) => [`${size} false`, `${size} true`]);
+  assertEquals([...seen].sort(), expected.sort());
 });

@@ -1,5 +1,7 @@
 /** Batchnorm over many elements, augmentation of large images. */
 import { augment } from "../../../src/data/augment.ts";
+import { denseCrop } from "../../../src/data/dense/dense_crop.ts";
+import { wholePlacement } from "../../../src/data/dense/placement.ts";
 import type { SampleParameters } from "../../../src/data/augmentation.ts";
 import type { Gpu } from "../../../src/gpu/device.ts";
 import { batchnorm } from "../../../src/tensor/ops/batchnorm.ts";
@@ -120,6 +122,22 @@ export const images: LongLoop[] = [
       const mean = sum(bytes.length, (at) => bytes[at]) / bytes.length / 255;
       const found = await view.read();
       assertClose([found[0], found[3 * size * size - 1]], [0.9999 * mean, 0.9999 * mean], 1e-4, "gray");
+    },
+  },
+  {
+    name: "a photo of 1600x1600 pixels shown at 32x32",
+    kernels: { dense_crop: "short" },
+    async run(gpu) {
+      const size = 1600, shown = 32;
+      // Brighter towards the right, by steps of a shown pixel, so that a triangle filter keeps the middle of each.
+      const pixels = Uint32Array.from({ length: size * size }, (_, at) => {
+        return Math.floor((at % size) / (size / shown)) * 8 * 0x10101 + 0xff000000;
+      });
+      const placement = wholePlacement({ height: size, width: size }, { height: shown, width: shown });
+      const sample = { offset: 0, width: size, height: size, placement, colours: [] };
+      const target = { height: shown, width: shown, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+      const found = await denseCrop(gpu, Tensor.from(gpu, pixels), [sample], target, true).read();
+      for (const x of [1, 15, 30]) assertClose([found[15 * shown + x]], [8 * x / 255], 1e-4, `column ${x}`);
     },
   },
   {
