@@ -148,7 +148,7 @@ async function run({ flags, logger, onInterrupt }: Context<typeof evaluateFlags>
       mistakes = await picturesOf(evaluation, images);
     });
   } catch (error) {
-    if (error instanceof TrainingError) await folder.abandon();
+    if (error instanceof TrainingError && await folder.abandon()) await tuned.removeCheckpoints();
     throw error;
   } finally {
     opened.release();

@@ -3,7 +3,7 @@ import type { ViewMaker } from "../data/view_maker.ts";
 import { DataError } from "../errors.ts";
 import type { PlainModel } from "../extract/model.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { openSafetensors } from "../store/safetensors.ts";
+import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../store/safetensors.ts";
 import { storedLossSums } from "../train/loss_sums.ts";
 import { fillTensors, saveState } from "../train/state_file.ts";
 import { Trainer } from "../train/trainer.ts";
@@ -32,6 +32,8 @@ export interface FineTuneCheckpoint {
   readonly path: string;
   /** What decides about the result, in words: one that is kept is gone on with only where these are the same. */
   readonly about: string;
+  /** What was found out before, and goes with it. */
+  readonly found?: string;
 }
 
 /** What a fine-tuning tells. */
@@ -90,7 +92,8 @@ export async function fineTune(
         append: () => Promise.resolve(),
         async save(epoch) {
           if (!checkpoint) return;
-          const metadata = { format: checkpointFormat, about: checkpoint.about };
+          const { about, found = "" } = checkpoint;
+          const metadata = { format: checkpointFormat, about, found };
           await saveState(gpu, state, epoch, { metadata }, checkpoint.path);
         },
       },
@@ -114,24 +117,47 @@ export async function fineTune(
   }
 }
 
-/** Takes up what is kept; whether there was anything. */
-async function restore({ path, about }: FineTuneCheckpoint, state: FineTuneState): Promise<boolean> {
+/** Keeps what is found out before a training begins. @throws {DataError} when the file system refuses */
+export async function keepFound({ path, about }: FineTuneCheckpoint, found: string): Promise<void> {
+  await writeSafetensors(path, [], { format: checkpointFormat, about, found });
+}
+
+/** What was found out by then; undefined where nothing is kept. @throws {DataError} for a file that is another's */
+export async function readFound(checkpoint: FineTuneCheckpoint): Promise<string | undefined> {
+  using file = await openKept(checkpoint);
+  return file?.metadata.found;
+}
+
+async function openKept({ path, about }: FineTuneCheckpoint): Promise<SafetensorsFile | undefined> {
   try {
     await Deno.lstat(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  using file = await openSafetensors(path);
-  const { format, step } = file.metadata;
-  const losses = storedLossSums.safeParse(JSON.parse(file.metadata.losses ?? "null"));
-  if (format !== checkpointFormat || file.checksum === undefined || !/^\d+$/.test(step) || !losses.success) {
-    throw new DataError(`${path} is damaged, or no fine-tuning of this version. Remove it to begin anew.`);
+  const file = await openSafetensors(path);
+  const { metadata, checksum } = file;
+  const refuse = (what: string) => {
+    file.close();
+    return new DataError(`${path} is ${what}`);
+  };
+  if (metadata.format !== checkpointFormat || checksum === undefined || metadata.found === undefined) {
+    throw refuse("damaged, or no fine-tuning of this version. Remove it to begin anew.");
   }
-  if (file.metadata.about !== about) {
-    throw new DataError(
-      `${path} is of a fine-tuning with other images, settings or weights. Remove it to begin anew, or give another --out.`,
-    );
+  if (metadata.about === about) return file;
+  throw refuse(
+    "of a fine-tuning with other images, settings or weights. Remove it to begin anew, or give another --out.",
+  );
+}
+
+/** Takes up what is kept; whether the training had begun. */
+async function restore(checkpoint: FineTuneCheckpoint, state: FineTuneState): Promise<boolean> {
+  using file = await openKept(checkpoint);
+  const step = file?.metadata.step;
+  if (file === undefined || step === undefined) return false;
+  const losses = storedLossSums.safeParse(JSON.parse(file.metadata.losses ?? "null"));
+  if (!/^\d+$/.test(step) || !losses.success) {
+    throw new DataError(`${checkpoint.path} is damaged. Remove it to begin anew.`);
   }
   await fillTensors(file, state);
   state.losses.restore(losses.data);

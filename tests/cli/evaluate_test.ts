@@ -204,10 +204,12 @@ cliTest(
     // What cannot be trained leaves nothing behind that would stand in the way.
     const out = `${folder}/diverges`;
     const diverge = ["--run", run, "--protocol", "finetune", ...tuning, "--out", out, "--learning-rates"];
-    const failed = await evaluate(...diverge, "1e30");
-    assertEquals([failed.status, failed.result.error.code], [1, 1]);
-    assertStringIncludes(failed.err, "Give lower ones with --learning-rates");
-    assertEquals(await Array.fromAsync(Deno.readDir(out)), []);
+    for (const rates of ["1e30", "1e29,1e30"]) {
+      const failed = await evaluate(...diverge, rates);
+      assertEquals([failed.status, failed.result.error.code], [1, 1]);
+      assertStringIncludes(failed.err, "Give lower ones with --learning-rates");
+      assertEquals(await Array.fromAsync(Deno.readDir(out)), []);
+    }
     assertEquals((await evaluate(...diverge, "0.01")).status, 0);
 
     // Other files of the same names are left alone.
