@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import { embedCommand } from "../../src/cli/embed.ts";
 import { evaluateCommand } from "../../src/cli/evaluate.ts";
 import { extractCommand } from "../../src/cli/extract.ts";
+import { pretrainCommand } from "../../src/cli/pretrain.ts";
 import { searchCommand } from "../../src/cli/search.ts";
 import { readModel } from "../../src/extract/model_file.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
@@ -394,6 +395,28 @@ cliTest("images that would make an accuracy worthless are refused, or told", asy
   const least = await judge(train, test, ...scarce, "--head-factors", "1");
   assertEquals(least.result.images.train, 6, least.err);
   assertStringIncludes(least.err, "0.0001 of 12 labels are 0.0004 of each class; 2 of each are used");
+});
+
+cliTest("images of a run that are others now, or gone, are named with what to give", async (folder) => {
+  const [images, run] = [`${folder}/images`, `${folder}/run`];
+  await writeShades(images, ["a", "b"], 6);
+  const config = ["--set", "data.imageSize=16", "--set", "training.batch=4", "--set", "data.heldOut=4"];
+  const started = await runInProcess(pretrainCommand, [
+    ...["--data", images, "--out", run, "--epochs", "0", "--config", "configs/demo.json", ...config],
+  ]);
+  assertEquals(started.status, 0, started.err);
+  const knn = ["--run", run, "--arch", "min", "--protocol", "knn"];
+  const judged = await evaluate(...knn);
+  assertEquals(judged.status, 0, judged.err);
+  assertEquals([judged.result.images, judged.result.classes], [{ train: 8, test: 4 }, ["a", "b"]]);
+  await Deno.remove(`${images}/a/0.png`);
+  const changed = await evaluate(...knn);
+  assertEquals(changed.status, 1);
+  assertStringIncludes(changed.err, "Restore the images, or give others with --data and --test-data.");
+  await Deno.rename(images, `${folder}/moved`);
+  const gone = await evaluate(...knn);
+  assertEquals(gone.status, 2);
+  assertStringIncludes(gone.err, "does not exist");
 });
 
 cliTest("a network whose features are not finite is not judged", async (folder) => {
