@@ -4,6 +4,10 @@ import { evaluateCommand } from "../../src/cli/evaluate.ts";
 import { extractCommand } from "../../src/cli/extract.ts";
 import { pretrainCommand } from "../../src/cli/pretrain.ts";
 import { searchCommand } from "../../src/cli/search.ts";
+import { openGpu } from "../../src/host/adapter.ts";
+import { openCheckpoint } from "../../src/pretrain/checkpoint.ts";
+import { openRunData } from "../../src/pretrain/run_data.ts";
+import { KnnWatch, share } from "../../src/pretrain/watch.ts";
 import { readModel } from "../../src/extract/model_file.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import { cliTest, createRun, runInProcess } from "./run_command.ts";
@@ -67,26 +71,26 @@ cliTest(
     const names = (await Array.fromAsync(Deno.readDir(`${run}/evaluate-knn`))).map(({ name }) => name).sort();
     assertEquals(names, ["report.html", "results.jsonl"]);
 
+    // The run's own kNN sees the same, from as many images.
+    const own = await evaluate("--run", run, "--protocol", "knn", "--calibrate", "16", "--seed", "3");
+    assertEquals(own.status, 0, own.err);
+    using gpu = await openGpu();
+    using state = await openCheckpoint(gpu, `${run}/checkpoints/last.safetensors`);
+    const config = { ...state.config, knn: { ...state.config.knn, calibrate: 16 } };
+    const data = await openRunData(gpu, config, {});
+    const expected = share(await new KnnWatch(state, config, data.knn!).rightOf(state.space.max));
+    data.release();
+    assertEquals(own.result.results[1].accuracy, expected);
+
     // Again, and by other solvers: what is there is an evaluation's own. A run's seed is its networks': untrained is untrained.
     for (const solver of ["lbfgs", "sgd"]) {
-      const out = ["--out", `${run}/evaluate-knn`];
-      const linear = await evaluate(
-        "--run",
-        run,
-        "--arch",
-        "min",
-        "--solver",
-        solver,
-        "--seed",
-        "3",
-        "--baselines",
-        ...out,
-      );
+      const flags = ["--arch", "min", "--solver", solver, "--seed", "3", "--out", `${run}/evaluate-knn`];
+      const linear = await evaluate("--run", run, ...flags, ...(solver === "sgd" ? [] : ["--baselines"]));
       assertEquals(linear.status, 0, linear.err);
       assertEquals([linear.result.protocol, linear.result.settings.solver], ["linear", solver]);
       const [{ chosen, accuracy, untrained }] = linear.result.results;
       assertEquals(Object.keys(chosen), solver === "sgd" ? [] : ["regularisation"]);
-      assertEquals(accuracy, untrained);
+      assertEquals(untrained, solver === "sgd" ? undefined : accuracy);
     }
     const people = await runInProcess(evaluateCommand, ["--run", run, "--protocol", "knn"]);
     assertMatch(people.out, /^4-4\.6\.16-1\.1\.1 .* % +\S+ to \S+$/m);
@@ -477,6 +481,11 @@ cliTest("flags that do not go together are refused", async (folder) => {
     assertStringIncludes(result.error.message, message);
     assertNotEquals(err, "");
   }
+  const taught = `${folder}/taught`;
+  await createRun(taught, ["distillation.teacher=self", "distillation.moco=0"]);
+  const keyless = await evaluate("--run", taught, "--protocol", "knn", "--encoder", "momentum");
+  assertEquals(keyless.status, 2);
+  assertStringIncludes(keyless.err, "has no momentum encoder");
   const checkpoint = `${run}/checkpoints/last.safetensors`;
   const { status, err } = await evaluate("--model", checkpoint, ...drawn, "--out", `${folder}/out`);
   assertEquals(status, 1);
