@@ -77,7 +77,12 @@ export const evaluateCommand = defineCommand({
 
 async function run({ flags, logger, onInterrupt }: Context<typeof evaluateFlags>): Promise<EvaluateResult> {
   checkEvaluateFlags(flags);
-  const warn = (text: string) => logger.warn(text);
+  const told = new Set<string>();
+  // Sets are opened for training and for evaluation, and again for each size of image.
+  const warn = (text: string) => {
+    if (!told.has(text)) logger.warn(text);
+    told.add(text);
+  };
   const checkpoint = flags.run === undefined
     ? undefined
     : await openRunCheckpoint(flags.run, flags.checkpoint, warn);
@@ -148,7 +153,7 @@ async function run({ flags, logger, onInterrupt }: Context<typeof evaluateFlags>
       mistakes = await picturesOf(evaluation, images);
     });
   } catch (error) {
-    if (error instanceof TrainingError) await folder.abandon();
+    if (error instanceof TrainingError && await folder.abandon()) await tuned.removeCheckpoints();
     throw error;
   } finally {
     opened.release();

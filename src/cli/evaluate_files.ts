@@ -105,9 +105,11 @@ export class EvaluationFolder {
     await writeFileAtomically(join(this.path, interruptedName), this.#lines.join("\n") + "\n");
   }
 
-  /** Forgets an evaluation that has judged nothing and never will. */
-  async abandon(): Promise<void> {
-    if (this.#lines.length === 1) await removeFile(join(this.path, interruptedName));
+  /** Forgets an evaluation that never will be done, where it has judged nothing; whether it is forgotten. */
+  async abandon(): Promise<boolean> {
+    if (this.#lines.length > 1) return false;
+    await removeFile(join(this.path, interruptedName));
+    return true;
   }
 
   /** All are judged. Returns the paths of the results and of the report. */

@@ -31,6 +31,7 @@ export async function recordSet(
  *
  * @param field the field of the configuration that names the set
  * @param recorded undefined where nothing was
+ * @param remedy what to do beside restoring them
  * @returns the accepted change in words; undefined where nothing changed
  * @throws {DataError} naming what changed, unless it is accepted
  */
@@ -39,12 +40,14 @@ export function expectUnchanged(
   present: RecordedSet,
   recorded: RecordedSet | undefined,
   accept: boolean | undefined,
+  remedy =
+    "go on with the changed ones (--resume --accept-changed-data), which ends the equality with an uninterrupted " +
+    "run; what was held out stays so",
 ): string | undefined {
   const change = recorded && describeChange(recorded.list, present.list);
   if (change === undefined || accept) return change;
   throw new DataError(
-    `${field} (${present.source}) is no longer what the run began with: ${change}. Restore the images, or go on with ` +
-      `the changed ones (--resume --accept-changed-data), which ends the equality with an uninterrupted run; what was ` +
-      `held out stays so.`,
+    `${field} (${present.source}) is no longer what the run began with: ${change}. Restore the images, or ` +
+      `${remedy}.`,
   );
 }

@@ -25,6 +25,9 @@ const mostQueries = 256;
 /** Most rows of the bank in one tensor: their similarities to the queries take 64 MiB, and a launch has as many channels. */
 const mostBankRows = 65536;
 
+/** Cosines are at most 1, but for rounding; so many, and more, times exp of this stay finite. */
+const largestExponent = 600;
+
 /** Part of the queries, 0 to 1, whose class the bank's vote gets right; see {@linkcode knnClasses}. */
 export async function knnAccuracy(
   gpu: Gpu,
@@ -134,8 +137,11 @@ class Neighbours {
   /** The class with most of the votes exp(similarity / temperature), and its part of them. */
   vote(labels: Int32Array, classes: number, temperature: number): { winner: number; share: number } {
     const votes = new Float64Array(classes);
+    // Only shares count. Where exp would overflow, votes are told relative to the largest.
+    const shift = 1 / temperature < largestExponent ? 0 : this.#similarities.subarray(0, this.#count)
+      .reduce((most, similarity) => Math.max(most, similarity), -1);
     for (let place = 0; place < this.#count; place++) {
-      votes[labels[this.#rows[place]]] += Math.exp(this.#similarities[place] / temperature);
+      votes[labels[this.#rows[place]]] += Math.exp((this.#similarities[place] - shift) / temperature);
     }
     const most = votes.reduce((most, vote) => Math.max(most, vote));
     return { winner: votes.indexOf(most), share: most / votes.reduce((sum, vote) => sum + vote, 0) };

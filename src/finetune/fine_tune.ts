@@ -15,6 +15,8 @@ export interface FineTuneTask {
   readonly classes: number;
   /** Augmented views of the training images. */
   readonly views: ViewMaker;
+  /** The image that these show in place of one: another where its file is broken. */
+  shown(index: number): number;
   /** Class of each image of the source. */
   readonly labels: Int32Array;
   /** The images that are trained on. */
@@ -82,7 +84,9 @@ export async function fineTune(
       },
       views: task.views,
       images: indices,
-      given: (batch) => ({ labels: Tensor.from(gpu, Uint32Array.from(batch, (index) => labels[index])) }),
+      given: (batch) => ({
+        labels: Tensor.from(gpu, Uint32Array.from(batch, (index) => labels[task.shown(index)])),
+      }),
       evaluated: true,
       observer: {
         onSteps: () => {},

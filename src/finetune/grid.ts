@@ -1,13 +1,15 @@
 /** The choice among settings on a validation split, and the training that follows it. */
+import { z } from "zod";
 import { splitByClass } from "../evaluate/class_split.ts";
 import { accuracyOf } from "../evaluate/linear.ts";
-import { TrainingError } from "../errors.ts";
+import { DataError, TrainingError } from "../errors.ts";
 import { labelledFeatures, recalibrateOn } from "../extract/labelled_images.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Statistics } from "../nn/weights.ts";
 import type { LabelledImages } from "../pretrain/run_data.ts";
 import { removeFile } from "../store/remove_file.ts";
 import { fineTune, type FineTuneHooks, type FineTuneTask } from "./fine_tune.ts";
+import { keepFound, readFound } from "./kept.ts";
 import { entriesOf, type FineTuneRates } from "./settings.ts";
 import { classOfRow } from "./predictions.ts";
 import type { FineTuneState } from "./state.ts";
@@ -65,7 +67,10 @@ export async function fineTuneOnGrid(gpu: Gpu, task: GridTask, hooks: GridHooks)
     const own = Int32Array.from(indices, (index) => labels[index]);
     const { fitting, validating } = splitByClass(own, settings);
     const at = (rows: Uint32Array) => rows.map((row) => indices[row]);
-    for (const rates of entries) {
+    const { checkpoint } = task;
+    validated.push(...readValidated(checkpoint && await readFound(checkpoint), checkpoint?.path));
+    done = validated.length;
+    for (const rates of entries.slice(done)) {
       const accuracy = await validate(
         gpu,
         { ...task, indices: at(fitting), checkpoint: undefined },
@@ -75,17 +80,37 @@ export async function fineTuneOnGrid(gpu: Gpu, task: GridTask, hooks: GridHooks)
       );
       if (accuracy === null) hooks.onDiverged?.(rates);
       validated.push({ ...rates, accuracy });
+      if (checkpoint) await keepFound(checkpoint, JSON.stringify(validated));
       done++;
     }
   }
   const rates = chosen(entries, validated);
-  const state = await last(gpu, task, rates, part);
+  const found = JSON.stringify(validated);
+  const checkpoint = task.checkpoint && { ...task.checkpoint, found };
+  const state = await last(gpu, { ...task, checkpoint }, rates, part);
   try {
     const statistics = await statisticsOf(state, task);
     return { state, statistics, rates, validated };
   } catch (error) {
     state.release();
     throw error;
+  }
+}
+
+const validatedSchema = z.array(z.object({
+  learningRate: z.number(),
+  headFactor: z.number(),
+  accuracy: z.number().min(0).max(1).nullable(),
+}));
+
+/** Entries that an interrupted choice is done with, in the grid's order. */
+function readValidated(found: string | undefined, path: string | undefined): ValidatedRates[] {
+  if (found === undefined || found === "") return [];
+  try {
+    return validatedSchema.parse(JSON.parse(found));
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw error;
+    throw new DataError(`${path} is damaged. Remove it to begin anew.`, { cause: error });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Images for supervised training: the same source as evaluation's, seen through random crops. */
 import type { DataSource } from "../config/data_source.ts";
+import { standIn } from "../data/batch.ts";
 import { openSource } from "../data/source.ts";
 import { storedSide } from "../data/stored_side.ts";
 import { openViews } from "../data/views.ts";
@@ -30,11 +31,19 @@ export interface TrainingImagesRequest {
   onWarning(message: string): void;
 }
 
+/** Opened images. */
+export interface TrainingViews {
+  readonly views: ViewMaker;
+  /** The image that is seen in place of one: the next of the pool where its file turned out to be broken. */
+  shown(index: number): number;
+  release(): void;
+}
+
 /** Opens augmented views of a source; its images keep their numbers. */
 export async function openTrainingViews(
   gpu: Gpu,
   { data, input, dataSeed, seed, pool, onWarning }: TrainingImagesRequest,
-): Promise<{ views: ViewMaker; release(): void }> {
+): Promise<TrainingViews> {
   const augmentation = {
     ...supervisedAugmentation,
     crop: { scale: [0.2, 1] as [number, number], ratio: [3 / 4, 4 / 3] as [number, number] },
@@ -50,6 +59,7 @@ export async function openTrainingViews(
     const views = await openViews(gpu, source, { ...input, augmentation, seed, pool });
     return {
       views,
+      shown: (index) => standIn(index, pool, (other) => !source.broken?.has(other)),
       release() {
         views.release();
         source.release();

@@ -52,6 +52,8 @@ export interface EarlierData {
   readonly record: DataRecord | undefined;
   /** Whether changed images are accepted instead of refused. */
   readonly acceptChanges: boolean;
+  /** What the user can do where they are refused, beside restoring them; without, go on with the run and accept them. */
+  readonly remedy?: string;
 }
 
 /**
@@ -97,7 +99,13 @@ export async function openRunData(
   try {
     const source = await open(data.source, closers, augmentation === "none" ? "evaluation" : "training");
     const set = await recordSet(source, earlier?.record);
-    const change = expectUnchanged("data.source", set, earlier?.record, earlier?.acceptChanges);
+    const change = expectUnchanged(
+      "data.source",
+      set,
+      earlier?.record,
+      earlier?.acceptChanges,
+      earlier?.remedy,
+    );
     const split = chooseSplit(config, source, set, earlier?.record, change);
     checkAgainstData(config, split.train.length);
     if (
@@ -116,7 +124,7 @@ export async function openRunData(
       const test = await open(data.test, closers, "evaluation");
       const known = earlier?.record?.test ?? undefined;
       testSet = await recordSet(test, known);
-      testChange = expectUnchanged("data.test", testSet, known, earlier?.acceptChanges);
+      testChange = expectUnchanged("data.test", testSet, known, earlier?.acceptChanges, earlier?.remedy);
       const testViews = await openViews(gpu, test, { ...settings, augmentation: "none" });
       closers.push(() => testViews.release());
       const indices = Uint32Array.from({ length: test.length }, (_, index) => index)

@@ -161,6 +161,7 @@ function networkTable(
 ): Html {
   const many = others.length > 0;
   const chosen = results.some((one) => Object.keys(one.chosen).length > 0);
+  const untrained = results.some((one) => one.untrained !== undefined);
   const mark = (one: EvaluatedNetwork): HtmlValue =>
     one === best ? html`<strong>best</strong>` : reaches(one, best) && "indistinguishable";
   return table(
@@ -169,6 +170,7 @@ function networkTable(
       { label: "Network", numeric: false },
       { label: "Accuracy", numeric: true },
       { label: "95 %", numeric: true },
+      ...(untrained ? [{ label: "Untrained", numeric: true }] : []),
       ...(many ? [{ label: "Standing", numeric: false }] : []),
       { label: "MACs", numeric: true },
       { label: "Parameters", numeric: true },
@@ -179,6 +181,7 @@ function networkTable(
         html`<code>${one.arch}</code><small class="name">${one.network}</small>`,
         html`<strong>${formatPercent(one.accuracy)}</strong>`,
         formatPercentRange(one.interval),
+        ...(untrained ? [one.untrained === undefined ? "" : formatPercent(one.untrained)] : []),
         ...(many ? [mark(one)] : []),
         formatShort(one.macs, "kept"),
         formatShort(one.params, "kept"),
@@ -189,7 +192,7 @@ function networkTable(
       ...baselines.map(({ name, accuracy }) => [
         html`<span class="name">${name}</span><small>baseline, no network</small>`,
         formatPercent(accuracy),
-        ...Array.from({ length: 3 + Number(many) + Number(chosen) }, () => ""),
+        ...Array.from({ length: 3 + Number(many) + Number(chosen) + Number(untrained) }, () => ""),
       ]),
     ],
   );

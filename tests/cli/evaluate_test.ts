@@ -2,7 +2,12 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import { embedCommand } from "../../src/cli/embed.ts";
 import { evaluateCommand } from "../../src/cli/evaluate.ts";
 import { extractCommand } from "../../src/cli/extract.ts";
+import { pretrainCommand } from "../../src/cli/pretrain.ts";
 import { searchCommand } from "../../src/cli/search.ts";
+import { openGpu } from "../../src/host/adapter.ts";
+import { openCheckpoint } from "../../src/pretrain/checkpoint.ts";
+import { openRunData } from "../../src/pretrain/run_data.ts";
+import { KnnWatch, share } from "../../src/pretrain/watch.ts";
 import { readModel } from "../../src/extract/model_file.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import { cliTest, createRun, runInProcess } from "./run_command.ts";
@@ -66,26 +71,26 @@ cliTest(
     const names = (await Array.fromAsync(Deno.readDir(`${run}/evaluate-knn`))).map(({ name }) => name).sort();
     assertEquals(names, ["report.html", "results.jsonl"]);
 
+    // The run's own kNN sees the same, from as many images.
+    const own = await evaluate("--run", run, "--protocol", "knn", "--calibrate", "16", "--seed", "3");
+    assertEquals(own.status, 0, own.err);
+    using gpu = await openGpu();
+    using state = await openCheckpoint(gpu, `${run}/checkpoints/last.safetensors`);
+    const config = { ...state.config, knn: { ...state.config.knn, calibrate: 16 } };
+    const data = await openRunData(gpu, config, {});
+    const expected = share(await new KnnWatch(state, config, data.knn!).rightOf(state.space.max));
+    data.release();
+    assertEquals(own.result.results[1].accuracy, expected);
+
     // Again, and by other solvers: what is there is an evaluation's own. A run's seed is its networks': untrained is untrained.
     for (const solver of ["lbfgs", "sgd"]) {
-      const out = ["--out", `${run}/evaluate-knn`];
-      const linear = await evaluate(
-        "--run",
-        run,
-        "--arch",
-        "min",
-        "--solver",
-        solver,
-        "--seed",
-        "3",
-        "--baselines",
-        ...out,
-      );
+      const flags = ["--arch", "min", "--solver", solver, "--seed", "3", "--out", `${run}/evaluate-knn`];
+      const linear = await evaluate("--run", run, ...flags, ...(solver === "sgd" ? [] : ["--baselines"]));
       assertEquals(linear.status, 0, linear.err);
       assertEquals([linear.result.protocol, linear.result.settings.solver], ["linear", solver]);
       const [{ chosen, accuracy, untrained }] = linear.result.results;
       assertEquals(Object.keys(chosen), solver === "sgd" ? [] : ["regularisation"]);
-      assertEquals(accuracy, untrained);
+      assertEquals(untrained, solver === "sgd" ? undefined : accuracy);
     }
     const people = await runInProcess(evaluateCommand, ["--run", run, "--protocol", "knn"]);
     assertMatch(people.out, /^4-4\.6\.16-1\.1\.1 .* % +\S+ to \S+$/m);
@@ -204,10 +209,12 @@ cliTest(
     // What cannot be trained leaves nothing behind that would stand in the way.
     const out = `${folder}/diverges`;
     const diverge = ["--run", run, "--protocol", "finetune", ...tuning, "--out", out, "--learning-rates"];
-    const failed = await evaluate(...diverge, "1e30");
-    assertEquals([failed.status, failed.result.error.code], [1, 1]);
-    assertStringIncludes(failed.err, "Give lower ones with --learning-rates");
-    assertEquals(await Array.fromAsync(Deno.readDir(out)), []);
+    for (const rates of ["1e30", "1e29,1e30"]) {
+      const failed = await evaluate(...diverge, rates);
+      assertEquals([failed.status, failed.result.error.code], [1, 1]);
+      assertStringIncludes(failed.err, "Give lower ones with --learning-rates");
+      assertEquals(await Array.fromAsync(Deno.readDir(out)), []);
+    }
     assertEquals((await evaluate(...diverge, "0.01")).status, 0);
 
     // Other files of the same names are left alone.
@@ -394,6 +401,28 @@ cliTest("images that would make an accuracy worthless are refused, or told", asy
   assertStringIncludes(least.err, "0.0001 of 12 labels are 0.0004 of each class; 2 of each are used");
 });
 
+cliTest("images of a run that are others now, or gone, are named with what to give", async (folder) => {
+  const [images, run] = [`${folder}/images`, `${folder}/run`];
+  await writeShades(images, ["a", "b"], 6);
+  const config = ["--set", "data.imageSize=16", "--set", "training.batch=4", "--set", "data.heldOut=4"];
+  const started = await runInProcess(pretrainCommand, [
+    ...["--data", images, "--out", run, "--epochs", "0", "--config", "configs/demo.json", ...config],
+  ]);
+  assertEquals(started.status, 0, started.err);
+  const knn = ["--run", run, "--arch", "min", "--protocol", "knn"];
+  const judged = await evaluate(...knn);
+  assertEquals(judged.status, 0, judged.err);
+  assertEquals([judged.result.images, judged.result.classes], [{ train: 8, test: 4 }, ["a", "b"]]);
+  await Deno.remove(`${images}/a/0.png`);
+  const changed = await evaluate(...knn);
+  assertEquals(changed.status, 1);
+  assertStringIncludes(changed.err, "Restore the images, or give others with --data and --test-data.");
+  await Deno.rename(images, `${folder}/moved`);
+  const gone = await evaluate(...knn);
+  assertEquals(gone.status, 2);
+  assertStringIncludes(gone.err, "does not exist");
+});
+
 cliTest("a network whose features are not finite is not judged", async (folder) => {
   const run = `${folder}/run`;
   await createRun(run);
@@ -452,6 +481,11 @@ cliTest("flags that do not go together are refused", async (folder) => {
     assertStringIncludes(result.error.message, message);
     assertNotEquals(err, "");
   }
+  const taught = `${folder}/taught`;
+  await createRun(taught, ["distillation.teacher=self", "distillation.moco=0"]);
+  const keyless = await evaluate("--run", taught, "--protocol", "knn", "--encoder", "momentum");
+  assertEquals(keyless.status, 2);
+  assertStringIncludes(keyless.err, "has no momentum encoder");
   const checkpoint = `${run}/checkpoints/last.safetensors`;
   const { status, err } = await evaluate("--model", checkpoint, ...drawn, "--out", `${folder}/out`);
   assertEquals(status, 1);

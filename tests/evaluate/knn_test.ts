@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { knnAccuracy, type LabelledFeatures } from "../../src/evaluate/knn.ts";
+import { knnAccuracy, knnVotes, type LabelledFeatures } from "../../src/evaluate/knn.ts";
 import { purpose, Random } from "../../src/random.ts";
 import { gpuTest } from "../helpers.ts";
 
@@ -82,4 +82,17 @@ gpuTest("a bank of more rows than a launch takes, its nearest row in any part", 
   );
   assertEquals(accuracy, 1);
   assertEquals(gpu.pool.use.used, 0);
+});
+
+gpuTest("votes at a temperature where exp overflows are those of the nearest", async (gpu) => {
+  const rows = (values: number[], labels: number[]) => ({
+    rows: labels.length,
+    dimension: 2,
+    values: Float32Array.from(values),
+    labels: Int32Array.from(labels),
+  });
+  const bank = rows([0.9, 0.1, 1, 0, 0.8, 0.2], [0, 1, 0]);
+  const votes = await knnVotes(gpu, bank, rows([1, 0], [1]), { neighbours: 3, temperature: 0.001 });
+  assertEquals([...votes.predictions], [1]);
+  assertEquals(votes.confidences[0] > 0.99 && votes.confidences[0] <= 1, true);
 });

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { DataError } from "../../src/errors.ts";
 import { fineTune, type FineTuneTask } from "../../src/finetune/fine_tune.ts";
 import { batchFor } from "../../src/finetune/settings.ts";
+import { openTrainingViews } from "../../src/finetune/training_images.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import { gpuTest } from "../helpers.ts";
@@ -98,6 +99,36 @@ gpuTest("a model with a classifier is given a new one", async (gpu) => {
     const model = { ...task.model, classes: ["a", "b"], weights };
     assertEquals(await bits(gpu, { ...task, model }), await bits(gpu, task));
     assertNotEquals(await bits(gpu, { ...task, model: await smallModel(gpu, 2) }), await bits(gpu, task));
+  });
+});
+
+gpuTest("an image that stands in for a broken one has its own label", async (gpu) => {
+  await withTask(gpu, { epochs: 1 }, async (task) => {
+    // As if image 3 were seen in place of image 5.
+    const shown = (index: number) => index === 5 ? 3 : index;
+    const labels = task.labels.map((_, index) => task.labels[shown(index)]);
+    assertNotEquals(labels, task.labels);
+    assertEquals(await bits(gpu, { ...task, shown }), await bits(gpu, { ...task, labels }));
+    assertNotEquals(await bits(gpu, { ...task, shown }), await bits(gpu, task));
+  });
+  await withFolder(async (folder) => {
+    const { default: sharp } = await import("sharp");
+    for (const name of ["a/0", "a/1", "b/0"]) {
+      await Deno.mkdir(`${folder}/${name[0]}`, { recursive: true });
+      const create = { width: 16, height: 16, channels: 3, background: "#806040" } as const;
+      await Deno.writeFile(`${folder}/${name}.png`, await sharp({ create }).png().toBuffer());
+    }
+    await Deno.writeTextFile(`${folder}/a/1.png`, "no picture");
+    const warnings: string[] = [];
+    const { input } = await smallModel(gpu);
+    const request = { data: folder, input, dataSeed: 1, seed: 1, pool: Uint32Array.of(0, 1, 2) };
+    const training = await openTrainingViews(gpu, {
+      ...request,
+      onWarning: (text) => void warnings.push(text),
+    });
+    assertEquals([0, 1, 2].map((index) => training.shown(index)), [0, 2, 2]);
+    training.release();
+    assertEquals(warnings.length, 1);
   });
 });
 

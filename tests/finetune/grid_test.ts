@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { TrainingError } from "../../src/errors.ts";
+import { DataError, TrainingError } from "../../src/errors.ts";
 import { fineTuneOnGrid, type GridTask } from "../../src/finetune/grid.ts";
 import { classOfRow } from "../../src/finetune/predictions.ts";
 import { entriesOf, type FineTuneRates } from "../../src/finetune/settings.ts";
 import { tunedModel } from "../../src/finetune/tuned_model.ts";
+import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import { gpuTest } from "../helpers.ts";
 import { withFolder } from "../store/with_folder.ts";
 import { bitsOf, withTask } from "./small_task.ts";
@@ -89,6 +90,48 @@ gpuTest("where every rate diverges nothing is trained, and the flag to change is
       assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
     });
   });
+});
+
+gpuTest("a choice that was interrupted goes on with the entries that are left", async (gpu) => {
+  const grid = { learningRates: [1e30, 0.01, 0.05], headFactors: [10], epochs: 1 };
+  await withTask(gpu, grid, (task) =>
+    withFolder(async (folder) => {
+      const checkpoint = { path: `${folder}/kept.safetensors`, about: "this one" };
+      const outcome = async (tuned: Awaited<ReturnType<typeof fineTuneOnGrid>>) => {
+        using state = tuned.state;
+        using _ = tuned.statistics;
+        return { bits: await bitsOf(state), rates: tuned.rates, validated: tuned.validated };
+      };
+      const expected = await outcome(await fineTuneOnGrid(gpu, task, { signal }));
+      // In the third of the four trainings, then in the last.
+      for (const [from, part] of [[0, 0.6], [0.5, 0.85]]) {
+        const controller = new AbortController();
+        const parts: number[] = [];
+        const hooks = {
+          signal: controller.signal,
+          onPart(done: number, total: number) {
+            parts.push(done / total);
+            if (done / total > part) controller.abort(new Error("stop"));
+          },
+        };
+        await assertRejects(() => fineTuneOnGrid(gpu, { ...task, checkpoint }, hooks), Error, "stop");
+        assert(parts[0] >= from, `begins at ${parts[0]}`);
+      }
+      const parts: number[] = [];
+      const resumed = await fineTuneOnGrid(gpu, { ...task, checkpoint }, {
+        signal,
+        onPart: (done, total) => void parts.push(done / total),
+      });
+      assertEquals(await outcome(resumed), expected);
+      assert(parts[0] > 0.75, `begins at ${parts[0]}`);
+      const { tensors, metadata } = await readSafetensors(checkpoint.path);
+      await writeSafetensors(checkpoint.path, tensors, { ...metadata, found: "[{}]" });
+      await assertRejects(
+        () => fineTuneOnGrid(gpu, { ...task, checkpoint }, { signal }),
+        DataError,
+        "is damaged",
+      );
+    }));
 });
 
 Deno.test("a grid is every rate with every factor; the class is that of the largest logit", () => {

@@ -53,6 +53,7 @@ export async function withTask(
       model: await smallModel(gpu),
       classes: 10,
       views: training.views,
+      shown: training.shown,
       labels: bank.labels,
       indices: bank.indices,
       settings: { ...smallSettings, ...settings },

@@ -47,6 +47,16 @@ function unbalanced(page: string): string[] {
   return [...faults, ...open];
 }
 
+Deno.test("untrained networks are shown beside those that are judged, where there are any", async () => {
+  const { results } = small();
+  const page = await renderEvaluateReport(
+    small({ results: results.map((one) => ({ ...one, untrained: 0.125 })) }),
+  );
+  assertStringIncludes(words(page), "8-24 models/8-24.onnx 87.5 % 74.0–95.0 % 12.5 % best");
+  assertEquals(unbalanced(page), []);
+  assert(!words(await renderEvaluateReport(small())).includes("Untrained"));
+});
+
 Deno.test("networks are ordered by accuracy, of equals the cheaper first, which is the best", async () => {
   const page = await renderEvaluateReport(small());
   const rows = [...page.matchAll(/<tr><td class="text"><code>([^<]*)<.*?<\/tr>/gs)];

@@ -70,7 +70,11 @@ export async function openEvaluationImages(
     data: { ...config.data, imageSize: input.imageSize },
     knn: { ...config.knn, every: Math.max(1, config.knn.every), bank: 0xffff_ffff },
   };
-  const opened = await openRunData(gpu, all, { onWarning }, { record, acceptChanges: false });
+  const opened = await openRunData(gpu, all, { onWarning }, {
+    record,
+    acceptChanges: false,
+    remedy: "give others with --data and --test-data",
+  });
   const { knn, release, record: { list, test } } = opened;
   if (knn) {
     return {

@@ -54,6 +54,7 @@ export async function tunedPredictions(
       model,
       classes: classes.length,
       views: training.views,
+      shown: training.shown,
       labels: bank.labels,
       indices,
       settings,
