@@ -175,7 +175,9 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
     classes: train.classes.map(({ name }) => name),
   });
   await writeSegmentationModel(paths.model, whole);
-  await writeSegmentationOnnx(paths.onnx, whole);
+  // ONNX has no operator for the pyramid's pooling of maps of any size.
+  const exported = head !== "psp";
+  if (exported) await writeSegmentationOnnx(paths.onnx, whole);
   await removeFile(paths.kept);
   const { metrics, steps } = trained;
   const lines = await readMetrics(paths.metrics);
@@ -207,7 +209,7 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
     },
     steps,
     seconds: Number(((performance.now() - begun) / 1000).toFixed(2)),
-    files: [paths.model, paths.onnx],
+    files: [paths.model, ...exported ? [paths.onnx] : []],
     report: paths.report,
   };
 }

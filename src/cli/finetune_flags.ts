@@ -39,7 +39,9 @@ export const finetuneFlags = {
     type: "string",
     choices: segmentationHeads,
     default: "fcn",
-    description: "fcn: torchvision's FCN over the last map, with an auxiliary classifier on the one before",
+    description:
+      "fcn: torchvision's FCN; psp: PSPNet's pyramid of pooled maps, which has no .onnx; both over the last map, with an " +
+      "auxiliary classifier on the one before",
   },
   data: { type: "string", placeholder: "SPEC", required: true, description: `Images to train on: ${forms}` },
   testData: {

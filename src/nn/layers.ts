@@ -21,6 +21,8 @@ export interface Pass {
   readonly batchnormGroups: number;
   /** Weight of new batchnorm statistics in the running ones; 0.1 unless they are recalibrated. */
   readonly batchnormMomentum?: number;
+  /** What decides about dropout in training; without, nothing is dropped. */
+  readonly dropout?: { readonly seed: number; readonly step: number };
 }
 
 /** A layer that runs on the device and can be exported. */

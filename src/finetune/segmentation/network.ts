@@ -6,9 +6,10 @@ import type { TappedHead } from "../../nn/headed_network.ts";
 import type { Network } from "../../nn/network.ts";
 import { ElasticResNet } from "../../nn/resnet.ts";
 import { fcnHead } from "../../nn/segmentation/fcn.ts";
+import { pspHead } from "../../nn/segmentation/psp.ts";
 
 /** Heads of segmentation. */
-export const segmentationHeads = ["fcn"] as const;
+export const segmentationHeads = ["fcn", "psp"] as const;
 
 /** One of {@linkcode segmentationHeads}. */
 export type SegmentationHead = typeof segmentationHeads[number];
@@ -52,5 +53,5 @@ export function segmentationHead(
   const shapes = tapShapes(network, network.space.max, 224);
   const [before, last] = tapNames(network).slice(-2).map((name) => shapes.get(name)![1]);
   const definition = { classes, channels: [before, last] as const, auxiliary: auxiliaryWeight > 0 };
-  return { fcn: fcnHead }[kind](definition);
+  return { fcn: fcnHead, psp: pspHead }[kind](definition);
 }

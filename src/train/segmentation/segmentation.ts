@@ -21,7 +21,7 @@ export interface SegmentationDefinition {
   readonly ignore: number;
   /** Divide by the pixels that count, or by all. */
   readonly mean: "valid" | "all";
-  /** Of the head's weights. */
+  /** Of the head's weights, and of dropout. */
   readonly seed: number;
 }
 
@@ -33,6 +33,8 @@ export class Segmentation implements Objective {
   readonly encoder: HeadedNetwork;
   /** Running statistics as they were before the present step. */
   readonly #before: Arena;
+  /** The present step, which decides about dropout. */
+  #step = 0;
 
   /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
   constructor(
@@ -56,7 +58,8 @@ export class Segmentation implements Objective {
     await this.encoder.initialise(this.definition.seed, given);
   }
 
-  viewOrders(batch: Uint32Array): readonly ViewOrder[] {
+  viewOrders(batch: Uint32Array, step: number): readonly ViewOrder[] {
+    this.#step = step;
     return [{ batch }];
   }
 
@@ -70,11 +73,12 @@ export class Segmentation implements Objective {
 
   /** @param input `labels` are [N, H, W], of the images' size; one architecture, the network's only one */
   async record({ views: [{ images }], losses, terms, labels }: ObjectiveInput): Promise<void> {
-    const { gpu, encoder, definition: { auxiliaryWeight, ignore, mean } } = this;
+    const { gpu, encoder, definition: { auxiliaryWeight, ignore, mean, seed } } = this;
     if (!labels) throw new ShapeError("segmentation needs labels");
     await gpu.stream.breathe();
     using tape = new Tape(gpu, true);
-    const pass = encoder.pass({ tape, training: true, batchnormGroups: 1 });
+    const dropout = { seed, step: this.#step };
+    const pass = encoder.pass({ tape, training: true, batchnormGroups: 1, dropout });
     const [logits, auxiliary] = encoder.run(pass, images);
     const main = pixelCrossEntropy(tape, logits, labels, { ignore, mean });
     if (terms) gpu.stream.copy(main, terms.slice(0, []));
