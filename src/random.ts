@@ -17,6 +17,7 @@ export const purpose = {
   heldOut: 3,
   architecture: 4,
   augmentation: 5,
+  denseAugmentation: 40,
   keyShuffle: 6,
   queue: 7,
   synthetic: 8,
@@ -28,7 +29,6 @@ export const purpose = {
   validation: 14,
   labelledSubset: 15,
   linearProbe: 19,
-  denseAugmentation: 40,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */
