@@ -17,6 +17,7 @@ export const purpose = {
   heldOut: 3,
   architecture: 4,
   augmentation: 5,
+  denseAugmentation: 40,
   keyShuffle: 6,
   queue: 7,
   synthetic: 8,
@@ -31,7 +32,6 @@ export const purpose = {
   dropout: 24,
   headInitialisation: 30,
   regionSampling: 31,
-  denseAugmentation: 40,
 } as const;
 
 /** One of the streams in {@linkcode purpose}. */

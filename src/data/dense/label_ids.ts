@@ -1,7 +1,7 @@
 /** From the ids that label files store to numbers of classes. */
 import { DataError } from "../../errors.ts";
 import { type DenseClass, ignoredClass, type LabelTarget } from "./target.ts";
-import { decodeLabelPng, type LabelPng } from "./label_png.ts";
+import { type ColourIds, decodeLabelPng, type LabelPng } from "./label_png.ts";
 import { readImageFile } from "../image_file.ts";
 
 /** Most classes: one value of a byte says that a pixel does not count. */
@@ -10,11 +10,12 @@ const mostClasses = ignoredClass;
 /**
  * Reads a label PNG as it is stored.
  *
+ * @param colours see {@linkcode decodeLabelPng}
  * @throws {DataError} naming the file and the reason
  */
-export async function readLabelPng(path: string): Promise<LabelPng> {
+export async function readLabelPng(path: string, colours?: ColourIds): Promise<LabelPng> {
   try {
-    return await decodeLabelPng(await readImageFile(path));
+    return await decodeLabelPng(await readImageFile(path), colours);
   } catch (error) {
     throw new DataError(`label "${path}" cannot be used: ${(error as Error).message}`, { cause: error });
   }
@@ -27,9 +28,14 @@ export class LabelIds {
   /**
    * @param classes in the order of their numbers
    * @param ignored ids of pixels that do not count; 255 is one unless it is a class
+   * @param colours ids of the colours of labels that are in red, green and blue
    * @throws {DataError} for an id that is given twice, or too many classes
    */
-  constructor(readonly classes: readonly DenseClass[], readonly ignored: readonly number[] = []) {
+  constructor(
+    readonly classes: readonly DenseClass[],
+    readonly ignored: readonly number[] = [],
+    readonly colours?: ColourIds,
+  ) {
     if (classes.length === 0 || classes.length > mostClasses) {
       throw new DataError(`there are ${classes.length} classes; 1 to ${mostClasses} can be told apart`);
     }
@@ -64,7 +70,7 @@ export class LabelIds {
 
   /** @throws {DataError} as {@linkcode readLabelPng} and {@linkcode target} */
   async read(path: string): Promise<LabelTarget> {
-    return this.target(await readLabelPng(path), path);
+    return this.target(await readLabelPng(path, this.colours), path);
   }
 
   #unknown(path: string, ids: Uint8Array | Uint16Array, id: number): DataError {

@@ -9,7 +9,7 @@ import { crc32 } from "./crc32.ts";
 export interface LabelPng {
   readonly width: number;
   readonly height: number;
-  /** [height, width]: the stored gray level, or the index into the palette; of 16-bit files two bytes each. */
+  /** [height, width]: the stored gray level, the index into the palette, or the id of the colour. */
   readonly values: Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
   /** Red, green, blue of each index; absent for gray. */
   readonly palette?: Uint8Array<ArrayBuffer>;
@@ -28,6 +28,9 @@ const colourNames: Record<number, string> = {
 /** Depths by colour type: gray and palette. */
 const depths: Record<number, readonly number[]> = { 0: [1, 2, 4, 8, 16], 3: [1, 2, 4, 8] };
 
+/** Ids by colour: red times 65 536, green times 256, blue. */
+export type ColourIds = ReadonlyMap<number, number>;
+
 /** Places of the pixels of each pass of an interlaced file: first column, first row, and the steps between. */
 const interlacedPasses = [
   [0, 0, 8, 8],
@@ -43,6 +46,7 @@ const onePass = [[0, 0, 1, 1]] as const;
 interface Header {
   readonly width: number;
   readonly height: number;
+  /** Of a pixel; 24 are a colour. */
   readonly bits: number;
   readonly palette: boolean;
   readonly interlaced: boolean;
@@ -52,10 +56,11 @@ interface Header {
  * Reads a label.
  *
  * @param bytes a file's
+ * @param colours what colours stand for; without it a file of red, green and blue is refused
  * @throws {DataError} whose message follows the file's name: no PNG, colours, damaged, cut off, too large
  */
-export async function decodeLabelPng(bytes: Uint8Array): Promise<LabelPng> {
-  const { header, palette, compressed } = readChunks(bytes);
+export async function decodeLabelPng(bytes: Uint8Array, colours?: ColourIds): Promise<LabelPng> {
+  const { header, palette, compressed } = readChunks(bytes, colours !== undefined);
   const { width, height, bits } = header;
   const passes = (header.interlaced ? interlacedPasses : onePass).map(([left, top, stepX, stepY]) => ({
     left,
@@ -68,19 +73,29 @@ export async function decodeLabelPng(bytes: Uint8Array): Promise<LabelPng> {
   const rowBytes = (columns: number) => Math.ceil(columns * bits / 8);
   const length = passes.reduce((sum, { columns, rows }) => sum + rows * (1 + rowBytes(columns)), 0);
   const data = await inflate(compressed, length);
-  const values = bits === 16 ? new Uint16Array(width * height) : new Uint8Array(width * height);
+  const values = bits > 8 ? new Uint16Array(width * height) : new Uint8Array(width * height);
+  const unknown = new Map<number, number>();
   let start = 0;
   for (const { left, top, stepX, stepY, columns, rows } of passes) {
     const line = rowBytes(columns);
-    restoreRows(data.subarray(start, start + rows * (1 + line)), line, bits === 16 ? 2 : 1);
+    restoreRows(data.subarray(start, start + rows * (1 + line)), line, Math.max(1, bits / 8));
     for (let row = 0; row < rows; row++) {
       const from = start + row * (1 + line) + 1;
       let to = (top + row * stepY) * width + left;
       for (let column = 0; column < columns; column++, to += stepX) {
-        values[to] = sampleAt(data, from, column, bits);
+        const sample = sampleAt(data, from, column, bits);
+        const id = bits === 24 ? colours!.get(sample) : sample;
+        if (id === undefined) unknown.set(sample, (unknown.get(sample) ?? 0) + 1);
+        else values[to] = id;
       }
     }
     start += rows * (1 + line);
+  }
+  for (const [colour, count] of unknown) {
+    const channels = [colour >> 16, (colour >> 8) & 255, colour & 255];
+    throw new DataError(
+      `${count} pixels have the colour [${channels.join(", ")}], which is that of no class`,
+    );
   }
   return { width, height, values, ...(palette && { palette }) };
 }
@@ -88,6 +103,10 @@ export async function decodeLabelPng(bytes: Uint8Array): Promise<LabelPng> {
 function sampleAt(data: Uint8Array, from: number, column: number, bits: number): number {
   if (bits === 8) return data[from + column];
   if (bits === 16) return data[from + 2 * column] * 256 + data[from + 2 * column + 1];
+  if (bits === 24) {
+    const at = from + 3 * column;
+    return (data[at] << 16) | (data[at + 1] << 8) | data[at + 2];
+  }
   const bit = column * bits;
   return (data[from + (bit >> 3)] >> (8 - bits - (bit & 7))) & ((1 << bits) - 1);
 }
@@ -95,6 +114,7 @@ function sampleAt(data: Uint8Array, from: number, column: number, bits: number):
 /** The header, the palette and the pixels' chunks; checks the order and the checksum of all. */
 function readChunks(
   bytes: Uint8Array,
+  coloured: boolean,
 ): { header: Header; palette: Uint8Array<ArrayBuffer> | undefined; compressed: Uint8Array[] } {
   if (signature.some((byte, at) => bytes[at] !== byte)) throw new DataError("it is no PNG file");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -111,7 +131,7 @@ function readChunks(
     }
     const content = bytes.subarray(at + 8, end - 4);
     at = end;
-    if (kind === "IHDR" && !header) header = readHeader(content);
+    if (kind === "IHDR" && !header) header = readHeader(content, coloured);
     else if (!header) throw new DataError("it is damaged: it does not begin with its size");
     else if (kind === "PLTE") palette = readPalette(content, header);
     else if (kind === "IDAT") compressed.push(content);
@@ -123,7 +143,7 @@ function readChunks(
   return { header, palette: header.palette ? palette : undefined, compressed };
 }
 
-function readHeader(content: Uint8Array): Header {
+function readHeader(content: Uint8Array, coloured: boolean): Header {
   if (content.length !== 13) throw new DataError("it is damaged");
   const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
   const width = view.getUint32(0), height = view.getUint32(4);
@@ -135,6 +155,9 @@ function readHeader(content: Uint8Array): Header {
     throw new DataError(
       `it has ${width} x ${height} pixels; at most ${longestSide} a side and ${mostPixels} are read`,
     );
+  }
+  if (colour === 2 && bits === 8 && coloured) {
+    return { width, height, bits: 24, palette: false, interlaced: interlace === 1 };
   }
   if (colour in colourNames) {
     throw new DataError(

@@ -5,7 +5,8 @@ import { reasonOf } from "../image_file.ts";
 import { scanFolder } from "../scan.ts";
 import { LabelIds, readLabelPng } from "./label_ids.ts";
 import { findSplit, needSplit } from "./split_folder.ts";
-import type { DenseClass, DenseOptions, SegmentationSource } from "./target.ts";
+import type { ColourIds } from "./label_png.ts";
+import { type DenseClass, type DenseOptions, ignoredClass, type SegmentationSource } from "./target.ts";
 import { openWholeImages } from "./whole_images.ts";
 import { standardPalette } from "./write_label_png.ts";
 
@@ -89,7 +90,10 @@ export async function openMasks(
   };
 }
 
-/** `{"classes": [{"id", "name", "colour"?}], "ignore"?: [ids]}`; undefined where there is no such file. */
+/**
+ * `{"classes": [{"id", "name", "colour"?}], "ignore"?: [ids], "ignoreColours"?: [colours]}`; undefined where there is no such
+ * file. Where every class has a colour, labels may be in colours.
+ */
 async function readClasses(path: string): Promise<LabelIds | undefined> {
   let text: string;
   try {
@@ -99,11 +103,14 @@ async function readClasses(path: string): Promise<LabelIds | undefined> {
     throw new DataError(`cannot read "${path}": ${reasonOf(error)}`);
   }
   try {
-    const { classes, ignore = [] } = JSON.parse(text) as { classes?: unknown; ignore?: unknown };
+    const { classes, ignore = [], ignoreColours = [] } = JSON.parse(text) as Record<string, unknown>;
     if (!Array.isArray(classes)) throw new DataError(`it has no list "classes"`);
     if (!Array.isArray(ignore) || !ignore.every(isId)) throw new DataError(`"ignore" is no list of ids`);
     const parsed = classes.map(parseClass).sort((a, b) => a.id - b.id);
-    return new LabelIds(parsed, ignore);
+    if (!Array.isArray(ignoreColours)) throw new DataError(`"ignoreColours" is no list of colours`);
+    const none = ignoreColours.map((colour) => parseColour(colour, `in "ignoreColours"`));
+    const coloured = classes.every((one) => one.colour !== undefined);
+    return new LabelIds(parsed, ignore, coloured ? colourIds(parsed, none) : undefined);
   } catch (error) {
     throw new DataError(
       `"${path}" cannot be used: ${
@@ -126,11 +133,38 @@ function parseClass(entry: unknown, at: number): DenseClass {
   }
   if (typeof name !== "string" || name === "") throw new DataError(`class ${at} has no name`);
   if (colour === undefined) return { id, name, colour: colourOf(id) };
+  return { id, name, colour: parseColour(colour, `of class "${name}"`) };
+}
+
+function parseColour(colour: unknown, where: string): DenseClass["colour"] {
   const [red, green, blue, ...more] = Array.isArray(colour) ? colour : [];
   if (more.length > 0 || ![red, green, blue].every((value) => isId(value) && value < 256)) {
-    throw new DataError(`the colour of class "${name}" is no list of red, green and blue, 0 to 255`);
+    throw new DataError(`the colour ${where} is no list of red, green and blue, 0 to 255`);
   }
-  return { id, name, colour: [red, green, blue] };
+  return [red, green, blue];
+}
+
+/** What colours stand for; those that are ignored for 255. Undefined where classes share one. */
+function colourIds(
+  classes: readonly DenseClass[],
+  ignored: readonly DenseClass["colour"][],
+): ColourIds | undefined {
+  const ids = new Map<number, number>();
+  const set = ([red, green, blue]: DenseClass["colour"], id: number) => {
+    const key = (red << 16) | (green << 8) | blue;
+    if (ids.has(key)) return false;
+    ids.set(key, id);
+    return true;
+  };
+  const unique = classes.every(({ id, colour }) => set(colour, id));
+  if (ignored.length > 0 && classes.some(({ id }) => id === ignoredClass)) {
+    throw new DataError(`"ignoreColours" does not go with a class of the id ${ignoredClass}`);
+  }
+  if (!ignored.every((colour) => set(colour, ignoredClass))) {
+    throw new DataError("a colour that is ignored is a class's, too");
+  }
+  // Classes may share a colour where it is for pictures only.
+  return unique ? ids : undefined;
 }
 
 /** A colour for a class that names none. */

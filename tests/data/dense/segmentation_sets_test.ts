@@ -93,6 +93,37 @@ Deno.test("masks: 0 and 255 is not taken for a class and ignored pixels, unless 
     }));
 });
 
+Deno.test("masks: labels in colours are read where every class has its own", async () => {
+  const raw = { raw: { width: 2, height: 2, channels: 3 as const } };
+  const colours = [[9, 0, 0], [0, 9, 0], [0, 0, 0], [9, 0, 0]];
+  const label = await sharp(Uint8Array.from(colours.flat()), raw).png({ progressive: true }).toBuffer();
+  const list = [{ id: 4, name: "red", colour: [9, 0, 0] }, { id: 2, name: "green", colour: [0, 9, 0] }];
+  const files = { "images/a.png": await photo(2, 2), "labels/a.png": label };
+  await inFolder(
+    { ...files, "classes.json": classes(list, { ignoreColours: [[0, 0, 0]] }) },
+    (root) =>
+      withSet(`masks:${root}`, async (source) => {
+        assertEquals((await source.target(0)).values, Uint8Array.of(1, 0, 255, 1));
+      }),
+  );
+  const same = [list[0], { ...list[1], colour: [9, 0, 0] }];
+  const cases: [string, string][] = [
+    [classes(list), `a.png" cannot be used: 1 pixels have the colour [0, 0, 0], which is that of no class`],
+    [classes(list.map(({ id, name }) => ({ id, name }))), "red, green and blue where labels are one number"],
+    [classes(same), "red, green and blue where labels are one number"],
+    [classes(list, { ignoreColours: [[9, 0, 0]] }), "a colour that is ignored is a class's, too"],
+    [classes(list, { ignoreColours: [3] }), `the colour in "ignoreColours" is no list`],
+    [classes(list, { ignoreColours: 3 }), `"ignoreColours" is no list of colours`],
+    [
+      classes([{ ...list[0], id: 255 }], { ignoreColours: [[0, 0, 0]] }),
+      "does not go with a class of the id 255",
+    ],
+  ];
+  for (const [json, message] of cases) {
+    await inFolder({ ...files, "classes.json": json }, (root) => refuse(`masks:${root}`, DataError, message));
+  }
+});
+
 Deno.test("masks: what is wrong is named with its file", async () => {
   const one = { "images/a.png": await photo(2, 2), "labels/a.png": await gray([0, 5, 5, 1], 2) };
   const two = classes([{ id: 0, name: "a" }, { id: 1, name: "b" }]);
