@@ -1,7 +1,8 @@
 /** A detector's heads with their weights, over a network's taps. */
-import { traceHead } from "../../elastic/head.ts";
+import { type HeadTrace, traceHead } from "../../elastic/head.ts";
 import { DataError, ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import { elements } from "../../shape.ts";
 import { type FeatureLevel, type Regions, roiAlign } from "../../tensor/ops/roi_align.ts";
 import type { RoiSampling } from "../../tensor/ops/roi_align_table.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -31,13 +32,25 @@ export interface BoxOutput {
   readonly codes: Tensor;
 }
 
+/** Regions of images that lie one after the other. */
+export interface JoinedRegions {
+  readonly boxes: Boxes;
+  readonly images: Uint32Array;
+}
+
+/** A run of regions, `end` not included. */
+export interface RegionRange extends JoinedRegions {
+  readonly first: number;
+  readonly end: number;
+}
+
 /** Regions of several images, one image after the other. */
-export function joinRegions(
-  boxes: readonly Boxes[],
-): { readonly boxes: Boxes; readonly images: Uint32Array } {
+export function joinRegions(boxes: readonly Boxes[]): JoinedRegions {
   const images = boxes.flatMap((list, image) => new Array<number>(list.length / 4).fill(image));
   return { boxes: joinBoxes(...boxes), images: Uint32Array.from(images) };
 }
+
+const noMasks = () => new ShapeError("a detector of boxes alone has no masks");
 
 /** Feature pyramid, region proposal network, box head and, where its settings have masks, mask head. */
 export class Detector {
@@ -47,6 +60,7 @@ export class Detector {
   readonly #boxes: NetworkHead;
   readonly #masks: NetworkHead | undefined;
   readonly #starts: ReturnType<typeof headWeights>["starts"];
+  readonly #traces: { readonly boxes: HeadTrace; readonly masks: HeadTrace | undefined };
 
   /**
    * @param tapChannels channels of the taps at their widest, from fine to coarse; narrower ones use the leading weights
@@ -82,11 +96,15 @@ export class Detector {
       this.#pyramid,
       tapChannels.map((width, tap) => [1, width, 64 >> tap, 64 >> tap]),
     );
+    this.#traces = {
+      boxes: traceHead(this.#boxes, [region(boxes.pool)]),
+      masks: masks && traceHead(this.#masks!, [region(masks.pool)]),
+    };
     const { shapes, starts } = headWeights([
       pyramid,
       traceHead(this.#proposals, pyramid.outputs),
-      traceHead(this.#boxes, [region(boxes.pool)]),
-      ...(masks ? [traceHead(this.#masks!, [region(masks.pool)])] : []),
+      this.#traces.boxes,
+      ...(this.#traces.masks ? [this.#traces.masks] : []),
     ]);
     this.weights = new Weights(gpu, shapes, trained);
     this.#starts = starts;
@@ -142,7 +160,25 @@ export class Detector {
   }
 
   /**
-   * The box head on regions, at least one.
+   * Cuts regions into as many as a head can take at once: no tensor of theirs may be larger than the adapter binds. None for
+   * no regions.
+   */
+  parts(head: "boxes" | "masks", { boxes, images }: JoinedRegions): RegionRange[] {
+    const trace = this.#traces[head];
+    if (!trace) throw noMasks();
+    const largest = trace.calls.flatMap(({ inputs, output }) => [...inputs, output]).map(elements)
+      .reduce((most, count) => Math.max(most, count));
+    const each = Math.max(1, Math.floor(this.weights.gpu.pool.limit / 4 / largest));
+    const ranges: RegionRange[] = [];
+    for (let first = 0; first < images.length; first += each) {
+      const end = Math.min(first + each, images.length);
+      ranges.push({ first, end, boxes: boxes.slice(4 * first, 4 * end), images: images.slice(first, end) });
+    }
+    return ranges;
+  }
+
+  /**
+   * The box head on regions, at least one, and no more than one of {@linkcode parts}.
    * @param images sizes without padding, by which the maps' scales are known
    */
   boxes(pass: Pass, maps: readonly Tensor[], images: readonly ImageSize[], regions: Regions): BoxOutput {
@@ -153,11 +189,11 @@ export class Detector {
   }
 
   /**
-   * The mask head on regions, at least one.
+   * The mask head on regions, at least one, and no more than one of {@linkcode parts}.
    * @returns logits [R, classes, 2 bins, 2 bins]
    */
   masks(pass: Pass, maps: readonly Tensor[], images: readonly ImageSize[], regions: Regions): Tensor {
-    if (!this.#masks) throw new ShapeError("a detector of boxes alone has no masks");
+    if (!this.#masks) throw noMasks();
     const pooled = this.#pool(pass, maps, images, regions, this.settings.masks!.pool);
     const [logits] = runHead(this.#own(pass), this.#masks, [pooled]);
     pass.tape.discard(pooled);

@@ -2,9 +2,9 @@
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Pass } from "../layers.ts";
 import { gridAnchors } from "./anchors.ts";
-import { boxCount, type Boxes, type ImageSize } from "./boxes.ts";
+import { boxCount, type Boxes, type ImageSize, joinBoxes } from "./boxes.ts";
 import { detect, type Detections } from "./detections.ts";
-import { type Detector, joinRegions, type ProposalOutput } from "./detector.ts";
+import { type Detector, joinRegions, type ProposalOutput, type RegionRange } from "./detector.ts";
 import { type ProposalRule, selectProposals } from "./proposals.ts";
 
 /** A batch of images, each at the upper left of a common size. */
@@ -61,42 +61,66 @@ export async function detectObjects(
   taps: readonly Tensor[],
   images: PaddedImages,
 ): Promise<MaskedDetections[]> {
-  const { gpu } = taps[0];
+  const { tape } = pass;
+  const { gpu } = tape;
   const { settings } = detector;
   const maps = detector.pyramid(pass, taps);
   const outputs = detector.propose(pass, maps);
   const proposals = await readProposals(detector, outputs, images, settings.proposals.testing);
-  const regions = joinRegions(proposals);
-  const found: Detections[] = [];
-  if (regions.images.length > 0) {
-    const { logits, codes } = detector.boxes(pass, maps, images.sizes, regions);
-    const contents = (await gpu.read(logits, codes)).map((bytes) => new Float32Array(bytes));
-    let first = 0;
-    proposals.forEach((boxes, image) => {
-      const end = first + boxCount(boxes);
-      const [scores, moves] = contents.map((values) => {
-        const each = values.length / regions.images.length;
-        return values.subarray(first * each, end * each);
-      });
-      found.push(detect(boxes, scores, moves, images.sizes[image], settings.boxes.detections));
-      first = end;
-    });
-  } else {
-    const none = new Float32Array(0);
-    for (const size of images.sizes) found.push(detect(none, none, none, size, settings.boxes.detections));
-  }
+  const boxed = await inParts(detector.parts("boxes", joinRegions(proposals)), async (part) => {
+    const { logits, codes } = detector.boxes(pass, maps, images.sizes, part);
+    return (await gpu.read(logits, codes)).map((bytes) => new Float32Array(bytes));
+  });
+  let first = 0;
+  const found = proposals.map((boxes, image): Detections => {
+    const [logits, codes] = boxed(first, first += boxCount(boxes));
+    return detect(boxes, logits, codes, images.sizes[image], settings.boxes.detections);
+  });
   if (!settings.masks) return found;
-  const masked = joinRegions(found.map(({ boxes }) => boxes));
-  if (masked.images.length === 0) return found.map((one) => ({ ...one, masks: [] }));
-  const logits = detector.masks(pass, maps, images.sizes, masked);
-  const values = await logits.read();
-  const [, classes, side] = logits.shape;
+  let side = 0;
+  const masked = await inParts(
+    detector.parts("masks", joinRegions(found.map(({ boxes }) => boxes))),
+    async (part) => {
+      const logits = detector.masks(pass, maps, images.sizes, part);
+      side = logits.shape[2];
+      const values = await logits.read();
+      tape.discard(logits);
+      return [values];
+    },
+  );
   let region = 0;
   return found.map((one) => ({
     ...one,
     masks: Array.from(one.labels, (label) => {
-      const start = (region++ * classes + label) * side * side;
-      return values.slice(start, start + side * side).map((value) => 1 / (1 + Math.exp(-value)));
+      const [logits] = masked(region, ++region);
+      return logits.slice(label * side * side, (label + 1) * side * side).map((value) =>
+        1 / (1 + Math.exp(-value))
+      );
     }),
   }));
+}
+
+/**
+ * Runs a head on one part of regions after the other.
+ * @param run gives rows of each output
+ * @returns the rows of some regions, of each output
+ */
+async function inParts(
+  parts: readonly RegionRange[],
+  run: (part: RegionRange) => Promise<Float32Array<ArrayBuffer>[]>,
+): Promise<(first: number, end: number) => Float32Array<ArrayBuffer>[]> {
+  const outputs: Float32Array<ArrayBuffer>[][] = [];
+  for (const part of parts) outputs.push(await run(part));
+  return (first, end) => {
+    const [{ length } = []] = outputs;
+    return Array.from({ length: length ?? 2 }, (_, output) => {
+      const rows = parts.flatMap((part, at) => {
+        const values = outputs[at][output];
+        const each = values.length / (part.end - part.first);
+        const from = Math.max(first, part.first), to = Math.min(end, part.end);
+        return from < to ? [values.subarray((from - part.first) * each, (to - part.first) * each)] : [];
+      });
+      return joinBoxes(...rows);
+    });
+  };
 }

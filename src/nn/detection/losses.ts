@@ -1,9 +1,10 @@
 /** What a detector is trained by: losses of proposals, classes, boxes and masks, as torchvision's. */
 import { ShapeError } from "../../errors.ts";
 import { purpose, Random } from "../../random.ts";
-import { add } from "../../tensor/ops/elementwise.ts";
+import { add, scale } from "../../tensor/ops/elementwise.ts";
 import { sigmoidCrossEntropy, smoothL1 } from "../../tensor/ops/elementwise_losses.ts";
 import { softmaxCrossEntropy } from "../../tensor/ops/softmax.ts";
+import type { Tape } from "../../tensor/tape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Pass } from "../layers.ts";
 import { allAnchors } from "./anchors.ts";
@@ -157,9 +158,9 @@ function proposalLosses(
       { values: values[map].deltas.weights, shape: deltas.shape },
     ]),
   );
-  const sum = (losses: readonly Tensor[]) => losses.reduce((total, loss) => add(tape, total, loss));
   return {
-    objectness: sum(
+    objectness: total(
+      tape,
       outputs.map(({ objectness }, map) =>
         sigmoidCrossEntropy(tape, objectness, uploaded[4 * map], {
           weights: uploaded[4 * map + 1],
@@ -167,14 +168,22 @@ function proposalLosses(
         })
       ),
     ),
-    proposals: sum(outputs.map(({ deltas }, map) =>
-      smoothL1(tape, deltas, uploaded[4 * map + 2], {
-        weights: uploaded[4 * map + 3],
-        reduction: "sum",
-        beta: settings.proposals.beta,
-      })
-    )),
+    proposals: total(
+      tape,
+      outputs.map(({ deltas }, map) =>
+        smoothL1(tape, deltas, uploaded[4 * map + 2], {
+          weights: uploaded[4 * map + 3],
+          reduction: "sum",
+          beta: settings.proposals.beta,
+        })
+      ),
+    ),
   };
+}
+
+/** The sum of losses, of one at least. */
+function total(tape: Tape, losses: readonly Tensor[]): Tensor {
+  return losses.reduce((sum, loss) => add(tape, sum, loss));
 }
 
 /** Values of all images, one after the other. */
@@ -193,28 +202,32 @@ function boxLosses(
   const labels = regions.flatMap((one) => [...one.labels]);
   if (labels.length === 0) return { classes: undefined, boxes: undefined };
   const { tape } = pass;
-  const { logits, codes } = detector.boxes(
-    pass,
-    maps,
-    images.sizes,
-    joinRegions(regions.map(({ boxes }) => boxes)),
-  );
-  const targets = new Float32Array(codes.length), weights = new Float32Array(codes.length);
   const moves = joined(regions.map((one) => one.codes));
-  labels.forEach((label, region) => {
-    if (label === 0) return;
-    const start = 4 * (agnostic ? region : region * classes + label);
-    targets.set(moves.subarray(4 * region, 4 * region + 4), start);
-    weights.fill(1 / labels.length, start, start + 4);
+  const losses = detector.parts("boxes", joinRegions(regions.map(({ boxes }) => boxes))).map((part) => {
+    const { logits, codes } = detector.boxes(pass, maps, images.sizes, part);
+    const targets = new Float32Array(codes.length), weights = new Float32Array(codes.length);
+    const own = labels.slice(part.first, part.end);
+    own.forEach((label, region) => {
+      if (label === 0) return;
+      const start = 4 * (agnostic ? region : region * classes + label);
+      const from = 4 * (part.first + region);
+      targets.set(moves.subarray(from, from + 4), start);
+      weights.fill(1 / labels.length, start, start + 4);
+    });
+    const uploaded = uploadTogether(tape, [
+      { values: Uint32Array.from(own), shape: [own.length] },
+      { values: targets, shape: codes.shape },
+      { values: weights, shape: codes.shape },
+    ]);
+    const mean = softmaxCrossEntropy(tape, logits, uploaded[0]);
+    return {
+      classes: own.length === labels.length ? mean : scale(tape, mean, own.length / labels.length),
+      boxes: smoothL1(tape, codes, uploaded[1], { weights: uploaded[2], reduction: "sum", beta }),
+    };
   });
-  const uploaded = uploadTogether(tape, [
-    { values: Uint32Array.from(labels), shape: [labels.length] },
-    { values: targets, shape: codes.shape },
-    { values: weights, shape: codes.shape },
-  ]);
   return {
-    classes: softmaxCrossEntropy(tape, logits, uploaded[0]),
-    boxes: smoothL1(tape, codes, uploaded[1], { weights: uploaded[2], reduction: "sum", beta }),
+    classes: total(tape, losses.map((loss) => loss.classes)),
+    boxes: total(tape, losses.map((loss) => loss.boxes)),
   };
 }
 
@@ -244,18 +257,22 @@ function maskLoss(
     }
     return maskTargets(masks ?? [], images.sizes[image], boxes, objects, rule);
   }));
-  const logits = detector.masks(pass, maps, images.sizes, joinRegions(ofObjects.map(({ boxes }) => boxes)));
-  const [, classes, side] = logits.shape;
-  const pixels = side * side;
-  const targets = new Float32Array(logits.length), weights = new Float32Array(logits.length);
-  labels.forEach((label, region) => {
-    const start = (region * classes + label) * pixels;
-    targets.set(seen.subarray(region * pixels, (region + 1) * pixels), start);
-    weights.fill(1 / seen.length, start, start + pixels);
+  const losses = detector.parts("masks", joinRegions(ofObjects.map(({ boxes }) => boxes))).map((part) => {
+    const logits = detector.masks(pass, maps, images.sizes, part);
+    const [, classes, side] = logits.shape;
+    const pixels = side * side;
+    const targets = new Float32Array(logits.length), weights = new Float32Array(logits.length);
+    labels.slice(part.first, part.end).forEach((label, region) => {
+      const start = (region * classes + label) * pixels;
+      const from = (part.first + region) * pixels;
+      targets.set(seen.subarray(from, from + pixels), start);
+      weights.fill(1 / seen.length, start, start + pixels);
+    });
+    const uploaded = uploadTogether(tape, [
+      { values: targets, shape: logits.shape },
+      { values: weights, shape: logits.shape },
+    ]);
+    return sigmoidCrossEntropy(tape, logits, uploaded[0], { weights: uploaded[1], reduction: "sum" });
   });
-  const uploaded = uploadTogether(tape, [
-    { values: targets, shape: logits.shape },
-    { values: weights, shape: logits.shape },
-  ]);
-  return sigmoidCrossEntropy(tape, logits, uploaded[0], { weights: uploaded[1], reduction: "sum" });
+  return total(tape, losses);
 }
