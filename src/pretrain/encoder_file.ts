@@ -6,8 +6,6 @@ import { Encoder } from "../nn/encoder.ts";
 import { FinitenessCheck } from "../nn/finiteness.ts";
 import { expectFinite } from "./checkpoint.ts";
 import { openCheckpointFile } from "./checkpoint_file.ts";
-import { hasQueue } from "../config/objective.ts";
-import { UsageError } from "../errors.ts";
 import { configuredHeads } from "./objective.ts";
 import type { StreamOrders } from "./stream_orders.ts";
 
@@ -22,7 +20,6 @@ export function encoderPrefix(name: EncoderName): "encoder_q" | "encoder_k" {
 /**
  * Opens the trained encoder of a checkpoint (`encoder_q`) or its moving average (`encoder_k`). The caller releases it.
  *
- * @throws {UsageError} for the moving average of a run without one
  * @throws {DataError} for a file that is no checkpoint, is damaged, contradicts its own configuration, or holds values
  * that are not finite
  */
@@ -33,11 +30,6 @@ export async function openEncoder(
 ): Promise<{ config: Config; encoder: Encoder; streamOrders: StreamOrders }> {
   const { file, config, streamOrders } = await openCheckpointFile(path);
   using _ = file;
-  if (name === "encoder_k" && !hasQueue(config)) {
-    throw new UsageError(
-      "--encoder momentum: the run learned from its teacher alone and has no momentum encoder. Leave --encoder out.",
-    );
-  }
   const network = configuredNetwork(config);
   const [head, ...furtherHeads] = configuredHeads(network, config);
   const encoder = new Encoder(gpu, network, head, false, furtherHeads);
