@@ -78,6 +78,7 @@ export async function compare(
   hooks: CompareHooks,
 ): Promise<Compared> {
   const rows: JudgedRow[] = [], curve: ComparedRow[] = [];
+  let looked = false;
   for (const [number, run] of runs.entries()) {
     const path = folderOf(run);
     if (await RunFolder.holdsRun(path)) await expectSameRun(path, run.config);
@@ -98,6 +99,9 @@ export async function compare(
       ],
     });
     if (missing.length > 0) {
+      // Before the first hours of training, not after them.
+      if (!looked) await expectJudges(gpu, run, hooks);
+      looked = true;
       const done = await pretrained(gpu, path, run.config, hooks.onRun(run, number, runs.length));
       if (!done) throw hooks.signal.reason;
       const checkpoints = missing.flatMap((epoch) =>
@@ -153,6 +157,21 @@ function merged<Row extends ComparedRow>(rows: readonly Row[], older: readonly R
   return [...rows, ...older.filter(({ run }) => !runs.has(run))];
 }
 
+function noJudges({ config: { data } }: PlannedRun): ConfigurationError {
+  return new ConfigurationError(
+    `A comparison judges by labelled images that are held out, of which ${
+      sourceName(data.source)
+    } has none. Set data.heldOut or data.test, and knn.every.`,
+  );
+}
+
+/** @throws {ConfigurationError} when there are no images to judge by */
+async function expectJudges(gpu: Gpu, run: PlannedRun, { onWarning }: CompareHooks): Promise<void> {
+  const { knn, release } = await openRunData(gpu, run.config, { onWarning });
+  release();
+  if (!knn) throw noJudges(run);
+}
+
 async function judge(
   gpu: Gpu,
   run: PlannedRun,
@@ -166,13 +185,7 @@ async function judge(
   const earlier = { record: await readDataRecord(path), acceptChanges: false };
   const data = await openRunData(gpu, config, { onWarning }, earlier);
   try {
-    if (!data.knn) {
-      throw new ConfigurationError(
-        `A comparison judges by labelled images that are held out, of which ${
-          sourceName(config.data.source)
-        } has none. Set data.heldOut or data.test, and knn.every.`,
-      );
-    }
+    if (!data.knn) throw noJudges(run);
     const settings = { ...config, training: { ...config.training, seed: dataSeed(config) } };
     for (const { path, epoch, seconds } of checkpoints) {
       onJudging(run, epoch);

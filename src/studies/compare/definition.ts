@@ -108,6 +108,12 @@ export async function loadComparison(path: string, shared: readonly Override[] =
   }
   const configPath = join(dirname(path), base);
   const config = await loadConfig(configPath, shared);
+  if (config.knn.every === 0) {
+    throw new ConfigurationError(
+      `${configPath} has knn.every 0: then no image is held out, and there is nothing to judge by. Set it to a number of ` +
+        "epochs.",
+    );
+  }
   const sizes = names.map((name): Size => ({ name, architecture: resolveSize(config, name) }));
   const runs: PlannedRun[] = [];
   for (const seed of seeds) {

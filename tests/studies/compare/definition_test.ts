@@ -30,6 +30,11 @@ Deno.test("what a machine would decide about must be given, so that all runs hav
     );
     const { runs: [{ config }] } = await load({ "moco.queue": 16, "training.epochs": 3 });
     assertEquals([config.moco.queue, config.training.epochs, config.training.batch], [16, 3, 8]);
+    await assertRejects(
+      () => loadComparison(`${folder}/compare.json`, [{ path: "knn.every", value: 0, flag: "--set" }]),
+      ConfigurationError,
+      "nothing to judge by",
+    );
   }));
 
 Deno.test("what is no comparison is told field by field, with what is allowed", () =>
