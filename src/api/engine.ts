@@ -100,6 +100,7 @@ export type { Parameter } from "../tensor/parameter.ts";
 export { batchnorm, type BatchnormOptions, type RunningStatistics } from "../tensor/ops/batchnorm.ts";
 export { adaptiveAveragePool } from "../tensor/ops/adaptive_pool.ts";
 export { bilinear, type BilinearOptions } from "../tensor/ops/bilinear.ts";
+export { concatenate } from "../tensor/ops/concatenate.ts";
 export { convolution, type ConvolutionOptions } from "../tensor/ops/convolution.ts";
 export { add, average, relu, scale } from "../tensor/ops/elementwise.ts";
 export { gatherRows } from "../tensor/ops/gather_rows.ts";

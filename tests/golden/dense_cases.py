@@ -1,7 +1,9 @@
 """Operations of dense prediction, NaN and infinities too: what comes out is PyTorch's."""
 import torch
 import torch.nn.functional as F
+from torchvision.ops import FrozenBatchNorm2d
 
+import cases
 from cases import Case, first_clear
 from product_cases import finish
 
@@ -33,9 +35,10 @@ def resizing_cases():
         yield bilinear(f"to_one_{corners}", (1, 3, 5, 4), [1, 1], aligned)
         yield bilinear(f"same_{corners}", (1, 1, 5, 4), [5, 4], aligned,
                        input=[((0, 0, 1, 1), NAN)], gradOutput=[((0, 0, 3, 3), INF)])
-        yield bilinear(f"nonfinite_{corners}", (1, 3, 3, 4), [6, 8], aligned,
+        # Sizes at which no output lies on an input in one precision and beside it in another.
+        yield bilinear(f"nonfinite_{corners}", (1, 3, 3, 4), [5, 7] if aligned else [6, 8], aligned,
                        input=[((0, 0, 1, 1), NAN), ((0, 1, 2, 0), -INF)],
-                       gradOutput=[((0, 2, 0, 1), NAN), ((0, 1, 5, 7), INF)])
+                       gradOutput=[((0, 2, 0, 1), NAN), ((0, 1, -1, -1), INF)])
     # Some outputs lie exactly on an input: the other one is multiplied by 0.
     yield bilinear("nonfinite_centres", (1, 1, 9, 9), [3, 3], False,
                    input=[((0, 0, 2, 4), INF)], gradOutput=[((0, 0, 1, 1), NAN)])
@@ -223,7 +226,50 @@ def elementwise_loss_cases():
     yield smooth_l1("l1_nan", 2, 3, beta=0.0, input=[((0, 1), NAN), ((1, 0), INF)], target=[((1, 0), INF)])
 
 
+def frozen_batchnorm(name, shape, stored, relu=False, residual=False, **special):
+    def build(attempt):
+        case = Case(f"frozen_batchnorm_{name}", "frozen_batchnorm", attempt, special=special, relu=relu)
+        channels = shape[1]
+        layer = FrozenBatchNorm2d(channels).to(cases.REFERENCE)
+        state = {"weight": case.normal(stored, mean=1.0), "bias": case.normal(stored),
+                 "running_mean": case.normal(stored), "running_var": case.uniform(stored, low=0.1, high=2.0)}
+        state = {key: case.take(key, value).detach() for key, value in state.items()}
+        layer.load_state_dict({key: value[:channels] for key, value in state.items()})
+        x = case.take("input", case.normal(*shape))
+        before = layer(x)
+        inputs = {"input": x}
+        if residual:
+            inputs["residual"] = case.take("residual", case.normal(*shape))
+            before = before + inputs["residual"]
+        finite = before.detach()[before.detach().isfinite()]
+        return backward(case, F.relu(before) if relu else before, **inputs), finite.abs().min().item() if relu else 1
+    return first_clear(build, 1e-4)
+
+
+def frozen_batchnorm_cases():
+    yield frozen_batchnorm("plain", (2, 5, 3, 7), 5)
+    yield frozen_batchnorm("sliced_relu", (1, 17, 5, 4), 20, relu=True)
+    yield frozen_batchnorm("residual", (2, 3, 4, 4), 3, relu=True, residual=True)
+    yield frozen_batchnorm("one_pixel", (1, 3, 1, 1), 3)
+    yield frozen_batchnorm("nonfinite", (1, 3, 3, 5), 3, relu=True, input=[((0, 0, 1, 1), NAN), ((0, 1, 2, 4), INF)],
+                           gradOutput=[((0, 2, 0, 0), NAN), ((0, 2, 2, 2), INF)])
+
+
+def concatenate(name, images, channels, size, **special):
+    case = Case(f"concatenate_{name}", "concatenate", special=special, inputs=len(channels))
+    inputs = {f"input{at}": case.take(f"input{at}", case.normal(images, count, *size))
+              for at, count in enumerate(channels)}
+    return backward(case, torch.cat(list(inputs.values()), 1), **inputs)
+
+
+def concatenate_cases():
+    yield concatenate("pyramid", 2, [5, 3, 1, 3], (3, 5))
+    yield concatenate("one", 3, [17], (1, 1))
+    yield concatenate("nonfinite", 2, [1, 3], (2, 3), input0=[((1, 0, 0, 0), NAN)], input1=[((0, 2, 1, 2), INF)],
+                      gradOutput=[((1, 0, 1, 1), NAN), ((0, 3, 0, 0), -INF)])
+
+
 def dense_cases():
     """Every case, in the order of the file."""
     return [*resizing_cases(), *nearest_cases(), *pooling_cases(), *transposed_cases(), *pixel_loss_cases(),
-            *prediction_cases(), *elementwise_loss_cases()]
+            *prediction_cases(), *elementwise_loss_cases(), *frozen_batchnorm_cases(), *concatenate_cases()]

@@ -2,7 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
+import { batchnorm } from "../../src/tensor/ops/batchnorm.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { concatenate } from "../../src/tensor/ops/concatenate.ts";
 import { sigmoidCrossEntropy, smoothL1 } from "../../src/tensor/ops/elementwise_losses.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
 import { pixelCrossEntropy } from "../../src/tensor/ops/pixel_cross_entropy.ts";
@@ -136,3 +138,42 @@ for (
     }
   });
 }
+
+gpuTest("frozen_batchnorm", async (gpu) => {
+  for (const one of await cases("frozen_batchnorm")) {
+    const input = upload(gpu, one, "input");
+    const residual = one.has("residual") ? upload(gpu, one, "residual") : undefined;
+    const frozen = (name: string) => ({ name, value: upload(gpu, one, name), gradient: undefined });
+    const running = { mean: upload(gpu, one, "running_mean"), variance: upload(gpu, one, "running_var") };
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      residual ? [input, residual] : [input],
+      one.get("gradOutput").data,
+      (tape) =>
+        batchnorm(tape, input, frozen("weight"), frozen("bias"), running, {
+          training: false,
+          relu: one.parameters.relu,
+          residual,
+        }),
+    );
+    check(one, "output", output);
+    check(one, "gradInput", gradients[0]);
+    if (residual) check(one, "gradResidual", gradients[1]);
+    assertEquals(await running.mean.read(), one.get("running_mean").data);
+  }
+});
+
+gpuTest("concatenate", async (gpu) => {
+  for (const one of await cases("concatenate")) {
+    const names = Array.from({ length: one.parameters.inputs }, (_, at) => `nput${at}`);
+    const inputs = names.map((name) => upload(gpu, one, `i${name}`));
+    const { output, gradients } = await forwardBackward(
+      gpu,
+      inputs,
+      one.get("gradOutput").data,
+      (tape) => concatenate(tape, inputs),
+    );
+    check(one, "output", output);
+    names.forEach((name, at) => check(one, `gradI${name}`, gradients[at]));
+  }
+});

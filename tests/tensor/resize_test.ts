@@ -5,6 +5,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import type { Random } from "../../src/random.ts";
 import { adaptiveAveragePool } from "../../src/tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../../src/tensor/ops/bilinear.ts";
+import { linearAxis, mostReaders } from "../../src/tensor/ops/linear_axis.ts";
 import { addNearest } from "../../src/tensor/ops/nearest.ts";
 import { Tape } from "../../src/tensor/tape.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
@@ -74,6 +75,23 @@ gpuTest("bilinear interpolation of random shapes, and its adjoint", async (gpu) 
       what,
       (tape, input) => bilinear(tape, input, size, { alignCorners }),
     );
+  }
+});
+
+Deno.test("no input is read by more outputs than a launch takes", () => {
+  for (let size = 1; size <= 24; size++) {
+    for (let outSize = 1; outSize <= 24; outSize++) {
+      for (const alignCorners of [false, true]) {
+        const axis = linearAxis("test", size, outSize, alignCorners);
+        const readers = new Uint32Array(size);
+        for (let output = 0; output < outSize; output++) {
+          const low = Math.floor(Math.max(output * axis.step + axis.offset, 0) / axis.unit);
+          assert(low < size);
+          for (const input of new Set([low, Math.min(low + 1, size - 1)])) readers[input]++;
+        }
+        assert(Math.max(...readers) <= mostReaders(axis), `${size} to ${outSize}, ${alignCorners}`);
+      }
+    }
   }
 });
 

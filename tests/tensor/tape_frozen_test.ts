@@ -84,3 +84,39 @@ gpuTest("a frozen part costs what inference costs; a trained head keeps what it 
   assertEquals(frozenBackbone.gradient, training.gradient);
   assertEquals(gpu.pool.use.used, start0);
 });
+
+gpuTest(
+  "a frozen batchnorm sums nothing in its backward pass; a trained one writes to memory apart",
+  async (gpu) => {
+    using input = randomTensor(gpu, [2, 5, 3, 3], 1);
+    using start = randomTensor(gpu, [2, 5, 3, 3], 2);
+    const [weight, bias] = [randomParameter(gpu, "weight", [5], 3), randomParameter(gpu, "bias", [5], 4)];
+    const running = { mean: Tensor.zeros(gpu, [5]), variance: Tensor.from(gpu, new Float32Array(5).fill(1)) };
+    const launched: string[] = [];
+    const dispatch = gpu.stream.dispatch.bind(gpu.stream);
+    gpu.stream.dispatch = (call) => {
+      launched.push(call.kernel.name);
+      const written = [call.buffers.gradWeight, call.buffers.gradBias].flatMap((range) =>
+        range?.storage ?? []
+      );
+      assertEquals(new Set(written).size, written.length, "two bindings write to one memory");
+      dispatch(call);
+    };
+    const run = async (training: boolean, ...[first, second]: Parameter[]) => {
+      using tape = new Tape(gpu, true);
+      tape.watch(input);
+      const output = batchnorm(tape, input, first, second, running, { training, relu: true });
+      launched.length = 0;
+      tape.backward([output, start]);
+      using gradient = tape.take(input)!;
+      return await gradient.read();
+    };
+    const whole = await run(false, weight, bias);
+    assert(launched.includes("batchnorm_gradient_finish"));
+    assertEquals(await run(false, frozen(weight), frozen(bias)), whole);
+    assertEquals(launched, ["batchnorm_gradient_apply"]);
+
+    await run(true, frozen(weight), frozen(bias));
+    assert(launched.includes("batchnorm_gradient_finish"));
+  },
+);

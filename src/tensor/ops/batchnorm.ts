@@ -59,7 +59,11 @@ export const batchnormEpsilon = 1e-5;
 
 /** What batchnorm does besides normalising. */
 export interface BatchnormOptions {
-  /** Normalise with the batch's statistics and update the running ones; or, false, with the running ones. */
+  /**
+   * Normalise with the batch's statistics and update the running ones; or, false, with the running ones. False with parameters
+   * that have no gradient is a frozen batchnorm (torchvision's `FrozenBatchNorm2d`): a factor and a summand a channel, whose
+   * backward pass is one multiplication.
+   */
   training: boolean;
   /** Split the batch into so many contiguous groups with statistics of their own, as on several devices. Default 1. */
   groups?: number;
@@ -172,7 +176,12 @@ export function batchnorm(
     work: { bytes: (residual ? 3 : 2) * input.byteLength },
   });
 
-  const backward = (gradOutput: Tensor) => {
+  const launchGradientSums = (
+    gradOutput: Tensor,
+    backward: Tensor,
+    gradWeight: Tensor | undefined,
+    gradBias: Tensor | undefined,
+  ) => {
     using partial = Tensor.create(gpu, [sets, channels, parts.parts, 2]);
     gpu.stream.dispatch({
       kernel: batchnormGradientSumsKernel,
@@ -183,17 +192,17 @@ export function batchnorm(
       turns: parts.turns,
       work: { bytes: (relu ? 3 : 2) * input.byteLength },
     });
-    using backward = Tensor.create(gpu, [sets, channels, 4]);
-    // Takes what the kernel computes for a frozen parameter.
-    using unused = Tensor.create(gpu, [channels]);
+    // They take what the kernel computes for a frozen parameter.
+    using unusedWeight = Tensor.create(gpu, [channels]);
+    using unusedBias = Tensor.create(gpu, [channels]);
     gpu.stream.dispatch({
       kernel: batchnormGradientFinishKernel,
       constants: { BLOCK: partBlock },
       buffers: {
         partial,
         affine,
-        gradWeight: tape.gradientOf(weight)?.tensor ?? unused,
-        gradBias: tape.gradientOf(bias)?.tensor ?? unused,
+        gradWeight: gradWeight ?? unusedWeight,
+        gradBias: gradBias ?? unusedBias,
         backward,
       },
       params: {
@@ -207,9 +216,18 @@ export function batchnorm(
       turns: finishTurns(sets, parts.parts),
       work: { bytes: partial.byteLength + affine.byteLength + backward.byteLength + 16 * channels },
     });
+  };
+  const backward = (gradOutput: Tensor) => {
+    const [weightTarget, biasTarget] = [tape.gradientOf(weight), tape.gradientOf(bias)];
+    // With frozen parameters and running statistics nothing is summed, and a channel's factor is the forward pass's.
+    const sums = training || weightTarget || biasTarget ? Tensor.create(gpu, [sets, channels, 4]) : undefined;
+    if (sums) launchGradientSums(gradOutput, sums, weightTarget?.tensor, biasTarget?.tensor);
     const target = tape.gradientOf(input);
     const residualTarget = residual && tape.gradientOf(residual);
-    if (!target && !residualTarget) return;
+    if (!target && !residualTarget) {
+      sums?.release();
+      return;
+    }
     const gradInput = target?.tensor ?? Tensor.create(gpu, input.shape);
     // A kernel cannot write to one memory through two bindings: where input and residual are one tensor, or parts of one,
     // the residual's gradient goes there afterwards.
@@ -222,7 +240,7 @@ export function batchnorm(
       buffers: {
         input,
         gradOutput,
-        backward,
+        backward: sums ?? affine,
         gradInput,
         output,
         gradResidual: apart ?? residualTarget?.tensor,
@@ -236,6 +254,7 @@ export function batchnorm(
       turns: planeTurns,
       work: { bytes: ((relu ? 4 : 3) + (residualTarget ? 1 : 0)) * input.byteLength },
     });
+    sums?.release();
     if (!target) gradInput.release();
     if (apart) {
       addGradient(residualTarget!, apart);

@@ -1,6 +1,7 @@
 /** Long loops of dense prediction's operations. */
 import { assertEquals } from "@std/assert";
 import { adaptiveAveragePool } from "../../../src/tensor/ops/adaptive_pool.ts";
+import { add } from "../../../src/tensor/ops/elementwise.ts";
 import { bilinear } from "../../../src/tensor/ops/bilinear.ts";
 import { addNearest } from "../../../src/tensor/ops/nearest.ts";
 import { pixelClasses, pixelProbabilities } from "../../../src/tensor/ops/pixel_predictions.ts";
@@ -9,6 +10,10 @@ import { pixelCrossEntropy } from "../../../src/tensor/ops/pixel_cross_entropy.t
 import { Tensor } from "../../../src/tensor/tensor.ts";
 import { assertClose, forwardBackward, lossAndGradient } from "../../helpers.ts";
 import { type LongLoop, spread, sum } from "./case.ts";
+
+/** Two times the same operation, whose second gradient is added to the first, in parts. */
+const twice = (operation: (tape: Tape) => Tensor) => (tape: Tape) =>
+  add(tape, operation(tape), operation(tape));
 
 export const dense: LongLoop[] = [
   {
@@ -22,10 +27,10 @@ export const dense: LongLoop[] = [
         gpu,
         [input],
         gradOutput,
-        (tape) => bilinear(tape, input, [rows, 1]),
+        twice((tape) => bilinear(tape, input, [rows, 1])),
       );
-      assertClose(output, new Float32Array(rows).fill(3), 1e-6, "output");
-      assertClose(gradients[0], [sum(rows, (at) => gradOutput[at])], 1e-5, "gradient");
+      assertClose(output, new Float32Array(rows).fill(6), 1e-6, "output");
+      assertClose(gradients[0], [2 * sum(rows, (at) => gradOutput[at])], 1e-5, "gradient");
     },
   },
   {
@@ -40,9 +45,9 @@ export const dense: LongLoop[] = [
         gpu,
         [coarse],
         gradOutput,
-        (tape) => addNearest(tape, coarse, lateral),
+        twice((tape) => addNearest(tape, coarse, lateral)),
       );
-      const half = [0, rows / 2].map((from) => sum(rows / 2, (at) => gradOutput[from + at]));
+      const half = [0, rows / 2].map((from) => 2 * sum(rows / 2, (at) => gradOutput[from + at]));
       assertClose(gradients[0], half, 1e-5, "gradient");
     },
   },
@@ -64,8 +69,13 @@ export const dense: LongLoop[] = [
 
       const pixel = Tensor.from(gpu, Float32Array.of(3), [1, 1, 1, 1]);
       const gradCells = spread(cells, 4);
-      const spreadOut = await forwardBackward(gpu, [pixel], gradCells, pool([cells, 1], pixel));
-      assertClose(spreadOut.gradients[0], [sum(cells, (at) => gradCells[at])], 1e-5, "gradient of the pixel");
+      const spreadOut = await forwardBackward(gpu, [pixel], gradCells, twice(pool([1, cells], pixel)));
+      assertClose(
+        spreadOut.gradients[0],
+        [2 * sum(cells, (at) => gradCells[at])],
+        1e-5,
+        "gradient of the pixel",
+      );
     },
   },
   {
