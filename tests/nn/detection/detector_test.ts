@@ -4,6 +4,7 @@ import { traceHead } from "../../../src/elastic/head.ts";
 import { DataError, ShapeError } from "../../../src/errors.ts";
 import type { Gpu } from "../../../src/gpu/device.ts";
 import { Detector, joinRegions } from "../../../src/nn/detection/detector.ts";
+import { detectorCosts } from "../../../src/nn/detection/detector_heads.ts";
 import { boxHead, featurePyramid, maskHead, proposalHead } from "../../../src/nn/detection/heads.ts";
 import { detectObjects, readProposals } from "../../../src/nn/detection/infer.ts";
 import { everything } from "../../../src/nn/detection/sampler.ts";
@@ -312,6 +313,16 @@ Deno.test("the heads over a ResNet-50 have as many parameters as torchvision's",
   const mask = traceHead(maskHead(masks!.convolutions, masks!.hidden, classes), [[1, channels, 14, 14]]);
   assertEquals(body + count(pyramid, proposals, box, mask), 44_401_393);
   assertEquals(mask.outputs, [[1, 91, 28, 28]]);
+});
+
+Deno.test("the heads over a ResNet-50 cost what is known of them", () => {
+  const taps = [256, 512, 1024, 2048].map((width, tap): Shape => [1, width, 200 >> tap, 336 >> tap]);
+  const costs = detectorCosts(maskRcnnSettings(91), taps, { boxes: 512, masks: 128 });
+  const giga = Object.values(costs).map(({ macs }) => Math.round(macs / 1e9));
+  assertEquals(giga, [61, 53, 7, 68]);
+  // fc6 with its ReLU, fc7, logits and codes of 512 regions, and what was pooled.
+  assertEquals(costs.boxes.values, 512 * (256 * 49 + 4 * 1024 + 5 * 91));
+  assertEquals(detectorCosts(fasterRcnnSettings(91), taps, { boxes: 512, masks: 0 }).masks, undefined);
 });
 
 Deno.test("heads become ONNX nodes of their own, with each constant once", () => {
