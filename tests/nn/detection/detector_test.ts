@@ -1,5 +1,5 @@
 /** A detector's heads, from a backbone's taps to masks, against torchvision's Mask R-CNN with the same weights. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { traceHead } from "../../../src/elastic/head.ts";
 import { DataError, ShapeError } from "../../../src/errors.ts";
 import type { Gpu } from "../../../src/gpu/device.ts";
@@ -238,6 +238,81 @@ gpuTest("images without objects have losses of background alone", async (gpu) =>
     assert(values.every(Number.isFinite), name);
     assertEquals(values.some((value) => value !== 0), !/bbox_pred|mask/.test(name), name);
   }
+});
+
+gpuTest("nothing proposed and nothing detected are results, too", async (gpu) => {
+  const { one, detector, taps } = await goldenDetector(gpu);
+  const { settings } = detector;
+  const images = { sizes: one.parameters.sizes.map(size), padded: size(one.parameters.padded) };
+  const sifted = (changed: DetectorSettings) => {
+    const other = new Detector(gpu, one.parameters.taps, changed, false);
+    other.load(weightsOf(one, other));
+    return detectObjects(other, passOf(gpu, other), taps, images);
+  };
+  const { boxes, proposals } = settings;
+  const detections = { ...boxes.detections, scoreThreshold: 1 };
+  for (
+    const found of [
+      await sifted({ ...settings, boxes: { ...boxes, detections } }),
+      await sifted({
+        ...settings,
+        proposals: { ...proposals, testing: { ...proposals.testing, afterNms: 0 } },
+      }),
+    ]
+  ) {
+    assertEquals(found.map(({ scores, masks }) => [scores.length, masks!.length]), [[0, 0], [0, 0]]);
+  }
+});
+
+gpuTest("a Faster R-CNN, with boxes of all classes together", async (gpu) => {
+  const { one, detector: { settings: { masks: _, ...settings } }, taps } = await goldenDetector(gpu);
+  const boxes = { ...settings.boxes, agnostic: true };
+  const detector = new Detector(gpu, one.parameters.taps, { ...settings, boxes }, true);
+  await detector.initialise(1);
+  assertEquals(detector.weights.parameter("roi_heads.box_predictor.bbox_pred.bias").value.shape, [4]);
+  const sizes = one.parameters.sizes.map(size);
+  const padded = size(one.parameters.padded);
+  const objects = [0, 1].map((image) => ({
+    boxes: one.get(`objectBoxes${image}`).data,
+    labels: one.get(`objectLabels${image}`).data,
+  }));
+  const pass = passOf(gpu, detector, true);
+  const losses = await detectorLosses(detector, pass, taps, { sizes, padded, objects }, { seed: 1, step: 0 });
+  assertEquals(losses.masks, undefined);
+  pass.tape.backward(losses.objectness, losses.proposals, losses.classes!, losses.boxes!);
+  const gradient = await detector.weights.parameter("roi_heads.box_predictor.bbox_pred.weight").gradient!
+    .read();
+  assert(gradient.some((value) => value !== 0));
+  const [found] = await detectObjects(detector, passOf(gpu, detector), taps, { sizes, padded });
+  assertEquals(found.masks, undefined);
+});
+
+gpuTest("objects that would end as a wrong class, as NaN or without a target are refused", async (gpu) => {
+  const { one, detector, taps } = await goldenDetector(gpu);
+  const boxes = Float32Array.of(3, 4, 20, 30);
+  const none = { boxes: new Float32Array(0), labels: [] };
+  const images = { sizes: one.parameters.sizes.map(size), padded: size(one.parameters.padded) };
+  const refused = (objects: TrainingObjects[], words: string) =>
+    assertRejects(
+      () =>
+        detectorLosses(detector, passOf(gpu, detector, true), taps, { ...images, objects }, {
+          seed: 1,
+          step: 0,
+        }),
+      ShapeError,
+      words,
+    );
+  await refused([{ boxes, labels: [1] }, none], "image 0 of the batch has objects without masks");
+  await refused(
+    [none, { boxes, labels: [4] }],
+    "image 1 of the batch has an object of class 4; the detector has 1 to 3",
+  );
+  await refused([none, { boxes, labels: [0] }], "of class 0");
+  await refused(
+    [{ boxes: Float32Array.of(3, 4, 3, 30), labels: [1] }, none],
+    "a box without area: 3, 4, 3, 30",
+  );
+  await refused([none], "objects of 1 images in a batch of 2");
 });
 
 gpuTest("narrower taps use the leading weights", async (gpu) => {
