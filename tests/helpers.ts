@@ -57,6 +57,7 @@ const goldenFiles = [
   "roi_align",
   "detection",
   "detector",
+  "segmentation",
 ];
 
 /** All golden cases of one operation, of ordinary and of other numbers. */

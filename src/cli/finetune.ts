@@ -1,7 +1,6 @@
 /** `deno task finetune`: trains a head on a subnet, and the subnet with it, on labelled images. */
 import { join } from "@std/path";
 import { openSegmentation } from "../data/dense/open.ts";
-import { predictionPng } from "../data/dense/prediction_png.ts";
 import type { SegmentationSource } from "../data/dense/target.ts";
 import { pictureAddress } from "../data/thumbnails.ts";
 import { formatDuration } from "../duration.ts";
@@ -42,6 +41,7 @@ import {
 import { formatShare, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPaths, finetuneOutput, guardOutputFolder } from "./output_guard.ts";
+import { PredictionsFolder } from "./predictions_folder.ts";
 import { Progress } from "./progress.ts";
 import { openRunCheckpoint } from "./run_checkpoint.ts";
 
@@ -109,6 +109,9 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
   // Synthetic images to test on are others.
   const train = await open(data, config.training.seed);
   const test = await open(testData, config.training.seed + 1);
+  const predictions = flags.predictions === undefined
+    ? undefined
+    : await PredictionsFolder.open(flags.predictions, test, [train, test]);
   using gpu = await openDevice(logger);
   const signal = onInterrupt(
     "Stopping; the last complete step is saved. Go on with the same command and --resume.",
@@ -124,16 +127,10 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
     onnx: join(out, fileNames[3]),
     report: join(out, fileNames[4]),
   };
-  if (!flags.resume && await Deno.stat(paths.kept).then(() => true, () => false)) {
-    throw new UsageError(
-      `${out} holds an interrupted run. Continue it with --resume, remove ${paths.kept}, or give another --out.`,
-    );
-  }
-  await writeFileAtomically(join(out, fileNames[0]), JSON.stringify({ version, ...about }, null, 1) + "\n");
+  await expectResumable(out, paths, flags.resume);
   const begun = performance.now();
   let progress: Progress | undefined;
-  const shown = new PictureCollector(train, test, flags.predictions);
-  if (flags.predictions !== undefined) await makeOutputFolder(flags.predictions);
+  const shown = new PictureCollector(test);
   const trained = await trainSegmentation(gpu, {
     model,
     head,
@@ -147,12 +144,18 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
       await appendMetrics(paths.metrics, lines);
     },
     async onStart({ step, totalSteps }) {
+      await writeFileAtomically(
+        join(out, fileNames[0]),
+        JSON.stringify({ version, ...about }, null, 1) + "\n",
+      );
       await truncateMetrics(paths.metrics, step === 0 ? -1 : step);
       logger.info(
         `${train.images.length} images to train on, ${test.images.length} to test on, ${totalSteps} steps`,
       );
       progress = new Progress({ logger, label: "finetune", total: totalSteps, unit: "steps", done: step });
     },
+    evaluated: async (step) =>
+      (await readMetrics(paths.metrics)).some((line) => isPixels(line) && line.step === step),
     onPart: (done) => progress?.update(done),
     onSteps: ({ step, loss, imagesPerSecond }) =>
       progress?.update(step, {
@@ -163,7 +166,10 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
       logger.info(`epoch ${epoch}: mean IoU ${share(mIoU)}, pixels right ${share(pixelAccuracy)}`);
       progress?.restart();
     },
-    onPrediction: (index, classes, size) => shown.add(index, classes, size),
+    async onPrediction(index, classes, size) {
+      await predictions?.write(index, classes, size);
+      await shown.add(index, classes, size);
+    },
   });
   if (!trained) throw signal.reason;
   progress?.finish();
@@ -178,7 +184,6 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
   // ONNX has no operator for the pyramid's pooling of maps of any size.
   const exported = head !== "psp";
   if (exported) await writeSegmentationOnnx(paths.onnx, whole);
-  await removeFile(paths.kept);
   const { metrics, steps } = trained;
   const lines = await readMetrics(paths.metrics);
   await writeFileAtomically(
@@ -198,6 +203,8 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
       settings: settingsOf(about),
     }),
   );
+  // Until all is written, --resume writes it.
+  await removeFile(paths.kept);
   return {
     task: flags.task,
     head,
@@ -248,27 +255,39 @@ async function openBackbone(
   }
 }
 
-/** Draws the first test images, and writes all predictions where they are wanted. */
+/** A folder's interrupted run is gone on with only where that is asked for, and a finished one never. */
+async function expectResumable(
+  out: string,
+  { kept, report }: { readonly kept: string; readonly report: string },
+  resume: boolean,
+): Promise<void> {
+  const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);
+  const interrupted = await isThere(kept);
+  if (interrupted && !resume) {
+    throw new UsageError(
+      `${out} holds an interrupted run. Continue it with --resume, remove ${kept}, or give another --out.`,
+    );
+  }
+  if (resume && !interrupted && await isThere(report)) {
+    throw new UsageError(
+      `--resume: the run in ${out} is finished. Leave --resume out to train anew, or give another --out.`,
+    );
+  }
+}
+
+/** Draws some of the test images. */
 class PictureCollector {
   readonly pictures: SegmentationPicture[] = [];
 
-  constructor(
-    readonly train: SegmentationSource,
-    readonly test: SegmentationSource,
-    readonly folder: string | undefined,
-  ) {}
+  constructor(readonly test: SegmentationSource) {}
 
   async add(
     index: number,
     classes: Uint8Array,
     { width, height }: { width: number; height: number },
   ): Promise<void> {
-    const { test, folder } = this;
+    const { test } = this;
     const name = imagePaths(test.images)?.[index] ?? `image ${index}`;
-    if (folder !== undefined) {
-      const file = join(folder, name.replace(/[/\\]/g, "-").replace(/\.[^.]*$/, "") + ".png");
-      await writeFileAtomically(file, await predictionPng(classes, { width, height }, test.classes));
-    }
     // Neighbours of a folder are often alike: some from all over the set.
     const shown = index % Math.ceil(test.images.length / pictures) === 0;
     const [photo] = shown ? await test.images.load([index]) : [];

@@ -20,7 +20,7 @@ export function scaledSize({ height, width }: Size, scale: number): Size {
  * Predicts the classes of all pixels of photos, each as a whole, and counts them against the labels.
  *
  * @param scale that photos are resized by before
- * @param indices of the photos
+ * @param indices of the photos; those that cannot be read are left out
  * @param onPrediction receives each photo's classes, at its label's size
  * @throws the signal's reason when it is interrupted
  */
@@ -37,7 +37,9 @@ export async function evaluateSegmentation(
   for (const index of indices) {
     signal.throwIfAborted();
     const batch = await views.load(Uint32Array.of(index));
-    const [{ target }] = batch;
+    const [{ index: loaded, target }] = batch;
+    // In place of a photo that cannot be read stands another, which is counted by itself.
+    if (loaded !== index) continue;
     const size = { height: target.height, width: target.width };
     const shown = scaledSize(size, scale);
     using images = views.show(batch, [{ placement: wholePlacement(size, shown), colours: [] }], shown);

@@ -43,7 +43,7 @@ export function withOutputStride(network: Network, outputStride: number): Networ
   );
 }
 
-/** A head over the last maps of a network. */
+/** A head over the last maps of a network. @throws {ConfigurationError} for an auxiliary classifier of a single stage */
 export function segmentationHead(
   network: Network,
   kind: SegmentationHead,
@@ -51,7 +51,17 @@ export function segmentationHead(
   { auxiliaryWeight }: FineTuneConfig["segmentation"],
 ): TappedHead {
   const shapes = tapShapes(network, network.space.max, 224);
-  const [before, last] = tapNames(network).slice(-2).map((name) => shapes.get(name)![1]);
-  const definition = { classes, channels: [before, last] as const, auxiliary: auxiliaryWeight > 0 };
-  return { fcn: fcnHead, psp: pspHead }[kind](definition);
+  const names = tapNames(network);
+  const auxiliary = auxiliaryWeight > 0;
+  if (auxiliary && names.length < 2) {
+    throw new ConfigurationError(
+      `segmentation.auxiliaryWeight is ${auxiliaryWeight}, but this network has a single stage, and so no map before its ` +
+        "last for an auxiliary classifier. Set it to 0.",
+    );
+  }
+  const channels = names.map((name) => shapes.get(name)![1]);
+  const definition = { classes, channels: [channels.at(-2)!, channels.at(-1)!] as const, auxiliary };
+  const { head, taps } = { fcn: fcnHead, psp: pspHead }[kind](definition);
+  // The last maps of a network of fewer stages have other names.
+  return { head, taps: names.slice(-taps.length) };
 }

@@ -2,12 +2,13 @@
 import { DenseViews } from "../../data/dense/dense_views.ts";
 import { usualColours } from "../../data/dense/draw.ts";
 import type { SegmentationSource } from "../../data/dense/target.ts";
-import { DataError } from "../../errors.ts";
+import { DataError, TrainingError } from "../../errors.ts";
 import type { SegmentationMetrics } from "../../evaluate/segmentation.ts";
 import type { PlainModel } from "../../extract/model.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { GivenValues } from "../../nn/encoder.ts";
 import type { PixelMetrics, StepMetrics } from "../../store/metrics.ts";
+import { removeFile } from "../../store/remove_file.ts";
 import { LossSums } from "../../train/loss_sums.ts";
 import type { NamedSource } from "../../train/objective.ts";
 import { Sgd } from "../../train/optimizer.ts";
@@ -35,6 +36,8 @@ export interface SegmentationHooks {
   readonly signal: AbortSignal;
   /** Training begins or goes on; lines of metrics beyond the step are of no use. */
   onStart(started: { step: number; totalSteps: number }): Promise<void>;
+  /** Whether the lines that were kept hold the evaluation of a step. */
+  evaluated(step: number): Promise<boolean>;
   onSteps(done: { step: number; loss: number; imagesPerSecond: number }): void;
   onPart?(done: number): void;
   onEvaluation(line: PixelMetrics): void;
@@ -188,7 +191,8 @@ export async function trainSegmentation(
       const { mIoU, pixelAccuracy } = metrics;
       return { step, epoch, mIoU, pixelAccuracy };
     },
-    evaluated: state.step > 0,
+    // It is kept before its evaluation is, where an interrupt stops that.
+    evaluated: state.step > 0 && await hooks.evaluated(state.step),
     observer: {
       onSteps: hooks.onSteps,
       onEvaluation: hooks.onEvaluation,
@@ -197,12 +201,36 @@ export async function trainSegmentation(
     signal: hooks.signal,
   });
   await hooks.onStart({ step: state.step, totalSteps: trainer.totalSteps });
-  const { interrupted, steps } = await trainer.run();
+  const { interrupted, steps } = await trainer.run().catch((error) =>
+    asDivergence(error, state, config, kept)
+  );
   if (interrupted) return undefined;
   // A run that was done before has nothing left to evaluate.
   metrics ??= (await evaluate(hooks.onPrediction)).metrics();
   done = true;
   return { objective, metrics, steps };
+}
+
+/** What a training that diverged has kept is of no use: with other settings it could not be gone on with. */
+async function asDivergence(
+  error: unknown,
+  { step }: TrainingState,
+  { optimizer: { learningRate, headFactor, warmupEpochs } }: FineTuneConfig,
+  { path }: KeptTraining,
+): Promise<never> {
+  if (!(error instanceof TrainingError)) throw error;
+  await removeFile(path);
+  throw new TrainingError(
+    `Training diverged by step ${step} with the learning rate ${learningRate}` +
+      `${
+        headFactor === 1 ? "" : `, the head's ${headFactor} times that`
+      }: losses or weights are no longer finite. ` +
+      `Begin anew with a lower one, e.g. --set optimizer.learningRate=${
+        Number((learningRate / 5).toPrecision(2))
+      }` +
+      `${warmupEpochs > 0 ? "" : ", or with --set optimizer.warmupEpochs=1"}.`,
+    { cause: error },
+  );
 }
 
 function expectSameClasses(train: SegmentationSource, test: SegmentationSource): void {

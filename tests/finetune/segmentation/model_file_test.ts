@@ -1,0 +1,62 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  readHeadedNetwork,
+  writeSegmentationModel,
+  writeSegmentationOnnx,
+} from "../../../src/finetune/segmentation/model_file.ts";
+import { segmentationHead, withOutputStride } from "../../../src/finetune/segmentation/network.ts";
+import { HeadedNetwork } from "../../../src/nn/headed_network.ts";
+import { describeOnnxFile } from "../../../src/store/onnx/describe.ts";
+import { readSafetensors } from "../../../src/store/safetensors.ts";
+import { gpuTest } from "../../helpers.ts";
+import { withFolder } from "../../store/with_folder.ts";
+import { smallConfig, smallModel } from "./small_segmentation.ts";
+
+const classes = ["road", "sky", "größer"];
+
+gpuTest("files have torchvision's names; the ONNX graph has no auxiliary classifier", async (gpu) => {
+  const model = await smallModel(gpu);
+  const { segmentation } = smallConfig();
+  const network = withOutputStride(model.network, segmentation.outputStride);
+  using headed = new HeadedNetwork(gpu, network, segmentationHead(network, "fcn", 3, segmentation), false);
+  const given = [...model.weights].map(([name, { data }]) =>
+    [name, data as Float32Array<ArrayBuffer>] as const
+  );
+  await headed.initialise(1, new Map(given));
+  const whole = await readHeadedNetwork(headed, { input: model.input, head: "fcn", classes });
+  await withFolder(async (folder) => {
+    const path = `${folder}/model.safetensors`;
+    await writeSegmentationModel(path, whole);
+    const { tensors, metadata } = await readSafetensors(path);
+    const batchnorm = (name: string) =>
+      ["weight", "bias", "running_mean", "running_var"].map((part) => `${name}.${part}`);
+    const heads = ["classifier", "aux_classifier"].flatMap((name) => [
+      ...[`${name}.0.weight`, ...batchnorm(`${name}.1`), `${name}.4.weight`, `${name}.4.bias`],
+    ]);
+    const backbone = [...model.weights.keys()].map((name) => `backbone.${name}`);
+    assertEquals([...tensors.keys()].toSorted(), [...backbone, ...heads].toSorted());
+    for (const [name, { data, shape }] of model.weights) {
+      const stored = tensors.get(`backbone.${name}`)!;
+      assertEquals([stored.data, stored.shape], [data, shape]);
+    }
+    // c4 and c5 of the smallest subnet have 32 and 48 channels.
+    assertEquals(tensors.get("classifier.0.weight")!.shape, [12, 48, 3, 3]);
+    assertEquals(tensors.get("aux_classifier.0.weight")!.shape, [8, 32, 3, 3]);
+    assertEquals(tensors.get("classifier.4.weight")!.shape, [3, 12, 1, 1]);
+    const { format, task, head, dilated, classes: names } = metadata;
+    assertEquals([format, task, head, JSON.parse(dilated), JSON.parse(names)], [
+      ...["scion-segmentation-1", "segmentation", "fcn", [false, false, true, true], classes],
+    ]);
+
+    const onnx = `${folder}/model.onnx`;
+    await writeSegmentationOnnx(onnx, whole);
+    const described = await describeOnnxFile(onnx);
+    const free = undefined;
+    assertEquals(described.inputs, [{ name: "images", type: 1, shape: [free, 3, free, free] }]);
+    assertEquals(described.outputs, [{ name: "logits", type: 1, shape: [free, 3, free, free] }]);
+    assertEquals(described.metadata, metadata);
+    const bytes = new TextDecoder("latin1").decode(await Deno.readFile(onnx));
+    assert(bytes.includes("classifier.4") && !bytes.includes("aux_classifier"));
+    for (const operator of ["Conv", "Resize"]) assert(bytes.includes(operator), operator);
+  });
+});
