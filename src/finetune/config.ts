@@ -47,6 +47,9 @@ const segmentation = z.strictObject({
   auxiliaryWeight: z.number().min(0).max(100).default(0.5).describe(
     "Weight of the auxiliary classifier's loss (torchvision's reference: 0.5, mmsegmentation: 0.4); 0 for none.",
   ),
+  dropout: z.number().min(0).lt(1).default(0.1).describe(
+    "Part of the values that training drops before the last convolution.",
+  ),
   mean: z.enum(["valid", "all"]).default("valid").describe(
     "Divide the loss by the pixels that count, or by all, as mmsegmentation long did.",
   ),

@@ -48,7 +48,7 @@ export function segmentationHead(
   network: Network,
   kind: SegmentationHead,
   classes: number,
-  { auxiliaryWeight }: FineTuneConfig["segmentation"],
+  { auxiliaryWeight, dropout }: FineTuneConfig["segmentation"],
 ): TappedHead {
   const shapes = tapShapes(network, network.space.max, 224);
   const names = tapNames(network);
@@ -60,7 +60,7 @@ export function segmentationHead(
     );
   }
   const channels = names.map((name) => shapes.get(name)![1]);
-  const definition = { classes, channels: [channels.at(-2)!, channels.at(-1)!] as const, auxiliary };
+  const definition = { classes, channels: [channels.at(-2)!, channels.at(-1)!] as const, auxiliary, dropout };
   const { head, taps } = { fcn: fcnHead, psp: pspHead }[kind](definition);
   // The last maps of a network of fewer stages have other names.
   return { head, taps: names.slice(-taps.length) };

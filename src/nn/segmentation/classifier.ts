@@ -10,10 +10,9 @@ export interface SegmentationHeadDefinition {
   readonly channels: readonly [before: number, last: number];
   /** Whether there is an auxiliary classifier, which only training uses. */
   readonly auxiliary: boolean;
+  /** Part of the values that training drops before the last convolution; 0.1 in torchvision and mmsegmentation. */
+  readonly dropout: number;
 }
-
-/** Part of the values that is dropped before the last convolution. */
-export const dropped = 0.1;
 
 /**
  * The layers of torchvision's `FCNHead`: 3x3 convolution to a quarter of the channels, batchnorm, ReLU, dropout, 1x1
@@ -25,6 +24,7 @@ export function fullyConvolutional(
   name: string,
   channels: number,
   classes: number,
+  dropout: number,
   number: number,
 ): readonly NetworkLayer[] {
   return [
@@ -35,14 +35,18 @@ export function fullyConvolutional(
       kernel: 3,
       relu: `${name}.2`,
     }),
-    new Dropout(`${name}.3`, dropped, number),
+    new Dropout(`${name}.3`, dropout, number),
     new Convolution({ name: `${name}.4`, channels: classes, kernel: 1, start: uniformStart }),
   ];
 }
 
 /** The classifier over the map before the last, which helps training and is left out of exports. */
-export function auxiliaryClassifier(channels: number, classes: number): readonly NetworkLayer[] {
-  return fullyConvolutional("aux_classifier", channels, classes, 1);
+export function auxiliaryClassifier(
+  channels: number,
+  classes: number,
+  dropout: number,
+): readonly NetworkLayer[] {
+  return fullyConvolutional("aux_classifier", channels, classes, dropout, 1);
 }
 
 /** Applies layers one after the other. */

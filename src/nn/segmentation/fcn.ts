@@ -13,10 +13,10 @@ import {
 
 /** The head of FCN: logits at the resolution of the last map, then those of the auxiliary classifier, if any. */
 export function fcnHead(
-  { classes, channels: [before, last], auxiliary }: SegmentationHeadDefinition,
+  { classes, channels: [before, last], auxiliary, dropout }: SegmentationHeadDefinition,
 ): TappedHead {
-  const main = fullyConvolutional("classifier", last, classes, 0);
-  const side = auxiliary ? auxiliaryClassifier(before, classes) : undefined;
+  const main = fullyConvolutional("classifier", last, classes, dropout, 0);
+  const side = auxiliary ? auxiliaryClassifier(before, classes, dropout) : undefined;
   return {
     taps: auxiliary ? ["c4", "c5"] : ["c5"],
     head: {

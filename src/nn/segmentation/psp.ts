@@ -8,14 +8,14 @@ import type { TappedHead } from "../headed_network.ts";
 import { ConvolutionBatchnorm } from "../layers.ts";
 import { Dropout, GridPool, JoinChannels, ResizeTo } from "../map_layers.ts";
 import { Convolution, smallStart } from "../plain_layers.ts";
-import { auxiliaryClassifier, dropped, type SegmentationHeadDefinition, through } from "./classifier.ts";
+import { auxiliaryClassifier, type SegmentationHeadDefinition, through } from "./classifier.ts";
 
 /** Cells a side of the grids. */
 const grids = [1, 2, 3, 6];
 
 /** The head of PSPNet: logits at the resolution of the last map, then those of the auxiliary classifier, if any. */
 export function pspHead(
-  { classes, channels: [before, last], auxiliary }: SegmentationHeadDefinition,
+  { classes, channels: [before, last], auxiliary, dropout }: SegmentationHeadDefinition,
 ): TappedHead {
   const width = Math.max(1, Math.floor(last / 4));
   const convolution = (name: string, kernel: number) =>
@@ -36,14 +36,14 @@ export function pspHead(
   });
   const join = new JoinChannels("classifier.join");
   const bottleneck = convolution("classifier.bottleneck", 3);
-  const drop = new Dropout("classifier.dropout", dropped, 0);
+  const drop = new Dropout("classifier.dropout", dropout, 0);
   const classify = new Convolution({
     name: "classifier.conv_seg",
     channels: classes,
     kernel: 1,
     start: smallStart,
   });
-  const side = auxiliary ? auxiliaryClassifier(before, classes) : undefined;
+  const side = auxiliary ? auxiliaryClassifier(before, classes, dropout) : undefined;
   return {
     taps: auxiliary ? ["c4", "c5"] : ["c5"],
     head: {

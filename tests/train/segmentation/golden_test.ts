@@ -23,7 +23,11 @@ async function goldenSegmentation(gpu: Gpu, one: GoldenCase): Promise<Segmentati
   });
   const network = withOutputStride(new ElasticResNet(space), outputStride);
   const { segmentation } = parseFineTuneConfig({}, "test");
-  const head = segmentationHead(network, "fcn", classes, { ...segmentation, auxiliaryWeight: auxiliary });
+  const head = segmentationHead(network, "fcn", classes, {
+    ...segmentation,
+    auxiliaryWeight: auxiliary,
+    dropout: 0,
+  });
   const objective = new Segmentation(gpu, network, head, {
     ...{ auxiliaryWeight: auxiliary, ignore, mean: "valid", seed: 1 },
   });

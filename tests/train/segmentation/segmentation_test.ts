@@ -36,7 +36,7 @@ function livelyValues(gpu: Gpu): Map<string, Float32Array<ArrayBuffer>> {
 }
 
 function headOf(definition: SegmentationDefinition) {
-  return fcnHead({ classes, channels: [8, 8], auxiliary: definition.auxiliaryWeight > 0 });
+  return fcnHead({ classes, channels: [8, 8], auxiliary: definition.auxiliaryWeight > 0, dropout: 0 });
 }
 
 async function livelyObjective(gpu: Gpu, changes: Partial<SegmentationDefinition> = {}) {
