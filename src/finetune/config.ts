@@ -41,7 +41,7 @@ const training = z.strictObject({
 }).prefault({}).describe("The run.");
 
 const segmentation = z.strictObject({
-  outputStride: z.literal([8, 16, 32]).default(16).describe(
+  outputStride: z.literal([4, 8, 16, 32]).default(16).describe(
     "Pixels of the image to one of the last map: the strides of later stages are replaced by dilation.",
   ),
   auxiliaryWeight: z.number().min(0).max(100).default(0.5).describe(

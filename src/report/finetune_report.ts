@@ -1,6 +1,6 @@
 /** The report of a segmentation: how its loss and its measure went, what it is worth by class, and what it makes of images. */
 import type { SegmentationMetrics } from "../evaluate/segmentation.ts";
-import { formatInteger, formatPercent } from "../number_format.ts";
+import { formatInteger, formatPercent, formatShort } from "../number_format.ts";
 import type { PixelMetrics, StepMetrics } from "../store/metrics.ts";
 import { colors, halfSizes, line, linePointLimit, type Point, renderLineCharts, stepAxis } from "./charts.ts";
 import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
@@ -49,7 +49,7 @@ export async function renderSegmentationReport(report: SegmentationReport): Prom
         { label: "Pixels right", value: share(metrics.pixelAccuracy), note: "of those that count" },
         {
           label: "Pixels",
-          value: formatInteger(metrics.pixels),
+          value: formatShort(metrics.pixels),
           note: `${formatInteger(metrics.ignored)} ignored`,
         },
       ])}

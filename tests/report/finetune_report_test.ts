@@ -11,7 +11,7 @@ Deno.test("key figures, the table of classes, the best first, and pictures in th
     const part of [
       "Mean IoU 43.9 % over classes",
       "Pixels right 87.2 %",
-      "Pixels 8 812 800 123 456 ignored",
+      "Pixels 8.81 M 123 456 ignored",
       "180 labelled images",
       "51 others",
       "Optimizer.learningRate 0.01",
