@@ -20,15 +20,16 @@ BOXES = [[3.3, 5.2, 30.1, 41.7], [-20, -15, 70, 80], [-60, 2, -20, 30], [50, 10,
          [-6, -5, 3, 4], [2.5, 30.2, 43.7, 31.1]]
 
 
-def one(name, channels, bins, ratio, aligned, images=2, scale=0.25):
-    case = Case(f"roi_align_{name}", "roi_align", bins=bins, samplingRatio=ratio, aligned=aligned, scale=scale)
-    x = leaf(case.normal(images, channels, 13, 11))
+def one(name, channels, bins, ratio, aligned, images=2, scale=0.25, special=None):
+    case = Case(f"roi_align_{name}", "roi_align", special=special, bins=bins, samplingRatio=ratio, aligned=aligned,
+                scale=scale)
+    x = case.take("input", case.normal(images, channels, 13, 11))
     owner = torch.arange(len(BOXES)) % images
     boxes = exact(BOXES)
     output = roi_align(x, torch.cat([owner[:, None].to(boxes), boxes], 1), bins, scale, ratio, aligned)
-    gradient = case.normal(*output.shape)
+    gradient = case.take("gradOutput", case.normal(*output.shape)).detach()
     output.backward(gradient)
-    case.keep(input=x, boxes=boxes, images=owner, gradOutput=gradient, output=output, gradInput=x.grad)
+    case.keep(boxes=boxes, images=owner, output=output, gradInput=x.grad)
     return case
 
 
@@ -64,6 +65,10 @@ def roi_align_cases():
         one("adaptive_aligned", 5, 7, 0, True),
         one("one_channel_one_bin", 1, 1, 3, True, images=1),
         one("mask_head", 4, 14, 2, False, images=3),
+        # Not where torchvision multiplies by 0: the first pixel, for samples outside the map, and the last ones, twice each.
+        one("nonfinite", 3, 3, 2, False, special={
+            "input": [((0, 0, 5, 4), numpy.nan), ((1, 1, 7, 5), numpy.inf), ((0, 2, 3, 3), -numpy.inf)],
+            "gradOutput": [((0, 0, 1, 1), numpy.nan), ((1, 1, 0, 0), numpy.inf), ((8, 2, 1, 1), -numpy.inf)]}),
         pyramid("pyramid", 5, 3),
     ]
 
