@@ -83,8 +83,8 @@ export function traceUnit<L extends Layer>(unit: Unit<L>, input: Shape): UnitTra
   return { calls, output };
 }
 
-/** Multiplications of a traced unit. */
-export function traceMacs({ calls }: UnitTrace): number {
+/** Multiplications of what was traced. */
+export function traceMacs({ calls }: { readonly calls: readonly LayerCall[] }): number {
   return calls.reduce((sum, { layer, inputs }) => sum + layer.macs(...inputs), 0);
 }
 

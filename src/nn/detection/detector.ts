@@ -1,5 +1,5 @@
 /** A detector's heads with their weights, over a network's taps. */
-import { type HeadTrace, traceHead } from "../../elastic/head.ts";
+import type { HeadTrace } from "../../elastic/head.ts";
 import { DataError, ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { elements } from "../../shape.ts";
@@ -10,9 +10,8 @@ import { headWeights, initialiseHeads, type NetworkHead, runHead } from "../head
 import type { Pass } from "../layers.ts";
 import type { HostWeights } from "../onnx_graph.ts";
 import { Weights } from "../weights.ts";
-import { anchorsPerPosition } from "./anchors.ts";
 import { type Boxes, type ImageSize, joinBoxes } from "./boxes.ts";
-import { boxHead, featurePyramid, maskHead, proposalHead } from "./heads.ts";
+import { detectorHeads, type OfHeads, traceDetector } from "./detector_heads.ts";
 import { pyramidLevels } from "./pyramid_levels.ts";
 import type { DetectorSettings } from "./settings.ts";
 
@@ -55,12 +54,10 @@ const noMasks = () => new ShapeError("a detector of boxes alone has no masks");
 /** Feature pyramid, region proposal network, box head and, where its settings have masks, mask head. */
 export class Detector {
   readonly weights: Weights;
-  readonly #pyramid: NetworkHead;
-  readonly #proposals: NetworkHead;
-  readonly #boxes: NetworkHead;
-  readonly #masks: NetworkHead | undefined;
+  readonly #heads: OfHeads<NetworkHead>;
   readonly #starts: ReturnType<typeof headWeights>["starts"];
-  readonly #traces: { readonly boxes: HeadTrace; readonly masks: HeadTrace | undefined };
+  /** Of one region. */
+  readonly #traces: OfHeads<HeadTrace>;
 
   /**
    * @param tapChannels channels of the taps at their widest, from fine to coarse; narrower ones use the leading weights
@@ -73,39 +70,12 @@ export class Detector {
     readonly settings: DetectorSettings,
     trained: boolean,
   ) {
-    const { classes, channels, anchors, boxes, masks, levels } = settings;
-    const taps = tapChannels.length;
-    const perPosition = anchorsPerPosition(anchors);
-    if (perPosition.length !== taps + 1 || perPosition.some((count) => count !== perPosition[0])) {
-      throw new ShapeError(
-        `a pyramid over ${taps} taps has ${taps + 1} maps, with one number of anchors; given ${
-          perPosition.join(", ")
-        }`,
-      );
-    }
-    if (levels.levels !== taps) {
-      throw new ShapeError(`regions are taken from ${taps} maps; the rule has ${levels.levels} levels`);
-    }
-    this.#pyramid = featurePyramid(taps, channels);
-    this.#proposals = proposalHead(channels, perPosition[0]);
-    this.#boxes = boxHead(boxes.hidden, classes, boxes.agnostic);
-    this.#masks = masks && maskHead(masks.convolutions, masks.hidden, classes);
-    const region = ({ bins }: RoiSampling) => [1, channels, bins, bins];
+    this.#heads = detectorHeads(settings, tapChannels.length);
     // Sizes that every map of a pyramid can have: parameters do not depend on them.
-    const pyramid = traceHead(
-      this.#pyramid,
-      tapChannels.map((width, tap) => [1, width, 64 >> tap, 64 >> tap]),
-    );
-    this.#traces = {
-      boxes: traceHead(this.#boxes, [region(boxes.pool)]),
-      masks: masks && traceHead(this.#masks!, [region(masks.pool)]),
-    };
-    const { shapes, starts } = headWeights([
-      pyramid,
-      traceHead(this.#proposals, pyramid.outputs),
-      this.#traces.boxes,
-      ...(this.#traces.masks ? [this.#traces.masks] : []),
-    ]);
+    const taps = tapChannels.map((width, tap) => [1, width, 64 >> tap, 64 >> tap]);
+    this.#traces = traceDetector(this.#heads, settings, taps, { boxes: 1, masks: 1 });
+    const { pyramid, proposals, boxes, masks } = this.#traces;
+    const { shapes, starts } = headWeights([pyramid, proposals, boxes, ...(masks ? [masks] : [])]);
     this.weights = new Weights(gpu, shapes, trained);
     this.#starts = starts;
   }
@@ -150,12 +120,12 @@ export class Detector {
    * @param taps [N, C, H, W] each, from fine to coarse
    */
   pyramid(pass: Pass, taps: readonly Tensor[]): Tensor[] {
-    return runHead(this.#own(pass), this.#pyramid, taps);
+    return runHead(this.#own(pass), this.#heads.pyramid, taps);
   }
 
   /** What is said of all maps of the pyramid. */
   propose(pass: Pass, maps: readonly Tensor[]): ProposalOutput[] {
-    const outputs = runHead(this.#own(pass), this.#proposals, maps);
+    const outputs = runHead(this.#own(pass), this.#heads.proposals, maps);
     return maps.map((_, map) => ({ objectness: outputs[2 * map], deltas: outputs[2 * map + 1] }));
   }
 
@@ -183,7 +153,7 @@ export class Detector {
    */
   boxes(pass: Pass, maps: readonly Tensor[], images: readonly ImageSize[], regions: Regions): BoxOutput {
     const pooled = this.#pool(pass, maps, images, regions, this.settings.boxes.pool);
-    const [logits, codes] = runHead(this.#own(pass), this.#boxes, [pooled]);
+    const [logits, codes] = runHead(this.#own(pass), this.#heads.boxes, [pooled]);
     pass.tape.discard(pooled);
     return { logits, codes };
   }
@@ -193,9 +163,9 @@ export class Detector {
    * @returns logits [R, classes, 2 bins, 2 bins]
    */
   masks(pass: Pass, maps: readonly Tensor[], images: readonly ImageSize[], regions: Regions): Tensor {
-    if (!this.#masks) throw noMasks();
+    if (!this.#heads.masks) throw noMasks();
     const pooled = this.#pool(pass, maps, images, regions, this.settings.masks!.pool);
-    const [logits] = runHead(this.#own(pass), this.#masks, [pooled]);
+    const [logits] = runHead(this.#own(pass), this.#heads.masks, [pooled]);
     pass.tape.discard(pooled);
     return logits;
   }

@@ -67,9 +67,14 @@ export async function detectObjects(
   const maps = detector.pyramid(pass, taps);
   const outputs = detector.propose(pass, maps);
   const proposals = await readProposals(detector, outputs, images, settings.proposals.testing);
+  for (const output of outputs.flatMap(({ objectness, deltas }) => [objectness, deltas])) {
+    tape.discard(output);
+  }
   const boxed = await inParts(detector.parts("boxes", joinRegions(proposals)), async (part) => {
     const { logits, codes } = detector.boxes(pass, maps, images.sizes, part);
-    return (await gpu.read(logits, codes)).map((bytes) => new Float32Array(bytes));
+    const contents = await gpu.read(logits, codes);
+    for (const output of [logits, codes]) tape.discard(output);
+    return contents.map((bytes) => new Float32Array(bytes));
   });
   let first = 0;
   const found = proposals.map((boxes, image): Detections => {

@@ -57,7 +57,7 @@ export interface DetectorLosses {
  *
  * @param pass one that records
  * @param taps of the backbone, from fine to coarse
- * @throws {ShapeError} when objects' masks are missing
+ * @throws {ShapeError} when objects' masks are missing, a class is not the detector's, or a box has no area
  */
 export async function detectorLosses(
   detector: Detector,
@@ -67,6 +67,7 @@ export async function detectorLosses(
   draw: Draw,
 ): Promise<DetectorLosses> {
   const { settings } = detector;
+  expectObjects(images, settings.classes);
   const maps = detector.pyramid(pass, taps);
   const outputs = detector.propose(pass, maps);
   const proposals = await readProposals(detector, outputs, images, settings.proposals.training);
@@ -83,6 +84,30 @@ export async function detectorLosses(
     ...boxLosses(detector, pass, maps, images, regions),
     masks: settings.masks && maskLoss(detector, pass, maps, images, regions),
   };
+}
+
+/** Refuses what would end as a wrong class or as NaN. */
+function expectObjects({ sizes, objects }: TrainingImages, classes: number): void {
+  if (objects.length !== sizes.length) {
+    throw new ShapeError(`objects of ${objects.length} images in a batch of ${sizes.length}`);
+  }
+  objects.forEach(({ boxes, labels }, image) => {
+    for (let object = 0; object < labels.length; object++) {
+      const [x1, y1, x2, y2] = boxes.subarray(4 * object, 4 * object + 4);
+      if (!(x2 > x1 && y2 > y1)) {
+        throw new ShapeError(
+          `image ${image} of the batch has a box without area: ${x1}, ${y1}, ${x2}, ${y2}`,
+        );
+      }
+      if (!(labels[object] >= 1 && labels[object] < classes)) {
+        throw new ShapeError(
+          `image ${image} of the batch has an object of class ${labels[object]}; the detector has 1 to ${
+            classes - 1
+          }`,
+        );
+      }
+    }
+  });
 }
 
 /** Targets and weights of a map [N, anchors * parts, H, W]. */

@@ -1,9 +1,10 @@
 /** A detector's heads, from a backbone's taps to masks, against torchvision's Mask R-CNN with the same weights. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { traceHead } from "../../../src/elastic/head.ts";
 import { DataError, ShapeError } from "../../../src/errors.ts";
 import type { Gpu } from "../../../src/gpu/device.ts";
 import { Detector, joinRegions } from "../../../src/nn/detection/detector.ts";
+import { detectorCosts } from "../../../src/nn/detection/detector_heads.ts";
 import { boxHead, featurePyramid, maskHead, proposalHead } from "../../../src/nn/detection/heads.ts";
 import { detectObjects, readProposals } from "../../../src/nn/detection/infer.ts";
 import { everything } from "../../../src/nn/detection/sampler.ts";
@@ -239,6 +240,81 @@ gpuTest("images without objects have losses of background alone", async (gpu) =>
   }
 });
 
+gpuTest("nothing proposed and nothing detected are results, too", async (gpu) => {
+  const { one, detector, taps } = await goldenDetector(gpu);
+  const { settings } = detector;
+  const images = { sizes: one.parameters.sizes.map(size), padded: size(one.parameters.padded) };
+  const sifted = (changed: DetectorSettings) => {
+    const other = new Detector(gpu, one.parameters.taps, changed, false);
+    other.load(weightsOf(one, other));
+    return detectObjects(other, passOf(gpu, other), taps, images);
+  };
+  const { boxes, proposals } = settings;
+  const detections = { ...boxes.detections, scoreThreshold: 1 };
+  for (
+    const found of [
+      await sifted({ ...settings, boxes: { ...boxes, detections } }),
+      await sifted({
+        ...settings,
+        proposals: { ...proposals, testing: { ...proposals.testing, afterNms: 0 } },
+      }),
+    ]
+  ) {
+    assertEquals(found.map(({ scores, masks }) => [scores.length, masks!.length]), [[0, 0], [0, 0]]);
+  }
+});
+
+gpuTest("a Faster R-CNN, with boxes of all classes together", async (gpu) => {
+  const { one, detector: { settings: { masks: _, ...settings } }, taps } = await goldenDetector(gpu);
+  const boxes = { ...settings.boxes, agnostic: true };
+  const detector = new Detector(gpu, one.parameters.taps, { ...settings, boxes }, true);
+  await detector.initialise(1);
+  assertEquals(detector.weights.parameter("roi_heads.box_predictor.bbox_pred.bias").value.shape, [4]);
+  const sizes = one.parameters.sizes.map(size);
+  const padded = size(one.parameters.padded);
+  const objects = [0, 1].map((image) => ({
+    boxes: one.get(`objectBoxes${image}`).data,
+    labels: one.get(`objectLabels${image}`).data,
+  }));
+  const pass = passOf(gpu, detector, true);
+  const losses = await detectorLosses(detector, pass, taps, { sizes, padded, objects }, { seed: 1, step: 0 });
+  assertEquals(losses.masks, undefined);
+  pass.tape.backward(losses.objectness, losses.proposals, losses.classes!, losses.boxes!);
+  const gradient = await detector.weights.parameter("roi_heads.box_predictor.bbox_pred.weight").gradient!
+    .read();
+  assert(gradient.some((value) => value !== 0));
+  const [found] = await detectObjects(detector, passOf(gpu, detector), taps, { sizes, padded });
+  assertEquals(found.masks, undefined);
+});
+
+gpuTest("objects that would end as a wrong class, as NaN or without a target are refused", async (gpu) => {
+  const { one, detector, taps } = await goldenDetector(gpu);
+  const boxes = Float32Array.of(3, 4, 20, 30);
+  const none = { boxes: new Float32Array(0), labels: [] };
+  const images = { sizes: one.parameters.sizes.map(size), padded: size(one.parameters.padded) };
+  const refused = (objects: TrainingObjects[], words: string) =>
+    assertRejects(
+      () =>
+        detectorLosses(detector, passOf(gpu, detector, true), taps, { ...images, objects }, {
+          seed: 1,
+          step: 0,
+        }),
+      ShapeError,
+      words,
+    );
+  await refused([{ boxes, labels: [1] }, none], "image 0 of the batch has objects without masks");
+  await refused(
+    [none, { boxes, labels: [4] }],
+    "image 1 of the batch has an object of class 4; the detector has 1 to 3",
+  );
+  await refused([none, { boxes, labels: [0] }], "of class 0");
+  await refused(
+    [{ boxes: Float32Array.of(3, 4, 3, 30), labels: [1] }, none],
+    "a box without area: 3, 4, 3, 30",
+  );
+  await refused([none], "objects of 1 images in a batch of 2");
+});
+
 gpuTest("narrower taps use the leading weights", async (gpu) => {
   const { one, detector, taps } = await goldenDetector(gpu);
   const narrow = taps.map((tap) => randomTensor(gpu, [1, 3, tap.shape[2], tap.shape[3]], 1));
@@ -312,6 +388,16 @@ Deno.test("the heads over a ResNet-50 have as many parameters as torchvision's",
   const mask = traceHead(maskHead(masks!.convolutions, masks!.hidden, classes), [[1, channels, 14, 14]]);
   assertEquals(body + count(pyramid, proposals, box, mask), 44_401_393);
   assertEquals(mask.outputs, [[1, 91, 28, 28]]);
+});
+
+Deno.test("the heads over a ResNet-50 cost what is known of them", () => {
+  const taps = [256, 512, 1024, 2048].map((width, tap): Shape => [1, width, 200 >> tap, 336 >> tap]);
+  const costs = detectorCosts(maskRcnnSettings(91), taps, { boxes: 512, masks: 128 });
+  const giga = Object.values(costs).map(({ macs }) => Math.round(macs / 1e9));
+  assertEquals(giga, [61, 53, 7, 68]);
+  // fc6 with its ReLU, fc7, logits and codes of 512 regions, and what was pooled.
+  assertEquals(costs.boxes.values, 512 * (256 * 49 + 4 * 1024 + 5 * 91));
+  assertEquals(detectorCosts(fasterRcnnSettings(91), taps, { boxes: 512, masks: 0 }).masks, undefined);
 });
 
 Deno.test("heads become ONNX nodes of their own, with each constant once", () => {
