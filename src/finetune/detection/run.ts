@@ -1,7 +1,8 @@
 /** A detector from a backbone to its measures: trained, kept while it lasts, tested. */
 import { DenseViews } from "../../data/dense/dense_views.ts";
 import type { InstanceSource } from "../../data/dense/target.ts";
-import { DataError } from "../../errors.ts";
+import { tapNames } from "../../elastic/network.ts";
+import { DataError, UsageError } from "../../errors.ts";
 import type { PlainModel } from "../../extract/model.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { GivenValues } from "../../nn/encoder.ts";
@@ -105,6 +106,7 @@ export function averagePrecisions({ boxes, masks }: DetectionMetrics): Omit<Obje
  * Trains, goes on where a kept training stopped, and tests.
  *
  * @returns undefined when it was interrupted; what was done is kept
+ * @throws {UsageError} for a network with fewer maps than a pyramid has
  * @throws {DataError} for images of other classes, or objects that cannot be used
  * @throws {TrainingError} when it diverges
  */
@@ -114,6 +116,12 @@ export async function trainDetection(
   hooks: DetectionHooks,
 ): Promise<TrainedDetection | undefined> {
   expectSameClasses(train, test);
+  const taps = tapNames(model.network);
+  if (taps.length < 4) {
+    throw new UsageError(
+      `A detector reads the last four maps of a network; this one has ${taps.length}: ${taps.join(", ")}.`,
+    );
+  }
   const { detection, optimizer, training: { seed } } = config;
   const objective = new Detection(gpu, model.network, {
     settings: detectorSettings(head, train.classes.length, detection),
