@@ -5,15 +5,10 @@ import type { SegmentationSource } from "../data/dense/target.ts";
 import { pictureAddress } from "../data/thumbnails.ts";
 import { formatDuration } from "../duration.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
-import { SearchSpace } from "../elastic/search_space.ts";
 import type { SegmentationMetrics } from "../evaluate/segmentation.ts";
 import { imagePaths } from "../extract/embed.ts";
 import { UsageError } from "../errors.ts";
-import { extractSubnet } from "../extract/extract.ts";
-import type { PlainModel } from "../extract/model.ts";
-import { readModel } from "../extract/model_file.ts";
-import { type FineTuneConfig, loadFineTuneConfig } from "../finetune/config.ts";
-import { newModel } from "../finetune/new_model.ts";
+import { loadFineTuneConfig } from "../finetune/config.ts";
 import {
   readHeadedNetwork,
   writeSegmentationModel,
@@ -21,32 +16,25 @@ import {
 } from "../finetune/segmentation/model_file.ts";
 import { drawClasses } from "../finetune/segmentation/pictures.ts";
 import { trainSegmentation } from "../finetune/segmentation/run.ts";
-import type { Gpu } from "../gpu/device.ts";
-import { encoderPrefix, openEncoder } from "../pretrain/encoder_file.ts";
 import { renderSegmentationReport, type SegmentationPicture } from "../report/finetune_report.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
-import { fileFingerprint } from "../store/fingerprint.ts";
 import { FolderLock } from "../store/folder_lock.ts";
 import { appendMetrics, isPixels, isStep, readMetrics, truncateMetrics } from "../store/metrics.ts";
 import { removeFile } from "../store/remove_file.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { openDevice } from "./device.ts";
-import {
-  checkFinetuneFlags,
-  type FinetuneFlags,
-  finetuneFlags,
-  finetuneOverrides,
-} from "./finetune_flags.ts";
+import { type DetectionResult, finetuneDetection, formatDetection } from "./finetune_detection.ts";
+import { checkFinetuneFlags, finetuneFlags, finetuneOverrides, headOf } from "./finetune_flags.ts";
+import { expectResumable, openBackbone, settingsOf } from "./finetune_frame.ts";
 import { formatShare, formatTable } from "./format.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPaths, finetuneOutput, guardOutputFolder } from "./output_guard.ts";
 import { PredictionsFolder } from "./predictions_folder.ts";
 import { Progress } from "./progress.ts";
-import { openRunCheckpoint } from "./run_checkpoint.ts";
 
-interface FinetuneResult {
-  readonly task: string;
+interface SegmentationResult {
+  readonly task: "segmentation";
   readonly head: string;
   readonly arch: string;
   readonly metrics: {
@@ -87,11 +75,21 @@ export const finetuneCommand = defineCommand({
   format: formatResult,
 });
 
-async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>): Promise<FinetuneResult> {
-  checkFinetuneFlags(flags);
+type FinetuneResult = SegmentationResult | DetectionResult;
+
+async function run(context: Context<typeof finetuneFlags>): Promise<FinetuneResult> {
+  const { flags: { task } } = context;
+  checkFinetuneFlags(context.flags);
+  return task === "segmentation" ? await segment(context) : await finetuneDetection(context, task);
+}
+
+async function segment(
+  { flags, logger, onInterrupt }: Context<typeof finetuneFlags>,
+): Promise<SegmentationResult> {
   const warn = (text: string) => logger.warn(text);
   const config = await loadFineTuneConfig(flags.config, finetuneOverrides(flags));
-  const { out, head, data, testData } = flags;
+  const { out, data, testData } = flags;
+  const head = headOf("segmentation", flags.head);
   await guardOutputFolder(out, finetuneOutput, fileNames, [
     ...dataPaths(data),
     ...dataPaths(testData),
@@ -206,7 +204,7 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
   // Until all is written, --resume writes it.
   await removeFile(paths.kept);
   return {
-    task: flags.task,
+    task: "segmentation",
     head,
     arch,
     metrics: {
@@ -223,56 +221,6 @@ async function run({ flags, logger, onInterrupt }: Context<typeof finetuneFlags>
 
 function share(value: number | null): string {
   return value === null ? "none" : formatShare(value);
-}
-
-/** The backbone, and what tells its weights from others. */
-async function openBackbone(
-  gpu: Gpu,
-  { run, checkpoint, arch, encoder: name, model: path, from }: FinetuneFlags,
-  seed: number,
-  warn: (text: string) => void,
-): Promise<{ model: PlainModel; weights: string }> {
-  const chosen = async (model: PlainModel, weights: string) =>
-    from === "scratch"
-      ? { model: await newModel(gpu, model, seed), weights: `new, seed ${seed}` }
-      : { model, weights };
-  if (path !== undefined) return await chosen(await readModel(path, warn), await fileFingerprint(path));
-  const { path: file, config } = await openRunCheckpoint(run!, checkpoint, warn);
-  const architecture = new SearchSpace(config.space).resolve(arch ?? "max");
-  const { encoder, streamOrders } = await openEncoder(gpu, file, encoderPrefix(name));
-  try {
-    const { imageSize, mean, std } = config.data;
-    const model = await extractSubnet(
-      encoder,
-      architecture,
-      { imageSize, mean, std },
-      undefined,
-      streamOrders,
-    );
-    return await chosen(model, `${name}, ${await fileFingerprint(file)}`);
-  } finally {
-    encoder.release();
-  }
-}
-
-/** A folder's interrupted run is gone on with only where that is asked for, and a finished one never. */
-async function expectResumable(
-  out: string,
-  { kept, report }: { readonly kept: string; readonly report: string },
-  resume: boolean,
-): Promise<void> {
-  const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);
-  const interrupted = await isThere(kept);
-  if (interrupted && !resume) {
-    throw new UsageError(
-      `${out} holds an interrupted run. Continue it with --resume, remove ${kept}, or give another --out.`,
-    );
-  }
-  if (resume && !interrupted && await isThere(report)) {
-    throw new UsageError(
-      `--resume: the run in ${out} is finished. Leave --resume out to train anew, or give another --out.`,
-    );
-  }
 }
 
 /** Draws some of the test images. */
@@ -305,20 +253,9 @@ class PictureCollector {
   }
 }
 
-function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig }): [string, string][] {
-  const { config, ...others } = about;
-  return [
-    ...Object.entries(others).map(([name, value]): [string, string] => [name, String(value)]),
-    ...Object.entries(config).flatMap(([section, fields]) =>
-      Object.entries(fields).map(([name, value]): [string, string] => [
-        `${section}.${name}`,
-        typeof value === "string" ? value : JSON.stringify(value),
-      ])
-    ),
-  ];
-}
-
-function formatResult({ task, head, arch, metrics, steps, seconds, files, report }: FinetuneResult): string {
+function formatResult(result: FinetuneResult): string {
+  if (result.task !== "segmentation") return formatDetection(result);
+  const { task, head, arch, metrics, steps, seconds, files, report } = result;
   return [
     formatTable([
       ["class", "IoU", "recognised"],

@@ -2,12 +2,14 @@
 import type { Override } from "../config/overrides.ts";
 import { parseSet } from "../config/overrides.ts";
 import { UsageError } from "../errors.ts";
-import { segmentationHeads } from "../finetune/segmentation/network.ts";
+import { type DetectionHead, detectionHeads } from "../finetune/detection/settings.ts";
+import { type SegmentationHead, segmentationHeads } from "../finetune/segmentation/network.ts";
 import { encoderFlag } from "./encoder_flag.ts";
 import type { FlagValues } from "./flags.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
 
-const forms = "masks:DIR, cityscapes:DIR, voc:DIR or synthetic:N";
+const forms =
+  "masks:DIR, cityscapes:DIR, voc:DIR or synthetic:N; for objects also coco:IMAGES,ANNOTATIONS.json";
 
 export const finetuneFlags = {
   run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
@@ -31,16 +33,16 @@ export const finetuneFlags = {
   },
   task: {
     type: "string",
-    choices: ["segmentation"],
+    choices: ["segmentation", "detection", "instances"],
     default: "segmentation",
-    description: "What is learnt: the class of each pixel",
+    description:
+      "What is learnt: the class of each pixel, objects with their boxes, or objects with boxes and masks",
   },
   head: {
     type: "string",
-    choices: segmentationHeads,
-    default: "fcn",
+    choices: [...segmentationHeads, ...detectionHeads],
     description:
-      "fcn: torchvision's FCN; psp: PSPNet's pyramid of pooled maps, which has no .onnx; both over the last map, with an " +
+      "For segmentation fcn, the default, or psp; for detection faster-rcnn; for instances mask-rcnn. fcn: torchvision's FCN; psp: PSPNet's pyramid of pooled maps, which has no .onnx; both over the last map, with an " +
       "auxiliary classifier on the one before",
   },
   data: { type: "string", placeholder: "SPEC", required: true, description: `Images to train on: ${forms}` },
@@ -67,14 +69,33 @@ export const finetuneFlags = {
   },
   predictions: {
     type: "string",
-    placeholder: "DIR",
-    description: "Also write the predicted classes of the test images as label PNGs with the files' own ids",
+    placeholder: "PATH",
+    description:
+      "Also write what is predicted of the test images: into a folder of label PNGs with the files' own ids, or, of objects, a " +
+      "file of COCO results",
   },
   resume: { type: "boolean", description: "Go on with an interrupted run of the same settings in --out" },
 } as const;
 
 /** Values of {@linkcode finetuneFlags}. */
 export type FinetuneFlags = FlagValues<typeof finetuneFlags>;
+
+/** The heads of each task, the default first. */
+const headsOfTasks = {
+  segmentation: segmentationHeads,
+  detection: ["faster-rcnn"],
+  instances: ["mask-rcnn"],
+} as const satisfies Record<FinetuneFlags["task"], readonly FinetuneFlags["head"][]>;
+
+/** The head that was asked for, or the task's own. @throws {UsageError} for one of another task */
+export function headOf(task: "segmentation", head: FinetuneFlags["head"]): SegmentationHead;
+export function headOf(task: "detection" | "instances", head: FinetuneFlags["head"]): DetectionHead;
+export function headOf(task: FinetuneFlags["task"], head: FinetuneFlags["head"]): string {
+  const heads: readonly string[] = headsOfTasks[task];
+  if (head === undefined) return heads[0];
+  if (heads.includes(head)) return head;
+  throw new UsageError(`--head ${head} does not go with --task ${task}, which has ${heads.join(" and ")}.`);
+}
 
 /** Checks the flags against each other. @throws {UsageError} naming those that do not go together */
 export function checkFinetuneFlags(

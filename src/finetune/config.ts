@@ -63,11 +63,60 @@ const segmentation = z.strictObject({
   flip: share.default(0.5).describe("Probability of a horizontal flip."),
 }).prefault({}).describe("Semantic segmentation.");
 
+const count = z.int().min(1).max(65_536);
+
+const detection = z.strictObject({
+  shortSide: side.nullable().default(800).describe(
+    "Images are resized so that their shorter side has so many pixels; null leaves them as large as they are.",
+  ),
+  longSide: side.default(1333).describe(
+    "Most pixels of the longer side, for which the shorter one stays shorter.",
+  ),
+  crop: z.tuple([side, side]).nullable().default(null).describe(
+    "Rows and columns of a training crop; null trains on whole images.",
+  ),
+  augmentScale: z.tuple([positive, positive]).default([1, 1]).describe(
+    "Smallest and largest factor that images are resized by before a crop.",
+  ),
+  flip: share.default(0.5).describe("Probability of a horizontal flip."),
+  antialias: z.boolean().default(false).describe(
+    "Whether what shrinks is averaged; torchvision's detectors do not.",
+  ),
+  channels: count.default(256).describe("Channels of the feature pyramid."),
+  anchorSizes: z.tuple([positive, positive, positive, positive, positive]).default([32, 64, 128, 256, 512])
+    .describe(
+      "Sides of the anchors on each map of the pyramid, in pixels of the resized image.",
+    ),
+  canonicalScale: positive.default(224).describe(
+    "Side of the regions that are taken from the pyramid's third map.",
+  ),
+  trainingProposals: count.default(2000).describe(
+    "Most proposals of a map before, and of an image after suppression.",
+  ),
+  testingProposals: count.default(1000).describe("The same where objects are detected."),
+  proposalSamples: count.default(256).describe("Anchors of an image that are trained on."),
+  regionSamples: count.default(512).describe("Regions of an image that are trained on."),
+  regionShare: share.default(0.25).describe(
+    "Most of them that are of objects; these have their masks trained, too.",
+  ),
+  hidden: count.default(1024).describe("Width of the box head's two hidden layers."),
+  agnostic: z.boolean().default(false).describe("Whether a region has one box, whatever its class."),
+  beta: z.number().min(0).max(100).default(1 / 9).describe(
+    "Width of the parabola of boxes' smooth L1; 0 for L1.",
+  ),
+  maskConvolutions: z.int().min(0).max(16).default(4).describe("3x3 convolutions of the mask head."),
+  maskChannels: count.default(256).describe("Their channels."),
+  frozenBatchnorm: z.boolean().default(true).describe(
+    "Whether the backbone's batchnorm keeps its statistics, factors and summands, as torchvision's detectors do.",
+  ),
+}).prefault({}).describe("Detection and instance segmentation; torchvision's settings where none are given.");
+
 const schema = z.strictObject({
   $schema: z.string().optional().describe("Lets editors complete and check this file."),
   optimizer,
   training,
   segmentation,
+  detection,
 });
 
 /** Settings of a fine-tuning. */
@@ -96,10 +145,11 @@ export function parseFineTuneConfig(
     throw new ConfigurationError(faults.map(({ text }) => `${name}: ${text}`).join("\n"));
   }
   const { $schema: _, ...config } = result.data;
-  const [low, high] = config.segmentation.augmentScale;
-  if (low > high) {
+  for (const section of ["segmentation", "detection"] as const) {
+    const [low, high] = config[section].augmentScale;
+    if (low <= high) continue;
     throw new ConfigurationError(
-      `${name}: segmentation.augmentScale is [${low}, ${high}]. Give the smaller number first.`,
+      `${name}: ${section}.augmentScale is [${low}, ${high}]. Give the smaller number first.`,
     );
   }
   return config;

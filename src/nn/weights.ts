@@ -56,13 +56,22 @@ export class Weights {
   readonly gradients: Arena | undefined;
   readonly #parameters = new Map<string, Parameter>();
 
-  /** @param trained whether to keep gradients */
-  constructor(readonly gpu: Gpu, readonly shapes: WeightShapes, trained: boolean) {
+  /**
+   * @param trained whether to keep gradients
+   * @param frozen names of parameters that have no gradient all the same, and stay what they are
+   */
+  constructor(
+    readonly gpu: Gpu,
+    readonly shapes: WeightShapes,
+    trained: boolean,
+    frozen: ReadonlySet<string> = new Set(),
+  ) {
     const layout = new ArenaLayout(shapes.parameters, gpu.pool.limit);
     this.values = new Arena(gpu, layout);
     this.gradients = trained ? new Arena(gpu, layout) : undefined;
     for (const name of layout.placements.keys()) {
-      this.#parameters.set(name, { name, value: this.values.get(name), gradient: this.gradients?.get(name) });
+      const gradient = frozen.has(name) ? undefined : this.gradients?.get(name);
+      this.#parameters.set(name, { name, value: this.values.get(name), gradient });
     }
   }
 

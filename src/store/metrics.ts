@@ -86,8 +86,22 @@ export interface PixelMetrics {
   readonly pixelAccuracy: number | null;
 }
 
+/** How a fine-tuned detector does on its test images: COCO's average precision, 0 to 1; null where no object counts. */
+export interface ObjectMetrics {
+  readonly step: number;
+  /** Epochs done. */
+  readonly epoch: number;
+  readonly boxAP: number | null;
+  readonly boxAP50: number | null;
+  readonly boxAP75: number | null;
+  /** Absent for boxes alone, as the next. */
+  readonly maskAP?: number | null;
+  readonly maskAP50?: number | null;
+  readonly maskAP75?: number | null;
+}
+
 /** A line of `metrics.jsonl`. */
-export type MetricsLine = StepMetrics | EvaluationMetrics | KnnMetrics | PixelMetrics;
+export type MetricsLine = StepMetrics | EvaluationMetrics | KnnMetrics | PixelMetrics | ObjectMetrics;
 
 /** Whether a line is a training step. */
 export function isStep(line: MetricsLine): line is StepMetrics {
@@ -96,12 +110,17 @@ export function isStep(line: MetricsLine): line is StepMetrics {
 
 /** Whether a line is an evaluation of a pretraining. */
 export function isEvaluation(line: MetricsLine): line is EvaluationMetrics | KnnMetrics {
-  return !isStep(line) && !isPixels(line);
+  return !isStep(line) && !isPixels(line) && !isObjects(line);
 }
 
 /** Whether a line is an evaluation of a segmentation. */
 export function isPixels(line: MetricsLine): line is PixelMetrics {
   return "mIoU" in line;
+}
+
+/** Whether a line is an evaluation of a detector. */
+export function isObjects(line: MetricsLine): line is ObjectMetrics {
+  return "boxAP" in line;
 }
 
 /** Whether a line is an evaluation with labels. */
@@ -155,7 +174,7 @@ async function readLines(path: string): Promise<{ text: string; value: MetricsLi
     if (value !== undefined) return { text, value };
     throw new DataError(
       `${path}, line ${index + 1}, is no metrics line: ${JSON.stringify(text.slice(0, 80))}. ` +
-        `Each must be a JSON object with step, epoch and one of loss, knn, spread and mIoU. Remove the line, or start another run.`,
+        `Each must be a JSON object with step, epoch and one of loss, knn, spread, mIoU and boxAP. Remove the line, or start another run.`,
     );
   });
   const last = parseLine(rest);
@@ -184,7 +203,8 @@ function parseLine(text: string): MetricsLine | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const fields = value as Record<string, unknown>;
   const measured = typeof fields.loss === "number" || typeof fields.knn === "number" ||
-    typeof fields.spread === "object" || typeof fields.mIoU === "number" || fields.mIoU === null;
+    typeof fields.spread === "object" || typeof fields.mIoU === "number" || fields.mIoU === null ||
+    typeof fields.boxAP === "number" || fields.boxAP === null;
   const placed = Number.isInteger(fields.step) && Number.isInteger(fields.epoch);
   return measured && placed ? value as MetricsLine : undefined;
 }

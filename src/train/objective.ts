@@ -1,6 +1,7 @@
 /** What a network is trained for. The loop, checkpoints and the memory plan know an objective by this alone. */
 import type { Architecture } from "../elastic/architecture.ts";
 import type { Arena } from "../nn/arena.ts";
+import type { TrainingImages } from "../nn/detection/losses.ts";
 import type { Encoder, GivenValues } from "../nn/encoder.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -35,6 +36,8 @@ export interface ObjectiveInput {
   readonly targets?: Tensor | undefined;
   /** The class of each image of the batch, [B], in its order; for objectives that learn from labels. */
   readonly labels?: Tensor | undefined;
+  /** What is on the images of the first view; for objectives that learn to detect. */
+  readonly objects?: TrainingImages | undefined;
 }
 
 /** A loss over an elastic network, with all the state that it needs beside the weights. */

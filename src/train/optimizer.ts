@@ -112,7 +112,8 @@ function expressionOf({ match }: ParameterGroup, index: number): RegExp {
   }
 }
 
-function runsOf({ values: { layout } }: Weights, { weightDecay, groups = [] }: SgdOptions): Run[] {
+function runsOf(weights: Weights, { weightDecay, groups = [] }: SgdOptions): Run[] {
+  const { layout } = weights.values;
   const expressions = groups.map(expressionOf);
   const used = new Set<number>();
   const runs: Run[] = [];
@@ -121,7 +122,7 @@ function runsOf({ values: { layout } }: Weights, { weightDecay, groups = [] }: S
     const at = expressions.findIndex((expression) => expression.test(name));
     if (at >= 0) used.add(at);
     const group: Partial<ParameterGroup> = groups[at] ?? {};
-    if (group.frozen) return;
+    if (group.frozen || !weights.parameter(name).gradient) return;
     const { chunk, start } = layout.placements.get(name)!;
     const settings = {
       learningRateFactor: group.learningRateFactor ?? 1,

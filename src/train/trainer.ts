@@ -101,7 +101,7 @@ export interface TrainingTask<Line extends object> {
    * What is said of the images of a batch, by a teacher or by labels; the caller releases it. Called when their views are
    * made; absent where nothing is.
    */
-  given?: ((batch: Uint32Array) => Pick<ObjectiveInput, "targets" | "labels">) | undefined;
+  given?: ((batch: Uint32Array) => Pick<ObjectiveInput, "targets" | "labels" | "objects">) | undefined;
   /** Evaluates the present network; absent where nobody wants it. */
   evaluate?: ((step: number, epoch: number) => Promise<Line>) | undefined;
   /** The state's step was evaluated already, before an interruption. */

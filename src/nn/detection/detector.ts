@@ -2,7 +2,7 @@
 import type { HeadTrace } from "../../elastic/head.ts";
 import { DataError, ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { elements } from "../../shape.ts";
+import { elements, type Shape } from "../../shape.ts";
 import { type FeatureLevel, type Regions, roiAlign } from "../../tensor/ops/roi_align.ts";
 import type { RoiSampling } from "../../tensor/ops/roi_align_table.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -56,12 +56,15 @@ export class Detector {
   readonly weights: Weights;
   readonly #heads: OfHeads<NetworkHead>;
   readonly #starts: ReturnType<typeof headWeights>["starts"];
+  /** Of the detector alone. */
+  readonly #shapes: ReadonlyMap<string, Shape>;
   /** Of one region. */
   readonly #traces: OfHeads<HeadTrace>;
 
   /**
    * @param tapChannels channels of the taps at their widest, from fine to coarse; narrower ones use the leading weights
    * @param trained whether gradients are kept
+   * @param backbone parameters that are placed with the detector's, so that one optimiser's launches change both
    * @throws {ShapeError} when the anchors are not for one map more than there are taps, or differ in number
    */
   constructor(
@@ -69,6 +72,7 @@ export class Detector {
     tapChannels: readonly number[],
     readonly settings: DetectorSettings,
     trained: boolean,
+    backbone?: { readonly parameters: ReadonlyMap<string, Shape>; readonly frozen: ReadonlySet<string> },
   ) {
     this.#heads = detectorHeads(settings, tapChannels.length);
     // Sizes that every map of a pyramid can have: parameters do not depend on them.
@@ -76,7 +80,9 @@ export class Detector {
     this.#traces = traceDetector(this.#heads, settings, taps, { boxes: 1, masks: 1 });
     const { pyramid, proposals, boxes, masks } = this.#traces;
     const { shapes, starts } = headWeights([pyramid, proposals, boxes, ...(masks ? [masks] : [])]);
-    this.weights = new Weights(gpu, shapes, trained);
+    this.#shapes = shapes.parameters;
+    const parameters = new Map([...backbone?.parameters ?? [], ...shapes.parameters]);
+    this.weights = new Weights(gpu, { ...shapes, parameters }, trained, backbone?.frozen);
     this.#starts = starts;
   }
 
@@ -90,7 +96,7 @@ export class Detector {
    * @throws {DataError} for what is missing, unknown, or of another shape
    */
   load(given: HostWeights): void {
-    const { parameters } = this.weights.shapes;
+    const parameters = this.#shapes;
     const missing = [...parameters.keys()].filter((name) => !given.has(name));
     const unknown = [...given.keys()].filter((name) => !parameters.has(name));
     const wrong = [...parameters].filter(([name, shape]) =>
