@@ -7,7 +7,6 @@ import { formatDuration } from "../duration.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
 import type { SegmentationMetrics } from "../evaluate/segmentation.ts";
 import { imagePaths } from "../extract/embed.ts";
-import { UsageError } from "../errors.ts";
 import { loadFineTuneConfig } from "../finetune/config.ts";
 import {
   readHeadedNetwork,
