@@ -259,9 +259,9 @@ export class Trainer<Line extends object> {
     const batch = this.#batch(state.step);
     const passes = plan.passes(state.step);
     const rate = learningRate(plan.schedule, state.step, this.#perEpoch, plan.epochs);
-    // What was recorded before is no part of the step, which may be dropped.
-    gpu.stream.submit();
     state.beginStep();
+    // Neither what was recorded before nor the copies to restore from are part of the step, which may be dropped.
+    gpu.stream.submit();
     gpu.stream.submission.onPart = (share) => observer.onPart?.(before + share);
     try {
       await this.#record(batch, passes.map((pass) => pass.architecture), rate);
