@@ -74,7 +74,7 @@ async function shippedConfigs(): Promise<string> {
   if (shippedFolder.protocol !== "file:") return "";
   const entries = await Array.fromAsync(Deno.readDir(shippedFolder));
   const names = entries.map(({ name }) => name)
-    .filter((name) => name !== "schema.json" && !name.startsWith("compare-")).sort();
+    .filter((name) => name !== "schema.json" && !/^(compare|finetune)-/.test(name)).sort();
   return ` With Scion come ${names.map((name) => `configs/${name}`).join(", ")}.`;
 }
 

@@ -61,3 +61,14 @@ Deno.test("a file that is not there, or no JSON, is named", () =>
     await Deno.writeTextFile(`${folder}/whole.json`, '{"$schema": "x", "training": {"epochs": 7}}');
     assertEquals((await loadFineTuneConfig(`${folder}/whole.json`, [])).training.epochs, 7);
   }));
+
+Deno.test("the published configurations of fine-tunings load", async () => {
+  const folder = new URL("../../configs/", import.meta.url).pathname;
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.startsWith("finetune-")) continue;
+    await loadFineTuneConfig(folder + name, []);
+    names.push(name);
+  }
+  assertEquals(names.sort(), ["finetune-camvid.json", "finetune-nuclei.json"]);
+});
