@@ -42,8 +42,8 @@ export const finetuneFlags = {
     type: "string",
     choices: [...segmentationHeads, ...detectionHeads],
     description:
-      "For segmentation fcn, the default, or psp; for detection faster-rcnn; for instances mask-rcnn. fcn: torchvision's FCN; psp: PSPNet's pyramid of pooled maps, which has no .onnx; both over the last map, with an " +
-      "auxiliary classifier on the one before",
+      "For segmentation fcn, the default, torchvision's, or psp, PSPNet's pyramid of pooled maps, which has no .onnx; both " +
+      "with an auxiliary classifier. For detection faster-rcnn, for instances mask-rcnn, torchvision's",
   },
   data: { type: "string", placeholder: "SPEC", required: true, description: `Images to train on: ${forms}` },
   testData: {
@@ -53,7 +53,7 @@ export const finetuneFlags = {
     description: `Images to test on: ${forms}`,
   },
   out: { type: "string", placeholder: "DIR", required: true, description: "Folder of the run" },
-  config: { type: "string", placeholder: "FILE", description: "Settings, e.g. configs/segmentation.json" },
+  config: { type: "string", placeholder: "FILE", description: "Settings, e.g. configs/finetune-camvid.json" },
   set: {
     type: "strings",
     placeholder: "PATH=VALUE",

@@ -1,49 +1,228 @@
-/** What all tasks of `deno task finetune` share: the backbone, and how settings are shown. */
+/** What all tasks of `deno task finetune` share: from the flags to a folder with a trained network and its report. */
+import { join } from "@std/path";
+import type { DenseOptions, DenseSource, InstanceTarget, LabelTarget } from "../data/dense/target.ts";
+import type { DecodedImage } from "../data/image_set.ts";
+import { pictureAddress } from "../data/thumbnails.ts";
+import { formatArchitecture } from "../elastic/architecture.ts";
 import { UsageError } from "../errors.ts";
-import { SearchSpace } from "../elastic/search_space.ts";
-import { extractSubnet } from "../extract/extract.ts";
+import { imagePaths } from "../extract/embed.ts";
 import type { PlainModel } from "../extract/model.ts";
-import { readModel } from "../extract/model_file.ts";
-import type { FineTuneConfig } from "../finetune/config.ts";
-import { newModel } from "../finetune/new_model.ts";
+import { type FineTuneConfig, loadFineTuneConfig } from "../finetune/config.ts";
+import type { DenseHooks, DenseRequest, TrainedDense } from "../finetune/dense/run.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { encoderPrefix, openEncoder } from "../pretrain/encoder_file.ts";
-import { fileFingerprint } from "../store/fingerprint.ts";
-import type { FinetuneFlags } from "./finetune_flags.ts";
-import { openRunCheckpoint } from "./run_checkpoint.ts";
+import type { DensePicture, DenseReport } from "../report/dense_parts.ts";
+import { writeFileAtomically } from "../store/atomic_file.ts";
+import { FolderLock } from "../store/folder_lock.ts";
+import {
+  appendMetrics,
+  isStep,
+  type MetricsLine,
+  type ObjectMetrics,
+  type PixelMetrics,
+  readMetrics,
+  truncateMetrics,
+} from "../store/metrics.ts";
+import { removeFile } from "../store/remove_file.ts";
+import { version } from "../version.ts";
+import type { Context } from "./command.ts";
+import { openDevice } from "./device.ts";
+import { openBackbone } from "./finetune_backbone.ts";
+import { type finetuneFlags, finetuneOverrides } from "./finetune_flags.ts";
+import { formatShare } from "./format.ts";
+import { makeOutputFolder } from "./output_folder.ts";
+import { dataPaths, finetuneOutput, guardOutputFolder } from "./output_guard.ts";
+import { Progress } from "./progress.ts";
 
-/** The backbone, and what tells its weights from others. */
-export async function openBackbone(
-  gpu: Gpu,
-  { run, checkpoint, arch, encoder: name, model: path, from }: FinetuneFlags,
-  seed: number,
-  warn: (text: string) => void,
-): Promise<{ model: PlainModel; weights: string }> {
-  const chosen = async (model: PlainModel, weights: string) =>
-    from === "scratch"
-      ? { model: await newModel(gpu, model, seed), weights: `new, seed ${seed}` }
-      : { model, weights };
-  if (path !== undefined) return await chosen(await readModel(path, warn), await fileFingerprint(path));
-  const { path: file, config } = await openRunCheckpoint(run!, checkpoint, warn);
-  const architecture = new SearchSpace(config.space).resolve(arch ?? "max");
-  const { encoder, streamOrders } = await openEncoder(gpu, file, encoderPrefix(name));
-  try {
-    const { imageSize, mean, std } = config.data;
-    const model = await extractSubnet(
-      encoder,
-      architecture,
-      { imageSize, mean, std },
-      undefined,
-      streamOrders,
+/** What the command prints. */
+export interface FinetuneResult<Task extends string, Metrics> {
+  readonly task: Task;
+  readonly head: string;
+  readonly arch: string;
+  readonly metrics: Metrics;
+  readonly steps: number;
+  readonly seconds: number;
+  readonly files: readonly string[];
+  readonly report: string;
+}
+
+/** What a task adds to what all share. */
+export interface FinetuneTask<
+  Target extends LabelTarget | InstanceTarget,
+  Head extends string,
+  Line extends PixelMetrics | ObjectMetrics,
+  OnPrediction,
+  Loss extends Disposable,
+  Metrics,
+> {
+  readonly head: Head;
+  /** Names of the files with the network, in `--out`. */
+  readonly models: readonly string[];
+  /** Refuses what it could not write, before anything is. @throws {UsageError} */
+  check(): Promise<void>;
+  open(spec: string, options: DenseOptions): Promise<DenseSource<Target>>;
+  /** Gets ready what receives the predictions. */
+  collect(train: DenseSource<Target>, test: DenseSource<Target>): Promise<OnPrediction>;
+  train(
+    gpu: Gpu,
+    request: DenseRequest<Target, Head>,
+    hooks: DenseHooks<Line, OnPrediction>,
+  ): Promise<TrainedDense<Loss, Metrics> | undefined>;
+  isLine(line: MetricsLine): line is Line;
+  /** What an evaluation says, for people. */
+  describe(line: Line): string;
+  /** Writes the network, and the predictions that are a file; the paths of what it wrote. */
+  write(out: string, objective: Loss, model: PlainModel, classes: readonly string[]): Promise<string[]>;
+  /** The page about the run. */
+  render(report: DenseReport<Metrics, Line>, test: DenseSource<Target>): Promise<string>;
+}
+
+const reportName = "report.html", aboutName = "finetune.json", metricsName = "metrics.jsonl";
+
+/**
+ * Trains and tests, or goes on, and writes all files of `--out`.
+ *
+ * @returns what the command prints, and the measures whole
+ */
+export async function finetune<
+  Target extends LabelTarget | InstanceTarget,
+  Head extends string,
+  Line extends PixelMetrics | ObjectMetrics,
+  OnPrediction,
+  Loss extends Disposable,
+  Metrics,
+>(
+  { flags, logger, onInterrupt }: Context<typeof finetuneFlags>,
+  task: FinetuneTask<Target, Head, Line, OnPrediction, Loss, Metrics>,
+): Promise<Omit<FinetuneResult<never, Metrics>, "task"> & { readonly classes: readonly string[] }> {
+  const warn = (text: string) => logger.warn(text);
+  const config = await loadFineTuneConfig(flags.config, finetuneOverrides(flags));
+  const { out, data, testData } = flags;
+  const { head } = task;
+  await guardOutputFolder(out, finetuneOutput, [aboutName, metricsName, ...task.models, reportName], [
+    ...dataPaths(data),
+    ...dataPaths(testData),
+    flags.model,
+    flags.predictions,
+  ]);
+  await task.check();
+  await makeOutputFolder(out);
+  await using _ = await FolderLock.take(join(out, "finetune.lock"), warn);
+  await using cleanup = new AsyncDisposableStack();
+  const { seed } = config.training;
+  const open = async (spec: string, seed: number): Promise<DenseSource<Target>> =>
+    cleanup.adopt(
+      await task.open(spec, { imageSize: 64, seed, onWarning: warn }),
+      (source) => source.release(),
     );
-    return await chosen(model, `${name}, ${await fileFingerprint(file)}`);
-  } finally {
-    encoder.release();
+  const train = await open(data, seed);
+  // Synthetic images to test on are others.
+  const test = await open(testData, seed + 1);
+  const onPrediction = await task.collect(train, test);
+  using gpu = await openDevice(logger);
+  const signal = onInterrupt(
+    "Stopping; the last complete step is saved. Go on with the same command and --resume.",
+  );
+  gpu.stream.interrupt = signal;
+  const { model, weights } = await openBackbone(gpu, flags, seed, warn);
+  const arch = formatArchitecture(model.network.space.max);
+  const about = { task: flags.task, head, arch, weights, from: flags.from, data, testData, config };
+  const [kept, metricsPath, reportPath] = ["last.safetensors", metricsName, reportName].map((name) =>
+    join(out, name)
+  );
+  await expectResumable(out, kept, reportPath, flags.resume);
+  const begun = performance.now();
+  let progress: Progress | undefined;
+  const request = { model, head, config, train, test, kept: { path: kept, about: JSON.stringify(about) } };
+  const trained = await task.train(gpu, request, {
+    signal,
+    append: async (...lines) => await appendMetrics(metricsPath, lines),
+    async onStart({ step, totalSteps }) {
+      await writeFileAtomically(join(out, aboutName), JSON.stringify({ version, ...about }, null, 1) + "\n");
+      await truncateMetrics(metricsPath, step === 0 ? -1 : step);
+      logger.info(
+        `${train.images.length} images to train on, ${test.images.length} to test on, ${totalSteps} steps`,
+      );
+      progress = new Progress({ logger, label: "finetune", total: totalSteps, unit: "steps", done: step });
+    },
+    evaluated: async (step) =>
+      (await readMetrics(metricsPath)).some((line) => task.isLine(line) && line.step === step),
+    onPart: (done) => progress?.update(done),
+    onSteps: ({ step, loss, imagesPerSecond }) =>
+      progress?.update(step, {
+        "images/s": imagesPerSecond.toPrecision(3),
+        ...Number.isFinite(loss) && { loss: loss.toFixed(3) },
+      }),
+    onEvaluation(line) {
+      logger.info(`epoch ${line.epoch}: ${task.describe(line)}`);
+      progress?.restart();
+    },
+    onPrediction,
+  });
+  if (!trained) throw signal.reason;
+  progress?.finish();
+  using objective = trained.objective;
+  const { metrics, steps } = trained;
+  const classes = train.classes.map(({ name }) => name);
+  const files = await task.write(out, objective, model, classes);
+  const lines = await readMetrics(metricsPath);
+  const page = await task.render({
+    title: out,
+    version,
+    device: gpu.facts.description,
+    head,
+    arch,
+    images: { train: train.images.length, test: test.images.length },
+    metrics,
+    steps: lines.filter(isStep),
+    evaluations: lines.filter(task.isLine),
+    settings: settingsOf(about),
+  }, test);
+  await writeFileAtomically(reportPath, page);
+  // Until all is written, --resume writes it.
+  await removeFile(kept);
+  const seconds = Number(((performance.now() - begun) / 1000).toFixed(2));
+  return { head, arch, metrics, classes, steps, seconds, files, report: reportPath };
+}
+
+/** A share for people; "none" where nothing counted. */
+export function share(value: number | null): string {
+  return value === null ? "none" : formatShare(value);
+}
+
+/** Some of a set's images with the truth and the predictions drawn over them. */
+export class ShownPictures {
+  readonly pictures: DensePicture[] = [];
+
+  constructor(readonly test: DenseSource<LabelTarget | InstanceTarget>) {}
+
+  /** @param draw draws the truth and the prediction over a photo of the annotation's size */
+  async add(
+    index: number,
+    draw: (photo: DecodedImage) => Promise<[truth: DecodedImage, prediction: DecodedImage]>,
+  ): Promise<void> {
+    const { test } = this;
+    // Neighbours of a folder are often alike: some from all over the set.
+    if (index % Math.ceil(test.images.length / shownPictures) !== 0) return;
+    const [photo] = await test.images.load([index]);
+    const { width, height } = await test.target(index);
+    if (!photo || photo.width !== width || photo.height !== height) return;
+    const [image, truth, prediction] = await Promise.all(
+      [photo, ...await draw(photo)].map((picture) => pictureAddress(picture, pictureWidth)),
+    );
+    this.pictures.push({
+      name: imagePaths(test.images)?.[index] ?? `image ${index}`,
+      image,
+      truth,
+      prediction,
+    });
   }
 }
 
+/** Test images that a report shows, and their width in pixels. */
+const shownPictures = 6, pictureWidth = 320;
+
 /** All that a run was given, for its report. */
-export function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig }): [string, string][] {
+function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig }): [string, string][] {
   const { config, ...others } = about;
   return [
     ...Object.entries(others).map(([name, value]): [string, string] => [name, String(value)]),
@@ -57,9 +236,10 @@ export function settingsOf(about: Record<string, unknown> & { config: FineTuneCo
 }
 
 /** A folder's interrupted run is gone on with only where that is asked for, and a finished one never. @throws {UsageError} */
-export async function expectResumable(
+async function expectResumable(
   out: string,
-  { kept, report }: { readonly kept: string; readonly report: string },
+  kept: string,
+  report: string,
   resume: boolean,
 ): Promise<void> {
   const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);

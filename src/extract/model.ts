@@ -5,6 +5,7 @@ import { formatArchitecture } from "../elastic/architecture.ts";
 import { macs, parameters } from "../elastic/costs.ts";
 import { parseArchitecture } from "../elastic/resnet_architecture.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
+import type { GivenValues } from "../nn/encoder.ts";
 import type { Network } from "../nn/network.ts";
 import { ElasticResNet } from "../nn/resnet.ts";
 import { describePreprocessing, evaluationResize, type EvaluationSize } from "../data/evaluation_image.ts";
@@ -42,6 +43,15 @@ export const classifierNames = ["fc.weight", "fc.bias"] as const;
 export interface PlainModel extends ModelDescription {
   /** With {@linkcode classifierNames} where it has a classifier. */
   readonly weights: PlainWeights;
+}
+
+/** The backbone's values, for a network that begins with them. */
+export function backboneValues({ weights }: PlainModel): GivenValues {
+  const classifier: readonly string[] = classifierNames;
+  return new Map(
+    [...weights].filter(([name]) => !classifier.includes(name))
+      .map(([name, { data }]) => [name, data as Float32Array<ArrayBuffer>]),
+  );
 }
 
 /** Raised with every change of the metadata or the tensors. From 2 on, files carry a checksum. */

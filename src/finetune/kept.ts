@@ -3,8 +3,8 @@ import { DataError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../store/safetensors.ts";
 import { storedLossSums } from "../train/loss_sums.ts";
+import type { TrainingState } from "../train/state.ts";
 import { fillTensors, saveState } from "../train/state_file.ts";
-import type { TrainingState } from "../train/trainer.ts";
 
 /** Where a training is kept. */
 export interface KeptTraining {

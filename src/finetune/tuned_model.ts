@@ -12,7 +12,7 @@ import type { FineTuned } from "./grid.ts";
  * @throws {DataError} when these are not finite
  */
 export async function tunedModel(
-  { state: { gpu, model, objective: { encoder } }, statistics }: FineTuned,
+  { state: { model, objective: { gpu, encoder } }, statistics }: FineTuned,
   classes: readonly string[],
   calibration: Calibration,
 ): Promise<PlainModel> {

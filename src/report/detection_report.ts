@@ -1,38 +1,24 @@
 /** The report of a detector: how its losses and its precision went, COCO's numbers, and what it finds in images. */
 import type { CocoMetrics } from "../evaluate/coco.ts";
-import { formatInteger, formatPercent } from "../number_format.ts";
-import type { ObjectMetrics, StepMetrics } from "../store/metrics.ts";
-import { colors, halfSizes, line, linePointLimit, type Point, renderLineCharts, stepAxis } from "./charts.ts";
+import { formatInteger } from "../number_format.ts";
+import type { ObjectMetrics } from "../store/metrics.ts";
+import {
+  type DensePicture,
+  type DenseReport,
+  lossFigure,
+  measureFigure,
+  pictureSection,
+  share,
+} from "./dense_parts.ts";
 import { lossTermFigures } from "./loss_terms.ts";
-import { factList, figure, type Html, html, keyFigures, renderPage, table } from "./page.ts";
-import { smooth, smoothingRadius, thin } from "./series.ts";
-
-/** A test image with its true and its detected objects drawn over it; `data:` addresses. */
-export interface DetectionPicture {
-  /** The image's file. */
-  readonly name: string;
-  readonly image: string;
-  readonly truth: string;
-  readonly prediction: string;
-}
+import { factList, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
 /** What the report is made from. */
-export interface DetectionReport {
-  readonly title: string;
-  readonly version: string;
-  readonly device: string;
+export interface DetectionReport
+  extends DenseReport<{ readonly boxes: CocoMetrics; readonly masks?: CocoMetrics }, ObjectMetrics> {
   readonly task: string;
-  readonly head: string;
-  readonly arch: string;
-  readonly images: { readonly train: number; readonly test: number };
-  readonly metrics: { readonly boxes: CocoMetrics; readonly masks?: CocoMetrics };
-  readonly steps: readonly StepMetrics[];
-  readonly evaluations: readonly ObjectMetrics[];
-  readonly pictures: readonly DetectionPicture[];
-  readonly settings: readonly (readonly [label: string, value: string])[];
+  readonly pictures: readonly DensePicture[];
 }
-
-const share = (value: number | null) => value === null ? "–" : formatPercent(value);
 
 /** Renders the report as one self-contained HTML page: no scripts, nothing loaded. */
 export async function renderDetectionReport(report: DetectionReport): Promise<string> {
@@ -58,9 +44,16 @@ export async function renderDetectionReport(report: DetectionReport): Promise<st
           }]
           : [],
       ])}
-      <div class="pair">${await lossFigure(report.steps)}${await measureFigure(report.evaluations)}</div>
+      <div class="pair">${await lossFigure(
+        report.steps,
+        "The sum of the losses below.",
+      )}${await measureFigure(report.evaluations, [
+        ["box AP", ({ boxAP }) => boxAP],
+        ["mask AP", ({ maskAP }) => maskAP],
+      ])}</div>
       ${await lossTermFigures(report.steps, undefined) ?? false} ${numberTable(report)} ${pictureSection(
-        report,
+        report.pictures,
+        "The image, its true objects, and those detected with a score of 0.5 or more.",
       )}
       <section><h2>How it was measured</h2>${factList([
         ["Device", device],
@@ -70,49 +63,6 @@ export async function renderDetectionReport(report: DetectionReport): Promise<st
       ])}</section>
     `,
     footer: `Written by Scion ${version}.`,
-  });
-}
-
-async function lossFigure(steps: readonly StepMetrics[]): Promise<Html | false> {
-  if (steps.length < 2) return false;
-  const points = steps.map(({ step, loss }): Point => ({ x: step, y: loss }));
-  const chart = await renderLineCharts(halfSizes, (size) => {
-    const { points: thinned } = thin(points, linePointLimit(size));
-    const radius = smoothingRadius(thinned.length);
-    return {
-      description: `Loss over steps, from ${points[0].y.toFixed(2)} to ${points.at(-1)!.y.toFixed(2)}.`,
-      x: stepAxis,
-      y: { title: "loss", zero: true },
-      lines: radius === 0
-        ? [line(thinned, colors.ink, 2)]
-        : [line(thinned, colors.ink, 0.8, 0.4), line(smooth(thinned, radius), colors.ink, 2.2)],
-    };
-  });
-  return figure({ title: "Loss", chart, caption: "The sum of the losses below." });
-}
-
-async function measureFigure(evaluations: readonly ObjectMetrics[]): Promise<Html | false> {
-  const series = ([["box AP", colors.accent, "boxAP"], ["mask AP", colors.blue, "maskAP"]] as const).flatMap(
-    ([label, color, name]) => {
-      const points = evaluations.flatMap((one): Point[] => {
-        const y = one[name];
-        return typeof y === "number" ? [{ x: one.step, y }] : [];
-      });
-      return points.length < 2 ? [] : [{ label, color, points }];
-    },
-  );
-  if (series.length === 0) return false;
-  const chart = await renderLineCharts(halfSizes, () => ({
-    description: `Average precision over steps; boxes to ${share(series[0].points.at(-1)!.y)}.`,
-    x: stepAxis,
-    y: { title: "on the test images", zero: true, format: ".0%" },
-    lines: series.map(({ points, color }) => ({ points, color, width: 2, opacity: 1, dots: true })),
-  }));
-  return figure({
-    title: "On the test images",
-    chart,
-    legend: series,
-    caption: "Of those images nothing is learnt.",
   });
 }
 
@@ -149,21 +99,4 @@ function numberTable({ metrics: { boxes, masks } }: DetectionReport): Html {
       ]),
     )
   }</section>`;
-}
-
-function pictureSection({ pictures }: DetectionReport): Html | false {
-  if (pictures.length === 0) return false;
-  return html`<section>
-    <h2>Test images</h2>
-    ${
-    pictures.map(({ name, image, truth, prediction }) =>
-      html`<div class="triple">${
-        ([[image, "image"], [truth, "truth"], [prediction, "prediction"]] as const).map(([address, what]) =>
-          html`<img src="${address}" alt="${name}: ${what}" title="${name}: ${what}">`
-        )
-      }</div>`
-    )
-  }
-    <p class="caption">The image, its true objects, and those detected with a score of 0.5 or more.</p>
-  </section>`;
 }

@@ -10,7 +10,7 @@ import {
 } from "../store/safetensors.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { NamedSource } from "./objective.ts";
-import type { TrainingState } from "./trainer.ts";
+import type { TrainingState } from "./state.ts";
 
 /** Everything on the device that a checkpoint holds, under its name there. */
 export function* stateTensors(

@@ -9,10 +9,10 @@ import { FinitenessCheck } from "../nn/finiteness.ts";
 import type { StepMetrics } from "../store/metrics.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { LossLog } from "./loss_log.ts";
-import type { LossSums } from "./loss_sums.ts";
-import type { NamedSource, ObjectiveInput, ViewBatch } from "./objective.ts";
+import type { ObjectiveInput, ViewBatch } from "./objective.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
-import { recordStep, type Trained } from "./step.ts";
+import type { TrainingState } from "./state.ts";
+import { recordStep } from "./step.ts";
 import { noTime, type StepTimes, stopwatch } from "./step_times.ts";
 
 /** Makes the views of a step's images. */
@@ -26,18 +26,6 @@ export interface ViewSource {
   prefetch(indices: Uint32Array): void;
   /** Resolves when they are decoded. */
   ready(): Promise<void>;
-}
-
-/** Everything that training changes: what a checkpoint holds. */
-export interface TrainingState extends Trained {
-  /** Losses since the last metrics line. */
-  readonly losses: LossSums;
-  /** Everything on the device that a checkpoint holds. */
-  readonly sources: readonly NamedSource[];
-  /** Records copies of what a step changes before its optimiser does, so that a step that was dropped can be undone. */
-  beginStep(): void;
-  /** Puts the state back to the last {@linkcode beginStep}; nothing of the step's commands may be waiting. */
-  undoStep(): void;
 }
 
 /** How long a training is, and in which steps. */

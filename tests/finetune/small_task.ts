@@ -69,6 +69,6 @@ export async function withTask(
 /** All of a state's bits. */
 export async function bitsOf(state: FineTuneState): Promise<Map<string, number[]>> {
   const named = [...stateTensors(state)];
-  const contents = await state.gpu.read(...named.map(([, tensor]) => tensor));
+  const contents = await state.objective.gpu.read(...named.map(([, tensor]) => tensor));
   return new Map(named.map(([name], at) => [name, [...new Uint32Array(contents[at])]]));
 }

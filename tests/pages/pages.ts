@@ -6,7 +6,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { renderCompareReport } from "../../src/report/compare_report.ts";
 import { renderCorrelateReport } from "../../src/report/correlate_report.ts";
 import { renderEvaluateReport } from "../../src/report/evaluate_report.ts";
-import { renderSegmentationReport } from "../../src/report/finetune_report.ts";
+import { renderSegmentationReport } from "../../src/report/segmentation_report.ts";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
 import { renderSearchReport } from "../../src/report/search_report.ts";
 import { isKnn, isStep, type MetricsLine } from "../../src/store/metrics.ts";

@@ -1,5 +1,5 @@
 /** A report of a segmentation as pages look at it: classes of all shares, pictures, long names. */
-import type { SegmentationReport } from "../../src/report/finetune_report.ts";
+import type { SegmentationReport } from "../../src/report/segmentation_report.ts";
 import type { PixelMetrics } from "../../src/store/metrics.ts";
 
 /** A drawn picture, 4:3, of one colour. */

@@ -3,8 +3,8 @@ import { assertEquals } from "@std/assert";
 import { SearchSpace } from "../../src/elastic/search_space.ts";
 import { ElasticResNet } from "../../src/nn/resnet.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
-import { LossSums } from "../../src/train/loss_sums.ts";
 import { Sgd } from "../../src/train/optimizer.ts";
+import { TrainingState } from "../../src/train/state.ts";
 import { recordStep } from "../../src/train/step.ts";
 import { Supervised } from "../../src/train/supervised/supervised.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -28,16 +28,7 @@ gpuTest(
     await objective.initialise();
     using optimizer = new Sgd(gpu, objective.encoder.weights, "encoder", { momentum: 0.9, weightDecay: 0 });
     const controller = new AbortController();
-    const sources = [...objective.sources, ...optimizer.sources];
-    const state = {
-      objective,
-      optimizer,
-      sources,
-      losses: new LossSums(),
-      step: 0,
-      beginStep: () => objective.beginStep(),
-      undoStep: () => objective.undoStep(),
-    };
+    const state = new TrainingState(objective, optimizer);
     const statistics = async () => {
       const values: number[][] = [];
       for (const [, tensor] of objective.encoder.statistics.arena.entries()) {

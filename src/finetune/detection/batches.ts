@@ -1,59 +1,40 @@
-/** Batches of photos with their objects, drawn together, for the training loop. */
-import type { DenseViews } from "../../data/dense/dense_views.ts";
+/** Batches of photos with their objects. */
+import type { DenseBatch, DenseViews } from "../../data/dense/dense_views.ts";
 import { type DenseDraw, drawDense, drawDetection } from "../../data/dense/draw.ts";
 import { batchSize, placeObjects } from "../../data/dense/placement.ts";
 import type { InstanceTarget } from "../../data/dense/target.ts";
-import { ShapeError } from "../../errors.ts";
 import type { TrainingImages } from "../../nn/detection/losses.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { ViewSource } from "../../train/trainer.ts";
 import type { FineTuneConfig } from "../config.ts";
-
-type LoadedBatch = Awaited<ReturnType<DenseViews<InstanceTarget>["load"]>>;
+import { DenseBatches } from "../dense/batches.ts";
 
 /** More than any side. */
 const unbounded = 2 ** 20;
 
-/** Draws photos, whole or crops of them, with their objects: a function of the seed, the step and the image. */
-export class DrawnObjects implements ViewSource {
-  #ahead: { readonly wanted: Uint32Array; readonly loaded: Promise<LoadedBatch> } | undefined;
-  /** Of the batch that was made last. */
-  #objects: TrainingImages | undefined;
-
+/** Draws photos, whole or crops of them, with their objects. */
+export class DrawnObjects extends DenseBatches<InstanceTarget> {
   /** @param stride what the batch's sides are padded to a multiple of */
   constructor(
-    readonly photos: DenseViews<InstanceTarget>,
+    photos: DenseViews<InstanceTarget>,
     readonly config: FineTuneConfig["detection"],
     readonly stride: number,
     readonly seed: number,
-  ) {}
-
-  prefetch(indices: Uint32Array): void {
-    const loaded = this.photos.load(indices);
-    loaded.catch(() => {}); // raised where it is awaited, in views
-    this.#ahead = { wanted: indices, loaded };
+  ) {
+    super(photos);
   }
 
-  async ready(): Promise<void> {
-    await this.#ahead?.loaded.catch(() => {});
-  }
-
-  async views(step: number, [indices]: readonly Uint32Array[]): Promise<Tensor[]> {
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    const batch =
-      await (ahead && ahead.wanted.every((index, at) => index === indices[at])
-        ? ahead.loaded
-        : this.photos.load(indices));
-    const draws = batch.map(({ index, target }) => this.#draw(step, index, target));
+  protected override draw(
+    step: number,
+    batch: DenseBatch<InstanceTarget>,
+  ): { images: Tensor; objects: TrainingImages } {
+    const draws = batch.map(({ index, target }) => this.#drawOne(step, index, target));
     const sizes = draws.map(({ placement: { window: { height, width } } }) => ({ height, width }));
     const padded = batchSize(sizes, this.stride);
     const objects = batch.map(({ target }, at) => placeObjects(target, draws[at].placement));
-    this.#objects = { sizes, padded, objects };
-    return [this.photos.show(batch, draws, padded)];
+    return { objects: { sizes, padded, objects }, images: this.photos.show(batch, draws, padded) };
   }
 
-  #draw(step: number, index: number, target: InstanceTarget): DenseDraw {
+  #drawOne(step: number, index: number, target: InstanceTarget): DenseDraw {
     const { seed, config: { shortSide, longSide, crop, augmentScale, flip } } = this;
     if (!crop && shortSide !== null) {
       return drawDetection(
@@ -75,18 +56,5 @@ export class DrawnObjects implements ViewSource {
       { seed, step, index },
       target,
     );
-  }
-
-  /** What is on the last batch. */
-  takeObjects(): TrainingImages {
-    const objects = this.#objects;
-    this.#objects = undefined;
-    if (!objects) throw new ShapeError("objects are asked for before their images");
-    return objects;
-  }
-
-  /** Gives device memory back. */
-  release(): void {
-    this.photos.release();
   }
 }

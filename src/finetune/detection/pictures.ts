@@ -1,7 +1,7 @@
 /** A photo with objects drawn over it, for pages. */
 import { type RunLengths, unpackMask } from "../../data/dense/run_lengths.ts";
 import type { CornerBox } from "../../data/dense/run_lengths.ts";
-import type { Picture } from "../segmentation/pictures.ts";
+import type { DecodedImage } from "../../data/image_set.ts";
 
 /** Part of the colour in a pixel of a mask. */
 const strength = 0.45;
@@ -14,7 +14,10 @@ export interface DrawnObject {
 }
 
 /** Draws masks of the photo's size as a tint, and boxes as frames of a pixel; what lies outside is left out. */
-export function drawObjects({ width, height, pixels }: Picture, objects: readonly DrawnObject[]): Picture {
+export function drawObjects(
+  { width, height, pixels }: DecodedImage,
+  objects: readonly DrawnObject[],
+): DecodedImage {
   const drawn = pixels.slice();
   const blend = (at: number, colour: DrawnObject["colour"], share: number) =>
     colour.forEach((value, channel) => {

@@ -1,69 +1,42 @@
-/** Batches of photos with the classes of their pixels, drawn together, for the training loop. */
-import type { DenseViews } from "../../data/dense/dense_views.ts";
-import { type DenseAugmentation, drawDense } from "../../data/dense/draw.ts";
+/** Batches of photos with the classes of their pixels. */
+import type { DenseBatch, DenseViews } from "../../data/dense/dense_views.ts";
+import { drawDense, usualColours } from "../../data/dense/draw.ts";
 import { placeLabels } from "../../data/dense/placement.ts";
 import { ignoredClass, type LabelTarget } from "../../data/dense/target.ts";
-import { ShapeError } from "../../errors.ts";
-import type { Gpu } from "../../gpu/device.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import type { ViewSource } from "../../train/trainer.ts";
+import type { FineTuneConfig } from "../config.ts";
+import { DenseBatches } from "../dense/batches.ts";
 
-type LoadedBatch = Awaited<ReturnType<DenseViews<LabelTarget>["load"]>>;
-
-/** Draws crops of photos and labels alike: a function of the seed, the step and the image. */
-export class LabelledCrops implements ViewSource {
-  #ahead: { readonly wanted: Uint32Array; readonly loaded: Promise<LoadedBatch> } | undefined;
-  /** Of the batch that was made last. */
-  #labels: Tensor | undefined;
-
+/** Draws crops of photos and labels alike. */
+export class LabelledCrops extends DenseBatches<LabelTarget> {
   constructor(
-    readonly gpu: Gpu,
-    readonly photos: DenseViews<LabelTarget>,
-    readonly augmentation: DenseAugmentation,
+    photos: DenseViews<LabelTarget>,
+    readonly config: FineTuneConfig["segmentation"],
     readonly seed: number,
-  ) {}
-
-  prefetch(indices: Uint32Array): void {
-    const loaded = this.photos.load(indices);
-    loaded.catch(() => {}); // raised where it is awaited, in views
-    this.#ahead = { wanted: indices, loaded };
+  ) {
+    super(photos);
   }
 
-  async ready(): Promise<void> {
-    await this.#ahead?.loaded.catch(() => {});
-  }
-
-  async views(step: number, [indices]: readonly Uint32Array[]): Promise<Tensor[]> {
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    const batch =
-      await (ahead && ahead.wanted.every((index, at) => index === indices[at])
-        ? ahead.loaded
-        : this.photos.load(indices));
-    const { augmentation, seed, gpu } = this;
-    const size = augmentation.crop;
+  protected override draw(step: number, batch: DenseBatch<LabelTarget>): { images: Tensor; labels: Tensor } {
+    const { photos, seed, config: { crop: [height, width], augmentScale: [low, high], scale, flip } } = this;
+    const size = { height, width };
+    const augmentation = {
+      scale: [scale * low, scale * high],
+      base: null,
+      crop: size,
+      mostOfOneClass: 0.75,
+      flip,
+      colour: usualColours,
+    } as const;
     const draws = batch.map(({ index, target }) => drawDense(augmentation, { seed, step, index }, target));
-    const pixels = size.height * size.width;
+    const pixels = height * width;
     const labels = new Uint32Array(batch.length * pixels);
     batch.forEach(({ target }, at) =>
       labels.set(placeLabels(target, draws[at].placement, size, ignoredClass), at * pixels)
     );
-    this.#labels?.release();
-    this.#labels = Tensor.from(gpu, labels, [batch.length, size.height, size.width]);
-    return [this.photos.show(batch, draws, size)];
-  }
-
-  /** The classes of the pixels of the last batch, [N, H, W]; the caller releases them. */
-  takeLabels(): Tensor {
-    const labels = this.#labels;
-    this.#labels = undefined;
-    if (!labels) throw new ShapeError("labels are asked for before their images");
-    return labels;
-  }
-
-  /** Gives device memory back. */
-  release(): void {
-    this.#labels?.release();
-    this.photos.release();
+    return {
+      labels: Tensor.from(photos.images.gpu, labels, [batch.length, height, width]),
+      images: photos.show(batch, draws, size),
+    };
   }
 }

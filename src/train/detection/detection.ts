@@ -1,7 +1,6 @@
 /** Detection: the sum of a detector's losses, each with weight 1. */
 import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { Arena } from "../../nn/arena.ts";
 import { DetectorNetwork } from "../../nn/detection/detector_network.ts";
 import { detectorLosses } from "../../nn/detection/losses.ts";
 import type { DetectorSettings } from "../../nn/detection/settings.ts";
@@ -10,7 +9,8 @@ import type { Network } from "../../nn/network.ts";
 import { add } from "../../tensor/ops/elementwise.ts";
 import { Tape } from "../../tensor/tape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { NamedSource, Objective, ObjectiveInput, ViewOrder } from "../objective.ts";
+import { NetworkObjective } from "../network_objective.ts";
+import type { ObjectiveInput } from "../objective.ts";
 
 /** What detection is built with. */
 export interface DetectionDefinition {
@@ -22,44 +22,19 @@ export interface DetectionDefinition {
 }
 
 /** A backbone with a detector, both trained. */
-export class Detection implements Objective {
-  readonly counters = {};
+export class Detection extends NetworkObjective<DetectorNetwork> {
   readonly terms: readonly ("objectness" | "proposals" | "classes" | "boxes" | "masks")[];
-  readonly encoder: DetectorNetwork;
-  /** Running statistics as they were before the present step. */
-  readonly #before: Arena;
-  /** The present step, which decides what is drawn. */
-  #step = 0;
 
   /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
-  constructor(readonly gpu: Gpu, network: Network, readonly definition: DetectionDefinition) {
+  constructor(gpu: Gpu, network: Network, readonly definition: DetectionDefinition) {
     const { settings, frozenBatchnorm } = definition;
-    this.encoder = new DetectorNetwork(gpu, network, settings, true, frozenBatchnorm);
+    super(new DetectorNetwork(gpu, network, settings, true, frozenBatchnorm), "network.");
     this.terms = ["objectness", "proposals", "classes", "boxes", ...settings.masks ? ["masks" as const] : []];
-    this.#before = new Arena(gpu, this.encoder.statistics.arena.layout);
-  }
-
-  get sources(): readonly NamedSource[] {
-    const { weights, statistics } = this.encoder;
-    return [["network.", weights.values], ["network.", statistics.arena]];
   }
 
   /** The backbone's values, which must be given, and new heads. */
   async initialise(given: GivenValues = new Map()): Promise<void> {
     await this.encoder.initialise(this.definition.seed, given);
-  }
-
-  viewOrders(batch: Uint32Array, step: number): readonly ViewOrder[] {
-    this.#step = step;
-    return [{ batch }];
-  }
-
-  beginStep(): void {
-    this.#before.copyFrom(this.encoder.statistics.arena);
-  }
-
-  undoStep(): void {
-    this.encoder.statistics.arena.copyFrom(this.#before);
   }
 
   /** @param input with `objects`; one architecture, the network's only one */
@@ -70,7 +45,7 @@ export class Detection implements Objective {
     using tape = new Tape(gpu, true);
     const pass = encoder.pass({ tape, training: true });
     const features = encoder.features(pass, images);
-    const found = await detectorLosses(encoder.detector, pass, features, objects, { seed, step: this.#step });
+    const found = await detectorLosses(encoder.detector, pass, features, objects, { seed, step: this.step });
     const parts: Tensor[] = [];
     this.terms.forEach((name, term) => {
       const loss = found[name];
@@ -85,16 +60,5 @@ export class Detection implements Objective {
     gpu.stream.copy(sum, losses.slice(0, []));
     tape.backward(sum);
     await gpu.stream.breathe();
-  }
-
-  afterUpdate(): void {}
-
-  release(): void {
-    this.#before.release();
-    this.encoder.release();
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
   }
 }

@@ -4,14 +4,14 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { Arena } from "../../nn/arena.ts";
 import type { GivenValues } from "../../nn/encoder.ts";
 import { HeadedNetwork, type TappedHead } from "../../nn/headed_network.ts";
 import type { Network } from "../../nn/network.ts";
 import { add, scale } from "../../tensor/ops/elementwise.ts";
 import { pixelCrossEntropy } from "../../tensor/ops/pixel_cross_entropy.ts";
 import { Tape } from "../../tensor/tape.ts";
-import type { NamedSource, Objective, ObjectiveInput, ViewOrder } from "../objective.ts";
+import { NetworkObjective } from "../network_objective.ts";
+import type { ObjectiveInput } from "../objective.ts";
 
 /** What segmentation is built with. */
 export interface SegmentationDefinition {
@@ -26,49 +26,19 @@ export interface SegmentationDefinition {
 }
 
 /** A network with a head of segmentation, both trained. */
-export class Segmentation implements Objective {
-  readonly counters = {};
+export class Segmentation extends NetworkObjective<HeadedNetwork> {
   /** Absent without an auxiliary classifier. */
   readonly terms?: readonly string[];
-  readonly encoder: HeadedNetwork;
-  /** Running statistics as they were before the present step. */
-  readonly #before: Arena;
-  /** The present step, which decides about dropout. */
-  #step = 0;
 
   /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
-  constructor(
-    readonly gpu: Gpu,
-    network: Network,
-    head: TappedHead,
-    readonly definition: SegmentationDefinition,
-  ) {
-    this.encoder = new HeadedNetwork(gpu, network, head, true);
+  constructor(gpu: Gpu, network: Network, head: TappedHead, readonly definition: SegmentationDefinition) {
+    super(new HeadedNetwork(gpu, network, head, true), "network.");
     if (head.taps.length > 1) this.terms = ["pixels", "auxiliary"];
-    this.#before = new Arena(gpu, this.encoder.statistics.arena.layout);
-  }
-
-  get sources(): readonly NamedSource[] {
-    const { weights, statistics } = this.encoder;
-    return [["network.", weights.values], ["network.", statistics.arena]];
   }
 
   /** The backbone's values, which must be given, and a new head. */
   async initialise(given: GivenValues = new Map()): Promise<void> {
     await this.encoder.initialise(this.definition.seed, given);
-  }
-
-  viewOrders(batch: Uint32Array, step: number): readonly ViewOrder[] {
-    this.#step = step;
-    return [{ batch }];
-  }
-
-  beginStep(): void {
-    this.#before.copyFrom(this.encoder.statistics.arena);
-  }
-
-  undoStep(): void {
-    this.encoder.statistics.arena.copyFrom(this.#before);
   }
 
   /** @param input `labels` are [N, H, W], of the images' size; one architecture, the network's only one */
@@ -77,7 +47,7 @@ export class Segmentation implements Objective {
     if (!labels) throw new ShapeError("segmentation needs labels");
     await gpu.stream.breathe();
     using tape = new Tape(gpu, true);
-    const dropout = { seed, step: this.#step };
+    const dropout = { seed, step: this.step };
     const pass = encoder.pass({ tape, training: true, batchnormGroups: 1, dropout });
     const [logits, auxiliary] = encoder.run(pass, images);
     const main = pixelCrossEntropy(tape, logits, labels, { ignore, mean });
@@ -91,16 +61,5 @@ export class Segmentation implements Objective {
     gpu.stream.copy(loss, losses.slice(0, []));
     tape.backward(loss);
     await gpu.stream.breathe();
-  }
-
-  afterUpdate(): void {}
-
-  release(): void {
-    this.#before.release();
-    this.encoder.release();
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
   }
 }

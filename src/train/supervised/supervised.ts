@@ -4,12 +4,12 @@
  */
 import type { Gpu } from "../../gpu/device.ts";
 import { ShapeError } from "../../errors.ts";
-import { Arena } from "../../nn/arena.ts";
 import { Encoder, type GivenValues, type HeadDefinition } from "../../nn/encoder.ts";
 import type { Network } from "../../nn/network.ts";
 import { softmaxCrossEntropy } from "../../tensor/ops/softmax.ts";
 import { Tape } from "../../tensor/tape.ts";
-import type { EncoderObjective, NamedSource, ObjectiveInput, ViewOrder } from "../objective.ts";
+import { NetworkObjective } from "../network_objective.ts";
+import type { EncoderObjective, ObjectiveInput } from "../objective.ts";
 
 /** What supervised training is built with. */
 export interface SupervisedDefinition {
@@ -25,38 +25,15 @@ export function classifierHead(classes: number): HeadDefinition {
 }
 
 /** A network and its classifier, both trained. */
-export class Supervised implements EncoderObjective {
-  readonly counters = {};
-  readonly encoder: Encoder;
-  /** Running statistics as they were before the present step. */
-  readonly #before: Arena;
-
+export class Supervised extends NetworkObjective<Encoder> implements EncoderObjective {
   /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
-  constructor(readonly gpu: Gpu, network: Network, readonly definition: SupervisedDefinition) {
-    this.encoder = new Encoder(gpu, network, classifierHead(definition.classes), true);
-    this.#before = new Arena(gpu, this.encoder.statistics.arena.layout);
-  }
-
-  get sources(): readonly NamedSource[] {
-    const { weights, statistics } = this.encoder;
-    return [["encoder.", weights.values], ["encoder.", statistics.arena]];
+  constructor(gpu: Gpu, network: Network, readonly definition: SupervisedDefinition) {
+    super(new Encoder(gpu, network, classifierHead(definition.classes), true), "encoder.");
   }
 
   /** What is not given starts as PyTorch's layers do: the classifier uniform within 1 / sqrt(features). */
   async initialise(given?: GivenValues): Promise<void> {
     await this.encoder.initialise(this.definition.seed, { head: "uniform", lastBatchnorm: 1 }, given);
-  }
-
-  viewOrders(batch: Uint32Array): readonly ViewOrder[] {
-    return [{ batch }];
-  }
-
-  beginStep(): void {
-    this.#before.copyFrom(this.encoder.statistics.arena);
-  }
-
-  undoStep(): void {
-    this.encoder.statistics.arena.copyFrom(this.#before);
   }
 
   async record({ views: [{ images }], architectures, losses, labels }: ObjectiveInput): Promise<void> {
@@ -72,16 +49,5 @@ export class Supervised implements EncoderObjective {
       tape.backward(loss);
       await gpu.stream.breathe();
     }
-  }
-
-  afterUpdate(): void {}
-
-  release(): void {
-    this.#before.release();
-    this.encoder.release();
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
   }
 }

@@ -1,10 +1,9 @@
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { DenseViews } from "../../../src/data/dense/dense_views.ts";
-import { usualColours } from "../../../src/data/dense/draw.ts";
 import { ShapeError } from "../../../src/errors.ts";
 import { LabelledCrops } from "../../../src/finetune/segmentation/batches.ts";
 import { gpuTest } from "../../helpers.ts";
-import { drawn } from "./small_segmentation.ts";
+import { drawn, smallConfig } from "./small_segmentation.ts";
 
 gpuTest("crops and labels are a function of seed, step and image; labels are taken once", async (gpu) => {
   const source = await drawn(4);
@@ -12,14 +11,11 @@ gpuTest("crops and labels are a function of seed, step and image; labels are tak
     ...{ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25], antialias: true },
   });
   const made = (seed: number) =>
-    new LabelledCrops(gpu, photos, {
-      ...{ scale: [0.5, 2], base: null, crop: { height: 16, width: 24 } },
-      ...{ mostOfOneClass: 0.75, flip: 0.5, colour: usualColours },
-    }, seed);
+    new LabelledCrops(photos, smallConfig({ segmentation: { crop: [16, 24] } }).segmentation, seed);
   const crops = made(7);
   const batch = async (from: LabelledCrops, step: number, ...indices: number[]) => {
     const [images] = await from.views(step, [Uint32Array.from(indices)]);
-    const labels = from.takeLabels();
+    const labels = from.takeGiven().labels!;
     assertEquals([images.shape, labels.shape], [[indices.length, 3, 16, 24], [indices.length, 16, 24]]);
     const [pixels, classes] = await gpu.read(images, labels);
     images.release();
@@ -45,7 +41,7 @@ gpuTest("crops and labels are a function of seed, step and image; labels are tak
   }
   const valid = (value: number) => value < source.classes.length || value === 255;
   assertEquals(one.classes.flat().every(valid), true);
-  assertThrows(() => crops.takeLabels(), ShapeError);
+  assertThrows(() => crops.takeGiven(), ShapeError);
   crops.release();
   source.release();
 });

@@ -28,7 +28,7 @@ gpuTest("loss and gradients of a step are those of its passes on a tape, added u
   const architectures = [space.max, space.min];
   const { weights } = objective.encoder;
   weights.gradients!.clear();
-  assertEquals(objective.viewOrders(Uint32Array.of(4, 2)), [{ batch: Uint32Array.of(4, 2) }]);
+  assertEquals(objective.viewOrders(Uint32Array.of(4, 2), 3), [{ batch: Uint32Array.of(4, 2) }]);
   await objective.record({ views: [{ images }], architectures, losses, labels });
 
   const other = new Encoder(gpu, network, classifierHead(3), true);

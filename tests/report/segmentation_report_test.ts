@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { renderSegmentationReport } from "../../src/report/finetune_report.ts";
+import { renderSegmentationReport } from "../../src/report/segmentation_report.ts";
 import { exampleSegmentation } from "./example_segmentation.ts";
 
 const words = (page: string) => page.replace(/<[^>]*>/g, " ").replace(/[\s\u00a0\u202f]+/g, " ");

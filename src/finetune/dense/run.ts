@@ -1,0 +1,197 @@
+/** A training for a dense task, from a backbone to its measures: trained, kept while it lasts, tested. */
+import { DenseViews } from "../../data/dense/dense_views.ts";
+import type { DenseSource, InstanceTarget, LabelTarget } from "../../data/dense/target.ts";
+import { DataError } from "../../errors.ts";
+import { backboneValues, type PlainModel } from "../../extract/model.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import type { ObjectMetrics, PixelMetrics, StepMetrics } from "../../store/metrics.ts";
+import type { NetworkObjective, TrainedNetwork } from "../../train/network_objective.ts";
+import { Sgd } from "../../train/optimizer.ts";
+import { TrainingState } from "../../train/state.ts";
+import { Trainer, type TrainingPlan } from "../../train/trainer.ts";
+import type { FineTuneConfig } from "../config.ts";
+import { keepTraining, type KeptTraining, takeUpTraining } from "../kept.ts";
+import type { DenseBatches } from "./batches.ts";
+import { explainDivergence } from "./divergence.ts";
+
+/** What is trained on what. */
+export interface DenseRequest<Target extends LabelTarget | InstanceTarget, Head extends string> {
+  /** The backbone; its classifier, if it has one, is left out. */
+  readonly model: PlainModel;
+  readonly head: Head;
+  readonly config: FineTuneConfig;
+  readonly train: DenseSource<Target>;
+  readonly test: DenseSource<Target>;
+  readonly kept: KeptTraining;
+}
+
+/** What a training tells. */
+export interface DenseHooks<Line, OnPrediction> {
+  readonly signal: AbortSignal;
+  /** Training begins or goes on; lines of metrics beyond the step are of no use. */
+  onStart(started: { step: number; totalSteps: number }): Promise<void>;
+  /** Whether the lines that were kept hold the evaluation of a step. */
+  evaluated(step: number): Promise<boolean>;
+  onSteps(done: { step: number; loss: number; imagesPerSecond: number }): void;
+  onPart?(done: number): void;
+  onEvaluation(line: Line): void;
+  /** Keeps lines of metrics. */
+  append(...lines: readonly (StepMetrics | Line)[]): Promise<void>;
+  /** Receives what is predicted of the test images, at the end. */
+  onPrediction?: OnPrediction;
+}
+
+/** A network that was trained, and what it is worth; the caller releases its objective. */
+export interface TrainedDense<Loss, Metrics> {
+  readonly objective: Loss;
+  readonly metrics: Metrics;
+  readonly steps: number;
+}
+
+/** What makes a task what it is. */
+export interface DenseTask<
+  Target extends LabelTarget | InstanceTarget,
+  Loss extends NetworkObjective<TrainedNetwork>,
+  Metrics,
+  Line extends PixelMetrics | ObjectMetrics,
+  OnPrediction,
+> {
+  /** Allocates the network and its loss. @throws {ConfigurationError}, {@linkcode UsageError} for a backbone that it cannot have */
+  build(gpu: Gpu): Loss;
+  /** Regular expression of the names of the head's weights, which may have another learning rate. */
+  readonly headWeights: string;
+  /** Whether images that shrink are averaged. */
+  readonly antialias: boolean;
+  /** The batches that it is trained on. */
+  batches(photos: DenseViews<Target>, objective: Loss): DenseBatches<Target>;
+  /** Tests the network as it is. @throws the signal's reason when it is interrupted */
+  evaluate(
+    objective: Loss,
+    views: DenseViews<Target>,
+    indices: Uint32Array,
+    signal: AbortSignal,
+    onPrediction?: OnPrediction,
+  ): Promise<Metrics>;
+  /** What a line of metrics says. */
+  summary(metrics: Metrics): Omit<Line, "step" | "epoch">;
+}
+
+/**
+ * Trains, goes on where a kept training stopped, and tests.
+ *
+ * @returns undefined when it was interrupted; what was done is kept
+ * @throws {DataError} for images of other classes, or labels or objects that cannot be used
+ * @throws {TrainingError} when it diverges; what was kept is removed then
+ */
+export async function trainDense<
+  Target extends LabelTarget | InstanceTarget,
+  Loss extends NetworkObjective<TrainedNetwork>,
+  Metrics,
+  Line extends PixelMetrics | ObjectMetrics,
+  OnPrediction,
+>(
+  gpu: Gpu,
+  { model, config, train, test, kept }: DenseRequest<Target, string>,
+  task: DenseTask<Target, Loss, Metrics, Line, OnPrediction>,
+  hooks: DenseHooks<Line, OnPrediction>,
+): Promise<TrainedDense<Loss, Metrics> | undefined> {
+  expectSameClasses(train, test);
+  const { signal } = hooks;
+  await using cleanup = new AsyncDisposableStack();
+  const objective = task.build(gpu);
+  let done = false;
+  cleanup.defer(() => {
+    if (!done) objective.release();
+  });
+  const { mean, std } = model.input;
+  const input = { mean, std, antialias: task.antialias };
+  const images = readableImages(train), testImages = readableImages(test);
+  const testViews = cleanup.use(await DenseViews.open(gpu, test, input));
+  const photos = await DenseViews.open(gpu, train, { ...input, pool: images });
+  const batches = cleanup.use(task.batches(photos, objective));
+  const optimizer = cleanup.use(
+    new Sgd(gpu, objective.encoder.weights, "network", {
+      ...config.optimizer,
+      groups: [{ match: task.headWeights, learningRateFactor: config.optimizer.headFactor, frozen: false }],
+    }),
+  );
+  const state = new TrainingState(objective, optimizer);
+  if (!await takeUpTraining(kept, state)) {
+    await objective.initialise(backboneValues(model));
+    state.restart();
+  }
+  const evaluate = (onPrediction?: OnPrediction) =>
+    task.evaluate(objective, testViews, testImages, signal, onPrediction);
+  let metrics: Metrics | undefined;
+  const trainer: Trainer<Line> = new Trainer<Line>({
+    gpu,
+    state,
+    plan: planOf(config, images.length, model),
+    keeper: {
+      lastCheckpoint: kept.path,
+      append: hooks.append,
+      save: (epoch) => keepTraining(gpu, state, kept, epoch),
+    },
+    views: batches,
+    images,
+    given: () => batches.takeGiven(),
+    async evaluate(step, epoch) {
+      const last = step === trainer.totalSteps;
+      const found = await evaluate(last ? hooks.onPrediction : undefined);
+      if (last) metrics = found;
+      return { step, epoch, ...task.summary(found) } as Line;
+    },
+    // It is kept before its evaluation is, where an interrupt stops that.
+    evaluated: state.step > 0 && await hooks.evaluated(state.step),
+    observer: {
+      onSteps: hooks.onSteps,
+      onEvaluation: hooks.onEvaluation,
+      onPart: hooks.onPart,
+    },
+    signal,
+  });
+  await hooks.onStart({ step: state.step, totalSteps: trainer.totalSteps });
+  const { interrupted, steps } = await trainer.run().catch((error) =>
+    explainDivergence(error, state.step, config, kept)
+  );
+  if (interrupted) return undefined;
+  // A run that was done before has nothing left to evaluate.
+  metrics ??= await evaluate(hooks.onPrediction);
+  done = true;
+  return { objective, metrics, steps };
+}
+
+/** All but those that are known to be broken. */
+function readableImages({ images }: DenseSource<LabelTarget | InstanceTarget>): Uint32Array {
+  return Uint32Array.from({ length: images.length }, (_, index) => index)
+    .filter((index) => !images.broken?.has(index));
+}
+
+function planOf({ training, optimizer }: FineTuneConfig, images: number, model: PlainModel): TrainingPlan {
+  const { epochs, batch, seed, logEvery, evaluateEvery } = training;
+  const milestones = optimizer.milestones.map((part) => Math.round(part * epochs));
+  return {
+    epochs,
+    batch: Math.min(batch, images),
+    lastBatch: "drop",
+    seed,
+    logEvery,
+    checkpointEvery: 0,
+    evaluateEvery: evaluateEvery === 0 ? epochs : evaluateEvery,
+    schedule: { ...optimizer, milestones },
+    passesPerStep: 1,
+    passes: () => [{ role: "largest", architecture: model.network.space.max }],
+  };
+}
+
+function expectSameClasses(
+  train: DenseSource<LabelTarget | InstanceTarget>,
+  test: DenseSource<LabelTarget | InstanceTarget>,
+): void {
+  const names = ({ classes }: typeof train) => classes.map(({ name }) => name).join(", ");
+  if (names(train) === names(test)) return;
+  throw new DataError(
+    `${test.name} has the classes ${names(test)}; those of ${train.name} are ${names(train)}. ` +
+      "They must be the same.",
+  );
+}
