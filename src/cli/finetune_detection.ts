@@ -1,23 +1,21 @@
 /** `deno task finetune --task detection` and `--task instances`. */
 import { join } from "@std/path";
 import { openInstances } from "../data/dense/open.ts";
-import type { InstanceSource, InstanceTarget } from "../data/dense/target.ts";
+import type { InstanceSource } from "../data/dense/target.ts";
 import { formatDuration } from "../duration.ts";
 import { UsageError } from "../errors.ts";
 import type { DetectedObject } from "../evaluate/coco.ts";
 import { resultsJson } from "../evaluate/coco_results.ts";
-import type { DetectionMetrics, OnDetections } from "../finetune/detection/evaluate.ts";
 import { writeDetector } from "../finetune/detection/model_file.ts";
 import { type DrawnObject, drawObjects } from "../finetune/detection/pictures.ts";
-import { averagePrecisions, trainDetection } from "../finetune/detection/run.ts";
-import type { DetectionHead } from "../finetune/detection/settings.ts";
+import { averagePrecisions, type DetectionKind, trainDetection } from "../finetune/detection/run.ts";
 import { renderDetectionReport } from "../report/detection_report.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { isObjects, type ObjectMetrics } from "../store/metrics.ts";
-import type { Detection } from "../train/detection/detection.ts";
 import type { Context } from "./command.ts";
 import { type FinetuneFlags, type finetuneFlags, headOf } from "./finetune_flags.ts";
-import { finetune, type FinetuneResult, type FinetuneTask, share, ShownPictures } from "./finetune_frame.ts";
+import { finetune, type FinetuneResult, type FinetuneTask } from "./finetune_frame.ts";
+import { formatShareOrNone as share } from "./format.ts";
 
 type Task = "detection" | "instances";
 
@@ -42,13 +40,9 @@ async function expectOwnResults(path: string): Promise<void> {
   );
 }
 
-function taskOf(
-  task: Task,
-  { head: asked, predictions }: FinetuneFlags,
-): FinetuneTask<InstanceTarget, DetectionHead, ObjectMetrics, OnDetections, Detection, DetectionMetrics> {
+function taskOf(task: Task, { head: asked, predictions }: FinetuneFlags): FinetuneTask<DetectionKind> {
   const head = headOf(task, asked);
   const found: DetectedObject[] = [];
-  let shown: ShownPictures;
   return {
     head,
     models: ["model.safetensors"],
@@ -56,11 +50,10 @@ function taskOf(
       if (predictions !== undefined) await expectOwnResults(predictions);
     },
     open: (spec, options) => openInstances(spec, task === "instances", options),
-    collect(_, test) {
-      shown = new ShownPictures(test);
+    collect(_, test, pictures) {
       return Promise.resolve(async (index, detections) => {
         found.push(...detections);
-        await shown.add(index, async (photo) => [
+        await pictures.add(index, async (photo) => [
           drawObjects(photo, await trueObjects(test, index)),
           drawObjects(photo, sureObjects(test, detections)),
         ]);
@@ -79,7 +72,7 @@ function taskOf(
       await writeFileAtomically(predictions, resultsJson(found));
       return [path, predictions];
     },
-    render: (report) => renderDetectionReport({ ...report, task, pictures: shown.pictures }),
+    render: (report) => renderDetectionReport({ ...report, task }),
   };
 }
 

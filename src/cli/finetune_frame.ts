@@ -1,34 +1,23 @@
 /** What all tasks of `deno task finetune` share: from the flags to a folder with a trained network and its report. */
 import { join } from "@std/path";
-import type { DenseOptions, DenseSource, InstanceTarget, LabelTarget } from "../data/dense/target.ts";
-import type { DecodedImage } from "../data/image_set.ts";
-import { pictureAddress } from "../data/thumbnails.ts";
+import type { DenseClass, DenseOptions, DenseSource } from "../data/dense/target.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
 import { UsageError } from "../errors.ts";
-import { imagePaths } from "../extract/embed.ts";
 import type { PlainModel } from "../extract/model.ts";
 import { type FineTuneConfig, loadFineTuneConfig } from "../finetune/config.ts";
-import type { DenseHooks, DenseRequest, TrainedDense } from "../finetune/dense/run.ts";
+import type { DenseHooks, DenseKind, DenseRequest, TrainedDense } from "../finetune/dense/run.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { DensePicture, DenseReport } from "../report/dense_parts.ts";
+import type { DenseReport } from "../report/dense_parts.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { FolderLock } from "../store/folder_lock.ts";
-import {
-  appendMetrics,
-  isStep,
-  type MetricsLine,
-  type ObjectMetrics,
-  type PixelMetrics,
-  readMetrics,
-  truncateMetrics,
-} from "../store/metrics.ts";
+import { appendMetrics, isStep, type MetricsLine, readMetrics, truncateMetrics } from "../store/metrics.ts";
 import { removeFile } from "../store/remove_file.ts";
 import { version } from "../version.ts";
 import type { Context } from "./command.ts";
 import { openDevice } from "./device.ts";
 import { openBackbone } from "./finetune_backbone.ts";
 import { type finetuneFlags, finetuneOverrides } from "./finetune_flags.ts";
-import { formatShare } from "./format.ts";
+import { FinetunePictures } from "./finetune_pictures.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPaths, finetuneOutput, guardOutputFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
@@ -46,34 +35,39 @@ export interface FinetuneResult<Task extends string, Metrics> {
 }
 
 /** What a task adds to what all share. */
-export interface FinetuneTask<
-  Target extends LabelTarget | InstanceTarget,
-  Head extends string,
-  Line extends PixelMetrics | ObjectMetrics,
-  OnPrediction,
-  Loss extends Disposable,
-  Metrics,
-> {
-  readonly head: Head;
+export interface FinetuneTask<Kind extends DenseKind> {
+  readonly head: Kind["head"];
   /** Names of the files with the network, in `--out`. */
   readonly models: readonly string[];
   /** Refuses what it could not write, before anything is. @throws {UsageError} */
-  check(): Promise<void>;
-  open(spec: string, options: DenseOptions): Promise<DenseSource<Target>>;
-  /** Gets ready what receives the predictions. */
-  collect(train: DenseSource<Target>, test: DenseSource<Target>): Promise<OnPrediction>;
+  check?(): Promise<void>;
+  open(spec: string, options: DenseOptions): Promise<DenseSource<Kind["target"]>>;
+  /** Gets ready what receives the predictions; some become pictures. */
+  collect(
+    train: DenseSource<Kind["target"]>,
+    test: DenseSource<Kind["target"]>,
+    pictures: FinetunePictures,
+  ): Promise<Kind["onPrediction"]>;
   train(
     gpu: Gpu,
-    request: DenseRequest<Target, Head>,
-    hooks: DenseHooks<Line, OnPrediction>,
-  ): Promise<TrainedDense<Loss, Metrics> | undefined>;
-  isLine(line: MetricsLine): line is Line;
+    request: DenseRequest<Kind>,
+    hooks: DenseHooks<Kind>,
+  ): Promise<TrainedDense<Kind> | undefined>;
+  isLine(line: MetricsLine): line is Kind["line"];
   /** What an evaluation says, for people. */
-  describe(line: Line): string;
+  describe(line: Kind["line"]): string;
   /** Writes the network, and the predictions that are a file; the paths of what it wrote. */
-  write(out: string, objective: Loss, model: PlainModel, classes: readonly string[]): Promise<string[]>;
+  write(
+    out: string,
+    objective: Kind["objective"],
+    model: PlainModel,
+    classes: readonly string[],
+  ): Promise<string[]>;
   /** The page about the run. */
-  render(report: DenseReport<Metrics, Line>, test: DenseSource<Target>): Promise<string>;
+  render(
+    report: DenseReport<Kind["metrics"], Kind["line"]>,
+    classes: readonly DenseClass[],
+  ): Promise<string>;
 }
 
 const reportName = "report.html", aboutName = "finetune.json", metricsName = "metrics.jsonl";
@@ -83,17 +77,10 @@ const reportName = "report.html", aboutName = "finetune.json", metricsName = "me
  *
  * @returns what the command prints, and the measures whole
  */
-export async function finetune<
-  Target extends LabelTarget | InstanceTarget,
-  Head extends string,
-  Line extends PixelMetrics | ObjectMetrics,
-  OnPrediction,
-  Loss extends Disposable,
-  Metrics,
->(
+export async function finetune<Kind extends DenseKind>(
   { flags, logger, onInterrupt }: Context<typeof finetuneFlags>,
-  task: FinetuneTask<Target, Head, Line, OnPrediction, Loss, Metrics>,
-): Promise<Omit<FinetuneResult<never, Metrics>, "task"> & { readonly classes: readonly string[] }> {
+  task: FinetuneTask<Kind>,
+): Promise<Omit<FinetuneResult<never, Kind["metrics"]>, "task"> & { readonly classes: readonly string[] }> {
   const warn = (text: string) => logger.warn(text);
   const config = await loadFineTuneConfig(flags.config, finetuneOverrides(flags));
   const { out, data, testData } = flags;
@@ -104,12 +91,12 @@ export async function finetune<
     flags.model,
     flags.predictions,
   ]);
-  await task.check();
+  await task.check?.();
   await makeOutputFolder(out);
   await using _ = await FolderLock.take(join(out, "finetune.lock"), warn);
   await using cleanup = new AsyncDisposableStack();
   const { seed } = config.training;
-  const open = async (spec: string, seed: number): Promise<DenseSource<Target>> =>
+  const open = async (spec: string, seed: number): Promise<DenseSource<Kind["target"]>> =>
     cleanup.adopt(
       await task.open(spec, { imageSize: 64, seed, onWarning: warn }),
       (source) => source.release(),
@@ -117,7 +104,8 @@ export async function finetune<
   const train = await open(data, seed);
   // Synthetic images to test on are others.
   const test = await open(testData, seed + 1);
-  const onPrediction = await task.collect(train, test);
+  const shown = new FinetunePictures(test);
+  const onPrediction = await task.collect(train, test, shown);
   using gpu = await openDevice(logger);
   const signal = onInterrupt(
     "Stopping; the last complete step is saved. Go on with the same command and --resume.",
@@ -175,51 +163,15 @@ export async function finetune<
     metrics,
     steps: lines.filter(isStep),
     evaluations: lines.filter(task.isLine),
+    pictures: shown.pictures,
     settings: settingsOf(about),
-  }, test);
+  }, train.classes);
   await writeFileAtomically(reportPath, page);
   // Until all is written, --resume writes it.
   await removeFile(kept);
   const seconds = Number(((performance.now() - begun) / 1000).toFixed(2));
   return { head, arch, metrics, classes, steps, seconds, files, report: reportPath };
 }
-
-/** A share for people; "none" where nothing counted. */
-export function share(value: number | null): string {
-  return value === null ? "none" : formatShare(value);
-}
-
-/** Some of a set's images with the truth and the predictions drawn over them. */
-export class ShownPictures {
-  readonly pictures: DensePicture[] = [];
-
-  constructor(readonly test: DenseSource<LabelTarget | InstanceTarget>) {}
-
-  /** @param draw draws the truth and the prediction over a photo of the annotation's size */
-  async add(
-    index: number,
-    draw: (photo: DecodedImage) => Promise<[truth: DecodedImage, prediction: DecodedImage]>,
-  ): Promise<void> {
-    const { test } = this;
-    // Neighbours of a folder are often alike: some from all over the set.
-    if (index % Math.ceil(test.images.length / shownPictures) !== 0) return;
-    const [photo] = await test.images.load([index]);
-    const { width, height } = await test.target(index);
-    if (!photo || photo.width !== width || photo.height !== height) return;
-    const [image, truth, prediction] = await Promise.all(
-      [photo, ...await draw(photo)].map((picture) => pictureAddress(picture, pictureWidth)),
-    );
-    this.pictures.push({
-      name: imagePaths(test.images)?.[index] ?? `image ${index}`,
-      image,
-      truth,
-      prediction,
-    });
-  }
-}
-
-/** Test images that a report shows, and their width in pixels. */
-const shownPictures = 6, pictureWidth = 320;
 
 /** All that a run was given, for its report. */
 function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig }): [string, string][] {

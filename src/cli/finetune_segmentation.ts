@@ -1,7 +1,6 @@
 /** `deno task finetune --task segmentation`. */
 import { join } from "@std/path";
 import { openSegmentation } from "../data/dense/open.ts";
-import type { LabelTarget } from "../data/dense/target.ts";
 import { formatDuration } from "../duration.ts";
 import type { SegmentationMetrics } from "../evaluate/segmentation.ts";
 import {
@@ -9,17 +8,14 @@ import {
   writeSegmentationModel,
   writeSegmentationOnnx,
 } from "../finetune/segmentation/model_file.ts";
-import type { OnPrediction } from "../finetune/segmentation/evaluate.ts";
-import type { SegmentationHead } from "../finetune/segmentation/network.ts";
 import { drawClasses } from "../finetune/segmentation/pictures.ts";
-import { trainSegmentation } from "../finetune/segmentation/run.ts";
+import { type SegmentationKind, trainSegmentation } from "../finetune/segmentation/run.ts";
 import { renderSegmentationReport } from "../report/segmentation_report.ts";
-import { isPixels, type PixelMetrics } from "../store/metrics.ts";
-import type { Segmentation } from "../train/segmentation/segmentation.ts";
+import { isPixels } from "../store/metrics.ts";
 import type { Context } from "./command.ts";
 import { type FinetuneFlags, type finetuneFlags, headOf } from "./finetune_flags.ts";
-import { finetune, type FinetuneResult, type FinetuneTask, share, ShownPictures } from "./finetune_frame.ts";
-import { formatTable } from "./format.ts";
+import { finetune, type FinetuneResult, type FinetuneTask } from "./finetune_frame.ts";
+import { formatShareOrNone as share, formatTable } from "./format.ts";
 import { PredictionsFolder } from "./predictions_folder.ts";
 
 /** What the command prints of a segmentation. */
@@ -29,31 +25,19 @@ export type SegmentationResult = FinetuneResult<"segmentation", {
   readonly perClass: readonly ({ readonly class: string } & SegmentationMetrics["perClass"][number])[];
 }>;
 
-function taskOf(
-  { head: asked, predictions }: FinetuneFlags,
-): FinetuneTask<
-  LabelTarget,
-  SegmentationHead,
-  PixelMetrics,
-  OnPrediction,
-  Segmentation,
-  SegmentationMetrics
-> {
+function taskOf({ head: asked, predictions }: FinetuneFlags): FinetuneTask<SegmentationKind> {
   const head = headOf("segmentation", asked);
-  let shown: ShownPictures;
   return {
     head,
     models: ["model.safetensors", "model.onnx"],
-    check: () => Promise.resolve(),
     open: openSegmentation,
-    async collect(train, test) {
+    async collect(train, test, pictures) {
       const folder = predictions === undefined
         ? undefined
         : await PredictionsFolder.open(predictions, test, [train, test]);
-      shown = new ShownPictures(test);
       return async (index, classes, size) => {
         await folder?.write(index, classes, size);
-        await shown.add(index, async (photo) => {
+        await pictures.add(index, async (photo) => {
           const { values } = await test.target(index);
           return [drawClasses(photo, values, test.classes), drawClasses(photo, classes, test.classes)];
         });
@@ -71,8 +55,7 @@ function taskOf(
       await writeSegmentationOnnx(graph, whole);
       return [weights, graph];
     },
-    render: (report, { classes }) =>
-      renderSegmentationReport({ ...report, classes, pictures: shown.pictures }),
+    render: (report, classes) => renderSegmentationReport({ ...report, classes }),
   };
 }
 

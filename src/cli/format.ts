@@ -31,6 +31,11 @@ export function formatShare(share: number): string {
   return withPlainSpaces(formatPercent(share));
 }
 
+/** A share, or "none" where nothing counted. */
+export function formatShareOrNone(share: number | null): string {
+  return share === null ? "none" : formatShare(share);
+}
+
 /** The median of a time with its quartiles; nothing where it was not measured. */
 export function formatTime(time: Latency | undefined): string {
   return time === undefined

@@ -16,6 +16,7 @@ export interface DenseReport<Metrics, Line> {
   readonly metrics: Metrics;
   readonly steps: readonly StepMetrics[];
   readonly evaluations: readonly Line[];
+  readonly pictures: readonly DensePicture[];
   readonly settings: readonly (readonly [label: string, value: string])[];
 }
 

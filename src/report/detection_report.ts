@@ -2,14 +2,7 @@
 import type { CocoMetrics } from "../evaluate/coco.ts";
 import { formatInteger } from "../number_format.ts";
 import type { ObjectMetrics } from "../store/metrics.ts";
-import {
-  type DensePicture,
-  type DenseReport,
-  lossFigure,
-  measureFigure,
-  pictureSection,
-  share,
-} from "./dense_parts.ts";
+import { type DenseReport, lossFigure, measureFigure, pictureSection, share } from "./dense_parts.ts";
 import { lossTermFigures } from "./loss_terms.ts";
 import { factList, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
@@ -17,7 +10,6 @@ import { factList, type Html, html, keyFigures, renderPage, table } from "./page
 export interface DetectionReport
   extends DenseReport<{ readonly boxes: CocoMetrics; readonly masks?: CocoMetrics }, ObjectMetrics> {
   readonly task: string;
-  readonly pictures: readonly DensePicture[];
 }
 
 /** Renders the report as one self-contained HTML page: no scripts, nothing loaded. */

@@ -2,20 +2,12 @@
 import type { SegmentationMetrics } from "../evaluate/segmentation.ts";
 import { formatInteger, formatShort } from "../number_format.ts";
 import type { PixelMetrics } from "../store/metrics.ts";
-import {
-  type DensePicture,
-  type DenseReport,
-  lossFigure,
-  measureFigure,
-  pictureSection,
-  share,
-} from "./dense_parts.ts";
+import { type DenseReport, lossFigure, measureFigure, pictureSection, share } from "./dense_parts.ts";
 import { factList, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
 /** What the report is made from. */
 export interface SegmentationReport extends DenseReport<SegmentationMetrics, PixelMetrics> {
   readonly classes: readonly { readonly name: string; readonly colour: readonly [number, number, number] }[];
-  readonly pictures: readonly DensePicture[];
 }
 
 /** Renders the report as one self-contained HTML page: no scripts, nothing loaded. */

@@ -6,6 +6,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { renderCompareReport } from "../../src/report/compare_report.ts";
 import { renderCorrelateReport } from "../../src/report/correlate_report.ts";
 import { renderEvaluateReport } from "../../src/report/evaluate_report.ts";
+import { renderDetectionReport } from "../../src/report/detection_report.ts";
 import { renderSegmentationReport } from "../../src/report/segmentation_report.ts";
 import { renderPretrainReport } from "../../src/report/pretrain_report.ts";
 import { renderSearchReport } from "../../src/report/search_report.ts";
@@ -14,6 +15,7 @@ import { exampleBaselines, exampleEvaluation, exampleFaultless } from "../report
 import { exampleNeighbours } from "../report/example_neighbours.ts";
 import { exampleRun } from "../report/example_run.ts";
 import { exampleSearch, exampleSpaces, withTies } from "../report/example_search.ts";
+import { exampleDetection } from "../report/example_detection.ts";
 import { exampleSegmentation } from "../report/example_segmentation.ts";
 import { exampleComparison, exampleCorrelation } from "../report/example_studies.ts";
 import { Chromium } from "./chromium.ts";
@@ -76,6 +78,7 @@ const pages: Record<string, () => Promise<string>> = {
     ),
   "evaluate beside close baselines": () => renderEvaluateReport(exampleBaselines()),
   segmentation: () => renderSegmentationReport(exampleSegmentation()),
+  detection: () => renderDetectionReport(exampleDetection()),
   "evaluate without mistakes": () => renderEvaluateReport(exampleFaultless()),
 };
 

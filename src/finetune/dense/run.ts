@@ -14,19 +14,34 @@ import { keepTraining, type KeptTraining, takeUpTraining } from "../kept.ts";
 import type { DenseBatches } from "./batches.ts";
 import { explainDivergence } from "./divergence.ts";
 
+/** The types that make a task what it is. */
+export interface DenseKind {
+  /** What is known of an image. */
+  readonly target: LabelTarget | InstanceTarget;
+  /** Names of its heads. */
+  readonly head: string;
+  readonly objective: NetworkObjective<TrainedNetwork>;
+  /** All that is measured. */
+  readonly metrics: object;
+  /** What a line of metrics says of it. */
+  readonly line: PixelMetrics | ObjectMetrics;
+  /** Receives what is predicted of each test image. */
+  readonly onPrediction: (index: number, ...prediction: never[]) => Promise<void>;
+}
+
 /** What is trained on what. */
-export interface DenseRequest<Target extends LabelTarget | InstanceTarget, Head extends string> {
+export interface DenseRequest<Kind extends DenseKind> {
   /** The backbone; its classifier, if it has one, is left out. */
   readonly model: PlainModel;
-  readonly head: Head;
+  readonly head: Kind["head"];
   readonly config: FineTuneConfig;
-  readonly train: DenseSource<Target>;
-  readonly test: DenseSource<Target>;
+  readonly train: DenseSource<Kind["target"]>;
+  readonly test: DenseSource<Kind["target"]>;
   readonly kept: KeptTraining;
 }
 
 /** What a training tells. */
-export interface DenseHooks<Line, OnPrediction> {
+export interface DenseHooks<Kind extends DenseKind> {
   readonly signal: AbortSignal;
   /** Training begins or goes on; lines of metrics beyond the step are of no use. */
   onStart(started: { step: number; totalSteps: number }): Promise<void>;
@@ -34,46 +49,40 @@ export interface DenseHooks<Line, OnPrediction> {
   evaluated(step: number): Promise<boolean>;
   onSteps(done: { step: number; loss: number; imagesPerSecond: number }): void;
   onPart?(done: number): void;
-  onEvaluation(line: Line): void;
+  onEvaluation(line: Kind["line"]): void;
   /** Keeps lines of metrics. */
-  append(...lines: readonly (StepMetrics | Line)[]): Promise<void>;
-  /** Receives what is predicted of the test images, at the end. */
-  onPrediction?: OnPrediction;
+  append(...lines: readonly (StepMetrics | Kind["line"])[]): Promise<void>;
+  /** Called at the end. */
+  onPrediction?: Kind["onPrediction"];
 }
 
 /** A network that was trained, and what it is worth; the caller releases its objective. */
-export interface TrainedDense<Loss, Metrics> {
-  readonly objective: Loss;
-  readonly metrics: Metrics;
+export interface TrainedDense<Kind extends DenseKind> {
+  readonly objective: Kind["objective"];
+  readonly metrics: Kind["metrics"];
   readonly steps: number;
 }
 
-/** What makes a task what it is. */
-export interface DenseTask<
-  Target extends LabelTarget | InstanceTarget,
-  Loss extends NetworkObjective<TrainedNetwork>,
-  Metrics,
-  Line extends PixelMetrics | ObjectMetrics,
-  OnPrediction,
-> {
+/** What a task adds to what all share. */
+export interface DenseTask<Kind extends DenseKind> {
   /** Allocates the network and its loss. @throws {ConfigurationError}, {@linkcode UsageError} for a backbone that it cannot have */
-  build(gpu: Gpu): Loss;
+  build(gpu: Gpu): Kind["objective"];
   /** Regular expression of the names of the head's weights, which may have another learning rate. */
   readonly headWeights: string;
   /** Whether images that shrink are averaged. */
   readonly antialias: boolean;
   /** The batches that it is trained on. */
-  batches(photos: DenseViews<Target>, objective: Loss): DenseBatches<Target>;
+  batches(photos: DenseViews<Kind["target"]>, objective: Kind["objective"]): DenseBatches<Kind["target"]>;
   /** Tests the network as it is. @throws the signal's reason when it is interrupted */
   evaluate(
-    objective: Loss,
-    views: DenseViews<Target>,
+    objective: Kind["objective"],
+    views: DenseViews<Kind["target"]>,
     indices: Uint32Array,
     signal: AbortSignal,
-    onPrediction?: OnPrediction,
-  ): Promise<Metrics>;
+    onPrediction?: Kind["onPrediction"],
+  ): Promise<Kind["metrics"]>;
   /** What a line of metrics says. */
-  summary(metrics: Metrics): Omit<Line, "step" | "epoch">;
+  summary(metrics: Kind["metrics"]): Omit<Kind["line"], "step" | "epoch">;
 }
 
 /**
@@ -83,18 +92,12 @@ export interface DenseTask<
  * @throws {DataError} for images of other classes, or labels or objects that cannot be used
  * @throws {TrainingError} when it diverges; what was kept is removed then
  */
-export async function trainDense<
-  Target extends LabelTarget | InstanceTarget,
-  Loss extends NetworkObjective<TrainedNetwork>,
-  Metrics,
-  Line extends PixelMetrics | ObjectMetrics,
-  OnPrediction,
->(
+export async function trainDense<Kind extends DenseKind>(
   gpu: Gpu,
-  { model, config, train, test, kept }: DenseRequest<Target, string>,
-  task: DenseTask<Target, Loss, Metrics, Line, OnPrediction>,
-  hooks: DenseHooks<Line, OnPrediction>,
-): Promise<TrainedDense<Loss, Metrics> | undefined> {
+  { model, config, train, test, kept }: DenseRequest<Kind>,
+  task: DenseTask<Kind>,
+  hooks: DenseHooks<Kind>,
+): Promise<TrainedDense<Kind> | undefined> {
   expectSameClasses(train, test);
   const { signal } = hooks;
   await using cleanup = new AsyncDisposableStack();
@@ -120,10 +123,10 @@ export async function trainDense<
     await objective.initialise(backboneValues(model));
     state.restart();
   }
-  const evaluate = (onPrediction?: OnPrediction) =>
+  const evaluate = (onPrediction?: Kind["onPrediction"]) =>
     task.evaluate(objective, testViews, testImages, signal, onPrediction);
-  let metrics: Metrics | undefined;
-  const trainer: Trainer<Line> = new Trainer<Line>({
+  let metrics: Kind["metrics"] | undefined;
+  const trainer: Trainer<Kind["line"]> = new Trainer<Kind["line"]>({
     gpu,
     state,
     plan: planOf(config, images.length, model),
@@ -139,7 +142,7 @@ export async function trainDense<
       const last = step === trainer.totalSteps;
       const found = await evaluate(last ? hooks.onPrediction : undefined);
       if (last) metrics = found;
-      return { step, epoch, ...task.summary(found) } as Line;
+      return { step, epoch, ...task.summary(found) } as Kind["line"];
     },
     // It is kept before its evaluation is, where an interrupt stops that.
     evaluated: state.step > 0 && await hooks.evaluated(state.step),

@@ -7,6 +7,7 @@ import type { ObjectMetrics } from "../../store/metrics.ts";
 import { Detection } from "../../train/detection/detection.ts";
 import {
   type DenseHooks,
+  type DenseKind,
   type DenseRequest,
   type DenseTask,
   trainDense,
@@ -16,14 +17,15 @@ import { DrawnObjects } from "./batches.ts";
 import { type DetectionMetrics, evaluateDetection, type OnDetections } from "./evaluate.ts";
 import { type DetectionHead, detectorSettings } from "./settings.ts";
 
-/** What is trained on what. */
-export type DetectionRequest = DenseRequest<InstanceTarget, DetectionHead>;
-
-/** What a detection tells. */
-export type DetectionHooks = DenseHooks<ObjectMetrics, OnDetections>;
-
-/** A detector that was trained; the caller releases its objective. */
-export type TrainedDetection = TrainedDense<Detection, DetectionMetrics>;
+/** Detection with or without masks, as a task that is trained. */
+export interface DetectionKind extends DenseKind {
+  readonly target: InstanceTarget;
+  readonly head: DetectionHead;
+  readonly objective: Detection;
+  readonly metrics: DetectionMetrics;
+  readonly line: ObjectMetrics;
+  readonly onPrediction: OnDetections;
+}
 
 /** The numbers that are told first. */
 export function averagePrecisions({ boxes, masks }: DetectionMetrics): Omit<ObjectMetrics, "step" | "epoch"> {
@@ -36,8 +38,8 @@ export function averagePrecisions({ boxes, masks }: DetectionMetrics): Omit<Obje
 }
 
 function taskOf(
-  { model, head, config: { detection, training: { seed } }, train }: DetectionRequest,
-): DenseTask<InstanceTarget, Detection, DetectionMetrics, ObjectMetrics, OnDetections> {
+  { model, head, config: { detection, training: { seed } }, train }: DenseRequest<DetectionKind>,
+): DenseTask<DetectionKind> {
   return {
     build(gpu) {
       const taps = tapNames(model.network);
@@ -70,8 +72,8 @@ function taskOf(
  */
 export function trainDetection(
   gpu: Gpu,
-  request: DetectionRequest,
-  hooks: DetectionHooks,
-): Promise<TrainedDetection | undefined> {
+  request: DenseRequest<DetectionKind>,
+  hooks: DenseHooks<DetectionKind>,
+): Promise<TrainedDense<DetectionKind> | undefined> {
   return trainDense(gpu, request, taskOf(request), hooks);
 }

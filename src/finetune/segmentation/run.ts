@@ -6,6 +6,7 @@ import type { PixelMetrics } from "../../store/metrics.ts";
 import { Segmentation } from "../../train/segmentation/segmentation.ts";
 import {
   type DenseHooks,
+  type DenseKind,
   type DenseRequest,
   type DenseTask,
   trainDense,
@@ -15,18 +16,19 @@ import { LabelledCrops } from "./batches.ts";
 import { evaluateSegmentation, type OnPrediction } from "./evaluate.ts";
 import { type SegmentationHead, segmentationHead, withOutputStride } from "./network.ts";
 
-/** What is trained on what. */
-export type SegmentationRequest = DenseRequest<LabelTarget, SegmentationHead>;
-
-/** What a segmentation tells. */
-export type SegmentationHooks = DenseHooks<PixelMetrics, OnPrediction>;
-
-/** A segmentation that was trained; the caller releases its objective. */
-export type TrainedSegmentation = TrainedDense<Segmentation, SegmentationMetrics>;
+/** Segmentation, as a task that is trained. */
+export interface SegmentationKind extends DenseKind {
+  readonly target: LabelTarget;
+  readonly head: SegmentationHead;
+  readonly objective: Segmentation;
+  readonly metrics: SegmentationMetrics;
+  readonly line: PixelMetrics;
+  readonly onPrediction: OnPrediction;
+}
 
 function taskOf(
-  { model, head, config: { segmentation, training: { seed } }, train }: SegmentationRequest,
-): DenseTask<LabelTarget, Segmentation, SegmentationMetrics, PixelMetrics, OnPrediction> {
+  { model, head, config: { segmentation, training: { seed } }, train }: DenseRequest<SegmentationKind>,
+): DenseTask<SegmentationKind> {
   const classes = train.classes.length;
   return {
     build(gpu) {
@@ -57,8 +59,8 @@ function taskOf(
  */
 export function trainSegmentation(
   gpu: Gpu,
-  request: SegmentationRequest,
-  hooks: SegmentationHooks,
-): Promise<TrainedSegmentation | undefined> {
+  request: DenseRequest<SegmentationKind>,
+  hooks: DenseHooks<SegmentationKind>,
+): Promise<TrainedDense<SegmentationKind> | undefined> {
   return trainDense(gpu, request, taskOf(request), hooks);
 }

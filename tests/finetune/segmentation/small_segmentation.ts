@@ -4,8 +4,8 @@ import type { SegmentationSource } from "../../../src/data/dense/target.ts";
 import { extractSubnet } from "../../../src/extract/extract.ts";
 import type { PlainModel } from "../../../src/extract/model.ts";
 import { type FineTuneConfig, parseFineTuneConfig } from "../../../src/finetune/config.ts";
-import type { SegmentationHooks, SegmentationRequest } from "../../../src/finetune/segmentation/run.ts";
-import { trainSegmentation } from "../../../src/finetune/segmentation/run.ts";
+import type { DenseHooks, DenseRequest } from "../../../src/finetune/dense/run.ts";
+import { type SegmentationKind, trainSegmentation } from "../../../src/finetune/segmentation/run.ts";
 import type { Gpu } from "../../../src/gpu/device.ts";
 import type { PixelMetrics, StepMetrics } from "../../../src/store/metrics.ts";
 import { bottleneckSpace, livelyEncoder } from "../../extract/encoders.ts";
@@ -45,8 +45,8 @@ export interface Told {
 export function remembering(
   told: Told,
   signal = new AbortController().signal,
-  changes: Partial<SegmentationHooks> = {},
-): SegmentationHooks {
+  changes: Partial<DenseHooks<SegmentationKind>> = {},
+): DenseHooks<SegmentationKind> {
   return {
     signal,
     onStart({ step }) {
@@ -67,7 +67,7 @@ export function remembering(
 export async function withSegmentation(
   gpu: Gpu,
   changes: Parameters<typeof smallConfig>[0],
-  use: (request: SegmentationRequest) => Promise<void>,
+  use: (request: DenseRequest<SegmentationKind>) => Promise<void>,
 ): Promise<void> {
   const [train, test] = [await drawn(6), await drawn(4, 2)];
   try {
@@ -85,7 +85,7 @@ export async function withSegmentation(
 }
 
 /** Trains to the end; the bits of the network, what was told, and the measures. */
-export async function trainWhole(gpu: Gpu, request: SegmentationRequest, told?: Told) {
+export async function trainWhole(gpu: Gpu, request: DenseRequest<SegmentationKind>, told?: Told) {
   told ??= { lines: [], predictions: new Map() };
   const trained = await trainSegmentation(gpu, request, remembering(told));
   if (!trained) throw new Error("it was interrupted");
