@@ -17,6 +17,7 @@ import type { Context } from "./command.ts";
 import { openDevice } from "./device.ts";
 import { openBackbone } from "./finetune_backbone.ts";
 import { type finetuneFlags, finetuneOverrides } from "./finetune_flags.ts";
+import { formatRate } from "./format.ts";
 import { FinetunePictures } from "./finetune_pictures.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPaths, finetuneOutput, guardOutputFolder } from "./output_guard.ts";
@@ -137,7 +138,7 @@ export async function finetune<Kind extends DenseKind>(
     onPart: (done) => progress?.update(done),
     onSteps: ({ step, loss, imagesPerSecond }) =>
       progress?.update(step, {
-        "images/s": imagesPerSecond.toPrecision(3),
+        ...imagesPerSecond > 0 && { "images/s": formatRate(imagesPerSecond) },
         ...Number.isFinite(loss) && { loss: loss.toFixed(3) },
       }),
     onEvaluation(line) {

@@ -43,7 +43,9 @@ export async function renderDetectionReport(report: DetectionReport): Promise<st
         ["box AP", ({ boxAP }) => boxAP],
         ["mask AP", ({ maskAP }) => maskAP],
       ])}</div>
-      ${await lossTermFigures(report.steps, undefined) ?? false} ${numberTable(report)} ${pictureSection(
+      ${await lossTermFigures(report.steps, "A part of the loss.") ?? false} ${numberTable(
+        report,
+      )} ${pictureSection(
         report.pictures,
         "The image, its true objects, and those detected with a score of 0.5 or more.",
       )}

@@ -8,6 +8,11 @@ import { thin } from "./series.ts";
 const titles: Readonly<Record<string, string>> = {
   moco: "Momentum contrast",
   distillation: "Distance to the teacher",
+  objectness: "Objectness of anchors",
+  proposals: "Boxes of proposals",
+  classes: "Classes of regions",
+  boxes: "Boxes of regions",
+  masks: "Masks of regions",
 };
 const units: Readonly<Record<string, string>> = { moco: "InfoNCE loss", distillation: "1 - cosine" };
 
@@ -29,11 +34,13 @@ export function fillingNote(queue: number): string {
 /**
  * A chart for each term, side by side; nothing where the loss has but one.
  *
+ * @param caption below each
  * @param queue keys of momentum contrast, where they are known
  */
 export async function lossTermFigures(
   steps: readonly StepMetrics[],
-  queue: number | undefined,
+  caption: string,
+  queue?: number,
 ): Promise<Html | undefined> {
   const logged = steps.filter(({ lossTerms }) => lossTerms !== undefined);
   if (logged.length < 2) return undefined;
@@ -51,9 +58,9 @@ export async function lossTermFigures(
       lines: [line(thin(all, linePointLimit(size)).points, colors.accent, 2)],
       levels: keys === undefined ? [] : [guessing(keys)],
     }));
-    const caption = "Mean over all architectures, without its weight." +
-      (keys === undefined ? "" : ` ${fillingNote(keys)}`);
-    charts.push(figure({ title, chart, caption }));
+    charts.push(
+      figure({ title, chart, caption: keys === undefined ? caption : `${caption} ${fillingNote(keys)}` }),
+    );
   }
   return html`<div class="pair">${charts}</div>`;
 }

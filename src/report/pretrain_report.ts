@@ -97,7 +97,7 @@ export async function renderPretrainReport(
     ${warnings.length > 0 && html`<section>${warnings}</section>`}
     ${neighbours && neighbours.rows.length > 0 && neighbourSection(neighbours)}
     ${await lossFigure(steps, summary)}
-    ${await lossTermFigures(steps, summary.queue)}
+    ${await lossTermFigures(steps, "Mean over all architectures, without its weight.", summary.queue)}
     ${await knnFigure(knn, summary)}
     ${await spreadSection(spreads, {
       evaluations,

@@ -17,7 +17,10 @@ Deno.test("key figures, COCO's twelve numbers of boxes and masks, and pictures i
   assertEquals(rows[0], "AP IoU .50 to .95 32.3 % 29.8 %");
   assertEquals(rows[5], "AP, large above 96² – –");
   assertEquals([...page.matchAll(/<div class="triple">/g)].length, 2);
-  assert(page.includes("Loss over steps") && page.includes("Box AP over steps, to 32.3"));
+  assert(
+    page.includes("Loss over steps") && page.includes("Masks of regions over training steps") &&
+      page.includes("Box AP over steps, to 32.3"),
+  );
 });
 
 Deno.test("boxes alone have no masks; what was not measured leaves no chart, no picture and no number", async () => {

@@ -29,7 +29,12 @@ export function exampleDetection(changes: Partial<DetectionReport> = {}): Detect
     metrics: { boxes: numbers(0.3231), masks: numbers(0.2981) },
     steps: steps.map((step) => ({
       ...step,
-      lossTerms: { objectness: 0.1, proposals: 0.1, classes: 0.2, boxes: 0.1, masks: step.loss - 0.5 },
+      lossTerms: Object.fromEntries(
+        (["objectness", "proposals", "classes", "boxes", "masks"] as const).map((name, at) => [
+          name,
+          step.loss / (at + 3),
+        ]),
+      ),
     })),
     evaluations: [500, 1500].map((step, at): ObjectMetrics => ({
       ...{ step, epoch: at + 1, boxAP: [0.2, 0.3231][at], boxAP50: 0.5, boxAP75: 0.2 },
