@@ -1,20 +1,18 @@
 /** `deno task correlate`: how well scores without labels predict what subnets are worth. */
 import { join } from "@std/path";
 import { sourceName } from "../config/data_source.ts";
-import type { Config } from "../config/schema.ts";
-import { accuracies, type Analysis } from "../studies/correlate/analysis.ts";
+import { type Analysis, results } from "../studies/correlate/analysis.ts";
 import { correlate, type Correlated } from "../studies/correlate/correlate.ts";
-import { type Protocol, protocolNames } from "../studies/judge.ts";
+import type { Judging } from "../studies/correlate/judging.ts";
+import { type CorrelateProtocol, resultName } from "../studies/correlate/protocols.ts";
 import { pretrained, withSeed } from "../studies/pretrained.ts";
 import { readSavedCorrelation, saveCorrelation, type SavedCorrelation } from "../studies/correlate/saved.ts";
 import { spreadSubnets } from "../studies/correlate/subnets.ts";
 import { formatDuration } from "../duration.ts";
 import { formatArchitecture } from "../elastic/architecture.ts";
-import { linearDefaults } from "../evaluate/linear.ts";
 import { formatCorrelation, formatInterval } from "../number_format.ts";
 import { UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { configuredNetwork } from "../nn/configured_network.ts";
 import { renderCorrelateReport } from "../report/correlate_report.ts";
 import { openSearchImages } from "../search/images.ts";
 import { initialisations } from "../search/zero_cost/zero_cost.ts";
@@ -25,7 +23,8 @@ import { FolderLock } from "../store/folder_lock.ts";
 import { version } from "../version.ts";
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import { withAdvice } from "./advice.ts";
-import { correlateFlags } from "./correlate_flags.ts";
+import { type CorrelateFlags, correlateFlags } from "./correlate_flags.ts";
+import { type CorrelatePlan, openJudging, planCorrelation, protocolSettings } from "./correlate_judging.ts";
 import { givenData } from "./data_flag.ts";
 import { openDevice } from "./device.ts";
 import { formatCount, formatQuantity, formatShare, formatTable } from "./format.ts";
@@ -35,10 +34,8 @@ import { Progress } from "./progress.ts";
 import { studyHooks } from "./study_hooks.ts";
 import { openRunCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
 
-type CorrelateFlags = Context<typeof correlateFlags>["flags"];
-
 interface CorrelateResult {
-  readonly protocol: Protocol;
+  readonly protocol: CorrelateProtocol;
   readonly settings: Readonly<Record<string, string | number>>;
   readonly subnets: readonly {
     readonly arch: string;
@@ -56,15 +53,20 @@ interface CorrelateResult {
   readonly report: string;
 }
 
-/** Results by each protocol have their own files: both share the runs of further seeds. */
-export const correlateFileNames: Readonly<Record<Protocol, readonly [results: string, report: string]>> = {
-  knn: ["correlation.json", "report.html"],
-  linear: ["correlation-linear.json", "report-linear.html"],
-};
+/** Results by each protocol have their own files: all share the runs of further seeds. */
+function correlateFileNames(protocol: CorrelateProtocol): [results: string, report: string] {
+  const suffix = protocol === "knn" ? "" : `-${protocol}`;
+  return [`correlation${suffix}.json`, `report${suffix}.html`];
+}
 
 /** Settings in the report, where their names are not words. */
 const settingLabels: Readonly<Record<string, string>> = {
   scoredOn: "images scored",
+  imageSize: "their sides",
+  outputStride: "output stride",
+  trainImages: "images trained on",
+  testImages: "images tested on",
+  learningRate: "learning rate",
   naswotImages: "images of NASWOT",
   initialisations: "untrained networks of each subnet",
 };
@@ -78,7 +80,8 @@ export const correlateCommand = defineCommand({
   name: "correlate",
   summary:
     "Shows how well each score without labels predicts what subnets are worth: subnets spread over the range of MACs are " +
-    "scored by every measure of similarity and judged on labelled images. Beside the scores stand their rivals, MACs, " +
+    "scored by every measure of similarity and judged on labelled images, frozen or trained with a head. Beside the scores " +
+    "stand their rivals, MACs, " +
     "parameters, the width of the last stage, and NASWOT and SynFlow of the untrained network; and, with a second seed, " +
     "how far two runs agree with each other.",
   flags: correlateFlags,
@@ -86,6 +89,8 @@ export const correlateCommand = defineCommand({
     "deno task correlate --run runs/demo",
     "deno task correlate --run runs/demo --subnets 108 --seeds 2",
     "deno task correlate --run runs/photos --data photos/train --test-data photos/test",
+    "deno task correlate --run runs/roads --protocol segmentation --subnets 8 --config configs/finetune-camvid.json " +
+    "--data masks:roads/train --test-data masks:roads/test",
   ],
   run: (context): Promise<CorrelateResult> => withAdvice(advice, () => run(context)),
   format: formatResult,
@@ -93,20 +98,21 @@ export const correlateCommand = defineCommand({
 
 async function run(context: Context<typeof correlateFlags>): Promise<CorrelateResult> {
   const { flags, logger, onInterrupt } = context;
-  const checkpoint = await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
+  const onWarning = (text: string) => logger.warn(text);
+  const checkpoint = await openRunCheckpoint(flags.run, flags.checkpoint, onWarning);
   const { config } = checkpoint;
   const out = flags.out ?? join(flags.run, "correlate");
-  await guardOutputFolder(out, correlateOutput, correlateFileNames[flags.protocol], [
+  await guardOutputFolder(out, correlateOutput, correlateFileNames(flags.protocol), [
     ...dataPaths(givenData(flags.data)),
     ...dataPaths(givenData(flags.testData)),
   ]);
-  const network = configuredNetwork(config);
-  const seed = config.training.seed;
-  const architectures = spreadSubnets(network, flags.subnets, config.data.imageSize, seed);
+  const plan = await planCorrelation(flags, config);
+  const { seed } = config.training;
+  const architectures = spreadSubnets(plan.network, flags.subnets, plan.imageSize, seed);
   await makeOutputFolder(out);
-  await using _ = await FolderLock.take(join(out, "correlate.lock"), (text) => logger.warn(text));
+  await using _ = await FolderLock.take(join(out, "correlate.lock"), onWarning);
   const savedPath = join(out, "interrupted.json");
-  const settings = await settingsOf(flags, checkpoint, architectures.map(formatArchitecture));
+  const settings = await settingsOf(flags, plan, checkpoint, architectures.map(formatArchitecture));
   const saved = await findSaved(savedPath, out, flags.resume, settings);
   using gpu = await openDevice(logger);
   const signal = onInterrupt("Stopping; what is done is saved. Go on with the same command and --resume.");
@@ -122,25 +128,19 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
   const images = await openSearchImages(gpu, config, {
     source: givenData(flags.data),
     images: flags.images,
+    imageSize: plan.imageSize,
     record,
-    onWarning: (text) => logger.warn(text),
+    onWarning,
   }, seed);
+  const { protocol } = flags;
+  let judging: Judging | undefined;
   let progress: Progress | undefined, done = 0;
   let found: Correlated;
   try {
-    found = await correlate(gpu, {
-      checkpoints,
-      architectures,
-      task: flags.task,
-      protocol: flags.protocol,
-      images,
-      evaluation: evaluationOf(config, flags),
-      record: flags.data.length === 0 ? record ?? undefined : undefined,
-      seed,
-      saved,
-    }, {
+    judging = await openJudging(gpu, flags, plan, config, { record, out, onWarning });
+    const request = { ...plan, checkpoints, architectures, protocol, judging, images, seed, saved };
+    found = await correlate(gpu, request, {
       signal,
-      onWarning: (text) => logger.warn(text),
       onStage(label, total, unit) {
         progress?.finish();
         progress = new Progress({ logger, label, total, unit });
@@ -152,8 +152,17 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
     progress?.finish();
   } finally {
     images.release();
+    judging?.release();
   }
-  const result = resultOf(found, flags, config, out, (performance.now() - begun) / 1000);
+  const facts = {
+    ...protocolSettings(flags, plan, config),
+    ...judging.facts,
+    task: plan.task,
+    scoredOn: flags.images,
+    imageSize: plan.imageSize,
+    outputStride: plan.outputStride,
+  };
+  const result = resultOf(found, flags, facts, out, (performance.now() - begun) / 1000);
   await writeFileAtomically(
     result.file,
     JSON.stringify({ version, ...result, seconds: undefined }, null, 1) + "\n",
@@ -165,7 +174,8 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
       title: out,
       version,
       device: gpu.facts.description,
-      protocol: flags.protocol,
+      protocol,
+      testImages: judging.testImages,
       run: flags.run,
       settings: Object.entries(result.settings).map((
         [name, value],
@@ -176,21 +186,9 @@ async function run(context: Context<typeof correlateFlags>): Promise<CorrelateRe
   return result;
 }
 
-/** The configuration that says which labelled images vote and which are classified. */
-function evaluationOf(config: Config, { data, testData }: CorrelateFlags): Config {
-  return {
-    ...config,
-    data: {
-      ...config.data,
-      source: givenData(data) ?? config.data.source,
-      test: givenData(testData) ?? config.data.test,
-    },
-    knn: { ...config.knn, every: Math.max(1, config.knn.every) },
-  };
-}
-
 async function settingsOf(
-  { data, testData, task, images }: CorrelateFlags,
+  { data, testData, images }: CorrelateFlags,
+  { task, imageSize, outputStride, training }: CorrelatePlan,
   { path }: RunCheckpoint,
   architectures: readonly string[],
 ): Promise<Record<string, string>> {
@@ -201,6 +199,9 @@ async function settingsOf(
     testData: sourceName(givenData(testData) ?? "the run's"),
     task,
     images: String(images),
+    imageSize: String(imageSize),
+    outputStride: String(outputStride),
+    training: training ? `${training.head}, ${JSON.stringify(training.config)}` : "none",
     architectures: architectures.join(),
   };
 }
@@ -212,7 +213,7 @@ async function findSaved(
   settings: Record<string, string>,
 ): Promise<SavedCorrelation> {
   const saved = await readSavedCorrelation(path);
-  if (!saved) return { settings, scores: {}, zeroCost: {}, right: {} };
+  if (!saved) return { settings, scores: {}, zeroCost: {}, outcomes: {} };
   if (!resume) {
     throw new UsageError(
       `${out} holds an interrupted correlation. Continue it with --resume, remove ${path}, or give another --out.`,
@@ -240,39 +241,26 @@ async function pretrainAgain(
 }
 
 function resultOf(
-  { subnets, correlations, ceiling, bank, queries, naswotImages }: Correlated,
-  { protocol, task, images, seeds }: CorrelateFlags,
-  { knn }: Config,
+  { subnets, correlations, ceiling, naswotImages }: Correlated,
+  { protocol, seeds }: CorrelateFlags,
+  facts: Readonly<Record<string, string | number>>,
   out: string,
   seconds: number,
 ): CorrelateResult {
-  const downstream = Array.from({ length: seeds }, (_, seed) => accuracies(subnets, seed));
+  const downstream = Array.from({ length: seeds }, (_, seed) => results(subnets, seed));
+  const [file, report] = correlateFileNames(protocol);
   return {
     protocol,
-    settings: {
-      ...(protocol === "knn"
-        ? { neighbours: knn.neighbours, temperature: knn.temperature, features: knn.features }
-        : {
-          regularisations: linearDefaults.regularisations.join(", "),
-          validation: linearDefaults.validation,
-          features: "pooled",
-        }),
-      bank,
-      queries,
-      task,
-      scoredOn: images,
-      naswotImages,
-      initialisations,
-    },
-    subnets: subnets.map(({ right: _, ...subnet }, at) => ({
+    settings: { ...facts, naswotImages, initialisations },
+    subnets: subnets.map(({ worth: _, ...subnet }, at) => ({
       ...subnet,
       downstream: downstream.map((one) => one[at]),
     })),
     correlations,
     ceiling: ceiling ?? null,
     seconds: Number(seconds.toFixed(2)),
-    file: join(out, correlateFileNames[protocol][0]),
-    report: join(out, correlateFileNames[protocol][1]),
+    file: join(out, file),
+    report: join(out, report),
   };
 }
 
@@ -290,7 +278,7 @@ function formatResult(
     formatShare(precisionTop10),
     formatShare(regret),
   ]);
-  const first = subnets.map(({ downstream: [accuracy] }) => accuracy).sort((a, b) => a - b);
+  const first = subnets.map(({ downstream: [result] }) => result).sort((a, b) => a - b);
   return [
     formatTable(
       [["score", "Spearman", "95 %", "one width", "Kendall", "top tenth", "regret"], ...rows],
@@ -298,7 +286,7 @@ function formatResult(
     ),
     "",
     `${formatCount(subnets.length)} subnets of ${formatQuantity(subnets[0].macs)} to ` +
-    `${formatQuantity(subnets.at(-1)!.macs)} MACs: ${protocolNames[protocol]} ${formatShare(first[0])} to ${
+    `${formatQuantity(subnets.at(-1)!.macs)} MACs: ${resultName(protocol)} ${formatShare(first[0])} to ${
       formatShare(first.at(-1)!)
     }; ` +
     formatDuration(seconds),

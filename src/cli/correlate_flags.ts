@@ -1,7 +1,10 @@
 /** The flags of `deno task correlate`. */
+import { detectionHeads } from "../finetune/detection/settings.ts";
+import { segmentationHeads } from "../finetune/segmentation/network.ts";
 import { tasks } from "../search/places.ts";
-import { protocols } from "../studies/judge.ts";
+import { correlateProtocols } from "../studies/correlate/protocols.ts";
 import { dataFlag } from "./data_flag.ts";
+import type { FlagValues } from "./flags.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
 
 export const correlateFlags = {
@@ -16,18 +19,39 @@ export const correlateFlags = {
   },
   protocol: {
     type: "string",
-    choices: protocols,
+    choices: correlateProtocols,
     default: "knn",
     description:
-      "What a subnet is judged by: knn, with the configuration's own settings, or linear, a linear probe on pooled features",
+      "What a subnet is judged by: knn, with the configuration's own settings, linear, a linear probe on pooled features, or " +
+      "segmentation, detection or instances, for which each is trained with a head, as finetune does: mean IoU, AP of " +
+      "boxes, AP of masks",
   },
-  data: dataFlag("Labelled images that classify, and are scored on", "those that the run was trained on"),
-  testData: dataFlag("Labelled images that are classified", "those that the run held out"),
+  head: {
+    type: "string",
+    choices: [...segmentationHeads, ...detectionHeads],
+    description:
+      "With a protocol that trains: its head, as in finetune (default: fcn, faster-rcnn, mask-rcnn)",
+  },
+  config: {
+    type: "string",
+    placeholder: "FILE",
+    description: "With a protocol that trains: its settings, e.g. configs/finetune-camvid.json",
+  },
+  set: {
+    type: "strings",
+    placeholder: "PATH=VALUE",
+    description: "With a protocol that trains: replace one field of the settings, e.g. training.epochs=10",
+  },
+  data: dataFlag(
+    "Labelled images that classify or are trained on, and are scored on",
+    "those that the run was trained on",
+  ),
+  testData: dataFlag("Labelled images that are classified or tested on", "those that the run held out"),
   task: {
     type: "string",
     choices: tasks,
-    default: "classification",
-    description: "What decides about the features that scores compare, as in search",
+    description:
+      "What decides about the features that scores compare, as in search (default: the protocol's, or classification)",
   },
   images: {
     type: "integer",
@@ -50,7 +74,10 @@ export const correlateFlags = {
     type: "string",
     placeholder: "DIR",
     description:
-      "Folder of the results (default: correlate in the run's folder); those of linear have names of their own there",
+      "Folder of the results (default: correlate in the run's folder); those of each protocol have names of their own there",
   },
   resume: { type: "boolean", description: "Go on with an interrupted correlation" },
 } as const;
+
+/** Values of {@linkcode correlateFlags}. */
+export type CorrelateFlags = FlagValues<typeof correlateFlags>;

@@ -1,11 +1,12 @@
 /** What `deno task finetune` starts from. */
 import { SearchSpace } from "../elastic/search_space.ts";
-import { extractSubnet } from "../extract/extract.ts";
+import { cutBackbone } from "../extract/backbone.ts";
 import type { PlainModel } from "../extract/model.ts";
 import { readModel } from "../extract/model_file.ts";
 import { newModel } from "../finetune/new_model.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { encoderPrefix, openEncoder } from "../pretrain/encoder_file.ts";
+import { readDataRecord } from "../store/data_record.ts";
 import { fileFingerprint } from "../store/fingerprint.ts";
 import type { FinetuneFlags } from "./finetune_flags.ts";
 import { openRunCheckpoint } from "./run_checkpoint.ts";
@@ -13,7 +14,7 @@ import { openRunCheckpoint } from "./run_checkpoint.ts";
 /** The backbone, and what tells its weights from others. */
 export async function openBackbone(
   gpu: Gpu,
-  { run, checkpoint, arch, encoder: name, model: path, from }: FinetuneFlags,
+  { run, checkpoint, arch, encoder: name, model: path, from, data }: FinetuneFlags,
   seed: number,
   warn: (text: string) => void,
 ): Promise<{ model: PlainModel; weights: string }> {
@@ -24,18 +25,12 @@ export async function openBackbone(
   if (path !== undefined) return await chosen(await readModel(path, warn), await fileFingerprint(path));
   const { path: file, config } = await openRunCheckpoint(run!, checkpoint, warn);
   const architecture = new SearchSpace(config.space).resolve(arch ?? "max");
-  const { encoder, streamOrders } = await openEncoder(gpu, file, encoderPrefix(name));
+  const opened = await openEncoder(gpu, file, encoderPrefix(name));
   try {
-    const { imageSize, mean, std } = config.data;
-    const model = await extractSubnet(
-      encoder,
-      architecture,
-      { imageSize, mean, std },
-      undefined,
-      streamOrders,
-    );
+    const record = await readDataRecord(run!);
+    const model = await cutBackbone(gpu, opened, architecture, { source: data, record, onWarning: warn });
     return await chosen(model, `${name}, ${await fileFingerprint(file)}`);
   } finally {
-    encoder.release();
+    opened.encoder.release();
   }
 }

@@ -1,6 +1,7 @@
 /** `deno task search`: ranks subnets without labels, by how alike their features are to the largest network's. */
 import { formatDuration } from "../duration.ts";
 import { join } from "@std/path";
+import { withImageSize } from "../config/image_size.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Interval } from "../search/intervals.ts";
 import type { Latency } from "../search/latency.ts";
@@ -129,6 +130,7 @@ export const searchCommand = defineCommand({
   examples: [
     "deno task search --run runs/demo --all",
     "deno task search --run runs/photos --data folder:photos --task detection --per-group 100 --measure",
+    "deno task search --run runs/roads --task segmentation --output-stride 8 --image-size 224",
     "deno task search --run runs/photos --metric cka --macs ..4G --width 4=384..512",
     "deno task search --run runs/photos --all --latency ..5ms --prefer macs",
     "deno task search --dry-run --all --config configs/imagenet-ar50to101.json",
@@ -144,7 +146,7 @@ async function search(
   const checkpoint = flags.run === undefined
     ? undefined
     : await openRunCheckpoint(flags.run, flags.checkpoint, (text) => logger.warn(text));
-  const config = checkpoint?.config ?? await loadConfig(flags.config!);
+  const config = withImageSize(checkpoint?.config ?? await loadConfig(flags.config!), flags.imageSize);
   const selection = selectCandidates(flags, config, logger);
   if (flags.dryRun) {
     const passes = flags.batchnorm === "recalibrated" ? 2 : 1;

@@ -10,13 +10,21 @@ import { configuredNetwork } from "../nn/configured_network.ts";
 import type { ElasticResNet } from "../nn/resnet.ts";
 import { formatCount, formatRoundQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
-import { filterOf, metricOf, perGroupOf, type SearchFlags, similarityOf } from "./search_flags.ts";
+import {
+  comparedNetwork,
+  filterOf,
+  metricOf,
+  perGroupOf,
+  type SearchFlags,
+  similarityOf,
+} from "./search_flags.ts";
 
 /** Small groups that are named one by one. */
 const listedGroups = 6;
 
 /** What is ranked. */
 export interface Selection {
+  /** At the output stride that features are compared at. */
   readonly network: ElasticResNet;
   readonly places: readonly Place[];
   readonly similarity: SimilarityOptions;
@@ -28,7 +36,7 @@ export interface Selection {
 
 /** Chooses candidates and says which groups are taken whole. */
 export function selectCandidates(flags: SearchFlags, config: Config, logger: Logger): Selection {
-  const network = configuredNetwork(config);
+  const network = comparedNetwork(configuredNetwork(config), flags);
   const { space } = network;
   const { imageSize } = config.data;
   const places = choosePlaces(network, flags.task, metricOf(flags), flags.stages);

@@ -20,6 +20,8 @@ export interface FinishedSearch {
   readonly batch: number;
   readonly batchnorm: BatchnormMode;
   readonly imageSize: number;
+  /** Pixels of the image to one of the last map. */
+  readonly outputStride: number;
   readonly task: Task;
   readonly metric: Metric;
   /** Settings of the metric. */
@@ -98,6 +100,7 @@ function reportOf(folder: string, search: FinishedSearch): Parameters<typeof ren
     groups: ranking.groups.map((group) => ({ ...group, best: withScores(group.best) })),
     candidates: ranking.candidates.map(withScores),
     settings: [
+      ["Output stride", String(search.outputStride)],
       ["Images of a batch", String(search.batch)],
       ...Object.entries(metricSettings).map(([name, value]): [string, string] => [
         `${search.metric}: ${name}`,

@@ -7,6 +7,8 @@ import { preferences } from "../search/preference.ts";
 import { fewestImages, type SimilarityOptions } from "../search/similarity/options.ts";
 import { type ElasticNetwork, tapShapes } from "../elastic/network.ts";
 import type { SearchSpace } from "../elastic/search_space.ts";
+import { outputStrideOf, segmentationStride, withOutputStride } from "../nn/output_stride.ts";
+import type { ElasticResNet } from "../nn/resnet.ts";
 import { configFlags } from "./config_flags.ts";
 import { dataFlag } from "./data_flag.ts";
 import type { Flags, FlagValues } from "./flags.ts";
@@ -28,7 +30,22 @@ export const searchFlags = {
     default: "classification",
     description:
       "What the subnet is for, which decides about the features that are compared: classification the " +
-      "projection (with cka also the pooled last stage), detection the maps C2-C5, segmentation C4-C5",
+      "projection (with cka also the pooled last stage), detection and instances the maps C2-C5, segmentation C4-C5",
+  },
+  outputStride: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 1,
+    description:
+      "Pixels of the image to one of the last map, as the head will see it: later stages are dilated in place of their " +
+      `strides (default: for segmentation ${segmentationStride} or the network's own, if that is less; else its own)`,
+  },
+  imageSize: {
+    type: "integer",
+    placeholder: "N",
+    minimum: 8,
+    maximum: 4096,
+    description: "Sides of the square images that features are compared on (default: the run's)",
   },
   stages: {
     type: "string",
@@ -216,6 +233,16 @@ export function latencyOf({ latency }: Pick<SearchFlags, "latency">): Range | un
 /** The metric that flags ask for. */
 export function metricOf({ metric, task }: SearchFlags): SimilarityOptions["metric"] {
   return metric ?? defaultMetric(task);
+}
+
+/** The network as its features are compared: at the output stride that is asked for, or that the task's head would have. */
+export function comparedNetwork(
+  network: ElasticResNet,
+  { task, outputStride }: Pick<SearchFlags, "task" | "outputStride">,
+): ElasticResNet {
+  const wanted = outputStride ??
+    (task === "segmentation" ? Math.min(segmentationStride, outputStrideOf(network)) : undefined);
+  return wanted === undefined ? network : withOutputStride(network, wanted, "--output-stride");
 }
 
 /** The metric with its settings, for networks that see images of this size. */

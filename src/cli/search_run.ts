@@ -1,11 +1,13 @@
 /** A search from flags to files: paths, locks, resuming, progress, ranking. */
 import { fileFingerprint } from "../store/fingerprint.ts";
 import { join } from "@std/path";
+import { withImageSize } from "../config/image_size.ts";
 import type { Config } from "../config/schema.ts";
 import type { ChosenImages } from "../data/chosen_images.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatProfile, kernelSeconds } from "../gpu/profiler.ts";
+import { outputStrideOf } from "../nn/output_stride.ts";
 import { openEncoder } from "../pretrain/encoder_file.ts";
 import { freeMemory } from "../pretrain/memory_plan.ts";
 import { openSearchImages } from "../search/images.ts";
@@ -75,12 +77,16 @@ export class SearchRun {
     const saved = await this.#findSaved();
     using gpu = await openDevice(this.#logger);
     gpu.stream.interrupt = this.#signal;
-    const { config, encoder: student } = await openEncoder(gpu, checkpoint, "encoder_q");
-    const { encoder: teacher } = await openEncoder(gpu, checkpoint, "encoder_k");
+    const outputStride = outputStrideOf(this.#selection.network);
+    const open = (name: "encoder_q" | "encoder_k") => openEncoder(gpu, checkpoint, name, outputStride);
+    const { config: own, encoder: student } = await open("encoder_q");
+    const { encoder: teacher } = await open("encoder_k");
+    const config = withImageSize(own, this.#flags.imageSize);
     gpu.pool.budget = this.#flags.memory ?? Infinity;
-    const images = await openSearchImages(gpu, config, {
+    const images = await openSearchImages(gpu, own, {
       source: givenData(this.#flags.data),
       images: this.#flags.images,
+      imageSize: config.data.imageSize,
       record: await readDataRecord(this.#paths.run),
       onWarning: (message) => this.#logger.warn(message),
     }, this.#selection.seed);
@@ -152,6 +158,8 @@ export class SearchRun {
           checkpoint: await fileFingerprint(this.#paths.checkpoint),
           seed: String(seed),
           task: flags.task,
+          imageSize: String(imageSize),
+          outputStride: String(outputStrideOf(this.#selection.network)),
         },
         ...(saved && { saved }),
       }, {
@@ -273,6 +281,7 @@ export class SearchRun {
       batch,
       batchnorm,
       imageSize,
+      outputStride: outputStrideOf(this.#selection.network),
       task,
       metric,
       metricSettings,

@@ -20,6 +20,8 @@ export interface ImageRequest {
   readonly source: DataSource | undefined;
   /** Number of images; all where the source has fewer. */
   readonly images: number;
+  /** Sides that they are shown with; the configuration's where it is not given. */
+  readonly imageSize?: number;
   /** The run's record of its images; undefined for a run of a version that kept none. */
   readonly record: DataRecord | undefined;
   /** Something the user should know. */
@@ -60,6 +62,7 @@ export async function openChosenImages(
 ): Promise<ChosenImages> {
   const { data, training } = config;
   const wanted = request.source ?? data.source;
+  const imageSize = request.imageSize ?? data.imageSize;
   const spec = sourceName(wanted);
   const source = await openSource(wanted, {
     imageSize: data.imageSize,
@@ -73,11 +76,11 @@ export async function openChosenImages(
   });
   try {
     await check(source, spec);
-    expectTensorSize(source, data.imageSize, () => "Give images of that size with --data.");
+    expectTensorSize(source, imageSize, () => "Give images of that size with --data.");
     const { images: train, list } = await choosable(config, request, source);
     const chosen = random.permutation(train.length).slice(0, request.images).map((at) => train[at]).sort();
     const views = await openViews(gpu, source, {
-      imageSize: data.imageSize,
+      imageSize,
       mean: data.mean,
       std: data.std,
       augmentation: "none",

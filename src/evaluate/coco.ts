@@ -2,9 +2,10 @@
  * COCO's measures of detection: average precision and recall of boxes or masks, as pycocotools computes them.
  *
  * Per image and category detections are matched to the truth in order of their scores (coco_match.ts); over all images they
- * are then joined in order of score, precision is made non-increasing and read at 101 recalls.
+ * are then joined in order of score, precision is made non-increasing and read at 101 recalls (coco_curve.ts).
  */
 import { DataError } from "../errors.ts";
+import { type Curve, curveOf, joinImages } from "./coco_curve.ts";
 import {
   areaRanges,
   type DetectedObject,
@@ -58,19 +59,6 @@ export interface CocoMetrics {
   readonly perCategory: readonly CategoryPrecision[];
 }
 
-/** Recalls at which precision is read. */
-const recallPoints = Array.from({ length: 101 }, (_, index) => index === 100 ? 1 : index * (1 / 100));
-/** Keeps 0 of 0 detections from being no number, as the original does. */
-const tiny = 2 ** -52;
-
-/** Of one category and range of areas, at every threshold. */
-interface Curve {
-  /** [thresholds][recallPoints]: precision. */
-  readonly precision: readonly Float64Array[];
-  /** [thresholds]: the last recall. */
-  readonly recall: readonly number[];
-}
-
 /**
  * Measures detections.
  *
@@ -83,24 +71,60 @@ export function measureDetections(
   detections: readonly DetectedObject[],
   request: CocoRequest,
 ): CocoMetrics {
-  const { kind, categories, classAgnostic = false } = request;
-  const images = [...new Set(request.images)].sort((a, b) => a - b);
-  const listed = [...new Set(categories)].sort((a, b) => a - b);
-  check(truth, detections, kind, new Set(images));
+  const listed = sortedIds(request.categories);
+  const matches = matchAll(truth, detections, request);
+  /** [categories][area ranges][numbers of detections] */
+  const curves = matches.map((images) =>
+    areaRanges.map((_, range) =>
+      mostDetections.map((most) => curveOf(joinImages(images.map((image) => image[range]), most)))
+    )
+  );
+  return { ...twelve(curves), perCategory: request.classAgnostic ? [] : perCategory(listed, curves) };
+}
+
+/** What of a set's detections is right, over all areas: [categories][images], both in the order of their ids. */
+export type SetMatches = readonly (readonly ImageMatches[])[];
+
+/**
+ * Matches detections to the truth, for {@linkcode averagePrecisionOf}.
+ *
+ * @throws {DataError} as {@linkcode measureDetections}
+ */
+export function matchDetections(
+  truth: readonly TrueObject[],
+  detections: readonly DetectedObject[],
+  request: CocoRequest,
+): SetMatches {
+  return matchAll(truth, detections, request).map((images) => images.map(([all]) => all));
+}
+
+/** The AP of matches as a function of how often each image counts, in the order of their ids; once where it is not said. */
+export function averagePrecisionOf(matches: SetMatches): (times?: Uint32Array) => number | null {
+  const joined = matches.map((images) => joinImages(images, mostDetections.at(-1)!));
+  return (times) => averagePrecision(joined.map((images) => curveOf(images, times)));
+}
+
+/** [categories][images][area ranges] */
+function matchAll(
+  truth: readonly TrueObject[],
+  detections: readonly DetectedObject[],
+  { kind, images, categories, classAgnostic = false }: CocoRequest,
+): ImageMatches[][][] {
+  const [ids, listed] = [sortedIds(images), sortedIds(categories)];
+  check(truth, detections, kind, new Set(ids));
   const groups = classAgnostic ? [listed] : listed.map((category) => [category]);
   const trueOf = groupBy(truth), foundOf = groupBy(detections);
-  /** [categories][area ranges][numbers of detections] */
-  const curves = groups.map((group) => {
-    const perImage = images.flatMap((image) => {
+  return groups.map((group) =>
+    ids.map((image) => {
       const objects = group.flatMap((category) => trueOf.get(`${image} ${category}`) ?? []);
       const found = group.flatMap((category) => foundOf.get(`${image} ${category}`) ?? []);
-      return objects.length + found.length > 0 ? [matchImage(objects, found, kind)] : [];
-    });
-    return areaRanges.map((_, range) =>
-      mostDetections.map((most) => accumulate(perImage.map((image) => image[range]), most))
-    );
-  });
-  return { ...twelve(curves), perCategory: classAgnostic ? [] : perCategory(listed, curves) };
+      return matchImage(objects, found, kind);
+    })
+  );
+}
+
+function sortedIds(ids: readonly number[]): number[] {
+  return [...new Set(ids)].sort((a, b) => a - b);
 }
 
 function check(
@@ -128,41 +152,6 @@ function check(
 /** In the order of the list. */
 function groupBy<T extends { readonly imageId: number; readonly categoryId: number }>(list: readonly T[]) {
   return Map.groupBy(list, ({ imageId, categoryId }) => `${imageId} ${categoryId}`);
-}
-
-/** Joins the images, in order of their ids; undefined where no object counts. */
-function accumulate(images: readonly ImageMatches[], most: number): Curve | undefined {
-  const objects = images.reduce((sum, { objects }) => sum + objects, 0);
-  if (objects === 0) return undefined;
-  const places = images.flatMap(({ scores }, image) =>
-    Array.from(scores.subarray(0, most), (score, detection) => ({ score, image, detection }))
-  );
-  places.sort((a, b) => b.score - a.score); // stable, as everywhere
-  const perThreshold = iouThresholds.map((_, threshold) => {
-    const recalls: number[] = [], precisions: number[] = [];
-    let right = 0, wrong = 0;
-    for (const { image, detection } of places) {
-      const outcome = images[image].outcomes[threshold][detection];
-      if (outcome === "right") right++;
-      else if (outcome === "wrong") wrong++;
-      recalls.push(right / objects);
-      precisions.push(right / (wrong + right + tiny));
-    }
-    for (let at = precisions.length - 1; at > 0; at--) {
-      precisions[at - 1] = Math.max(precisions[at - 1], precisions[at]);
-    }
-    const precision = new Float64Array(recallPoints.length);
-    let at = 0;
-    recallPoints.forEach((recall, point) => {
-      while (at < recalls.length && recalls[at] < recall) at++;
-      precision[point] = precisions[at] ?? 0;
-    });
-    return { precision, recall: recalls.at(-1) ?? 0 };
-  });
-  return {
-    precision: perThreshold.map(({ precision }) => precision),
-    recall: perThreshold.map(({ recall }) => recall),
-  };
 }
 
 function mean(values: readonly number[]): number | null {

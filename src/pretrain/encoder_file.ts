@@ -4,6 +4,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
 import { Encoder } from "../nn/encoder.ts";
 import { FinitenessCheck } from "../nn/finiteness.ts";
+import { withOutputStride } from "../nn/output_stride.ts";
 import { expectFinite } from "./checkpoint.ts";
 import { openCheckpointFile } from "./checkpoint_file.ts";
 import { configuredHeads } from "./objective.ts";
@@ -20,6 +21,7 @@ export function encoderPrefix(name: EncoderName): "encoder_q" | "encoder_k" {
 /**
  * Opens the trained encoder of a checkpoint (`encoder_q`) or its moving average (`encoder_k`). The caller releases it.
  *
+ * @param outputStride of its network, see {@linkcode withOutputStride}; its own where none is given
  * @throws {DataError} for a file that is no checkpoint, is damaged, contradicts its own configuration, or holds values
  * that are not finite
  */
@@ -27,10 +29,12 @@ export async function openEncoder(
   gpu: Gpu,
   path: string,
   name: "encoder_q" | "encoder_k",
+  outputStride?: number,
 ): Promise<{ config: Config; encoder: Encoder; streamOrders: StreamOrders }> {
   const { file, config, streamOrders } = await openCheckpointFile(path);
   using _ = file;
-  const network = configuredNetwork(config);
+  const own = configuredNetwork(config);
+  const network = outputStride === undefined ? own : withOutputStride(own, outputStride);
   const [head, ...furtherHeads] = configuredHeads(network, config);
   const encoder = new Encoder(gpu, network, head, false, furtherHeads);
   const arenas = [encoder.weights.values, encoder.statistics.arena];

@@ -7,8 +7,18 @@ import {
   formatRange,
   formatShort,
 } from "../number_format.ts";
-import type { Analysis, Correlation, EvaluatedSubnet } from "../studies/correlate/analysis.ts";
-import { type Protocol, protocolNames } from "../studies/judge.ts";
+import {
+  type Analysis,
+  type Correlation,
+  type EvaluatedSubnet,
+  results,
+} from "../studies/correlate/analysis.ts";
+import {
+  type CorrelateProtocol,
+  isDense,
+  protocolWords,
+  resultName,
+} from "../studies/correlate/protocols.ts";
 import { weighted } from "../studies/correlate/strata.ts";
 import { accuracyAxes } from "./accuracy_axes.ts";
 import { colors, halfSizes, type Placement, renderBoth, renderChart } from "./charts.ts";
@@ -26,10 +36,9 @@ export interface CorrelateReport extends Analysis {
   readonly run: string;
   /** Ascending in MACs. */
   readonly subnets: readonly EvaluatedSubnet[];
-  /** Labelled images that vote, and those that are classified. */
-  readonly bank: number;
-  readonly queries: number;
-  readonly protocol: Protocol;
+  readonly protocol: CorrelateProtocol;
+  /** Labelled images that they are tested on. */
+  readonly testImages: number;
   readonly settings: readonly (readonly [label: string, value: string])[];
 }
 
@@ -60,8 +69,8 @@ export async function renderCorrelateReport(report: CorrelateReport): Promise<st
       `${
         formatInteger(report.subnets.length)
       } subnets of ${report.run}, scored without labels and then judged by ` +
-      `${protocolNames[report.protocol]} on ${
-        formatInteger(report.queries)
+      `${protocolWords[report.protocol].name} on ${
+        formatInteger(report.testImages)
       } labelled images: does the score order them as the labels do?`,
     body: html`
       ${keyFigures(mainFigures(report, main))}
@@ -82,14 +91,9 @@ export async function renderCorrelateReport(report: CorrelateReport): Promise<st
   });
 }
 
-/** Accuracy of each subnet under one seed. */
-function accuracies({ subnets }: CorrelateReport, seed = 0): number[] {
-  return subnets.map(({ right }) => right[seed].reduce((sum, one) => sum + one, 0) / right[seed].length);
-}
-
 function mainFigures(report: CorrelateReport, main: Correlation) {
-  const accuracy = accuracies(report);
-  const best = Math.max(...accuracy);
+  const found = results(report.subnets, 0);
+  const best = Math.max(...found), worst = formatPercent(Math.min(...found));
   const macs = report.correlations.find(({ metric }) => metric === "macs")!;
   return [
     {
@@ -109,11 +113,15 @@ function mainFigures(report: CorrelateReport, main: Correlation) {
         note: formatInterval(report.ceiling.interval),
       }
       : {
-        label: `Accuracy of the best subnet, ${protocolNames[report.protocol]}`,
+        label: isDense(report.protocol)
+          ? `${capitalised(resultName(report.protocol))} of the best subnet`
+          : `Accuracy of the best subnet, ${resultName(report.protocol)}`,
         value: formatPercent(best),
-        note: `standard error ${
-          formatPercent(Math.sqrt(best * (1 - best) / report.queries))
-        }; the worst has ${formatPercent(Math.min(...accuracy))}`,
+        note: isDense(report.protocol)
+          ? `the worst has ${worst}`
+          : `standard error ${
+            formatPercent(Math.sqrt(best * (1 - best) / report.testImages))
+          }; the worst has ${worst}`,
       },
     {
       label: "Regret",
@@ -147,17 +155,21 @@ async function accuracyFigure(
   quantity: (subnet: EvaluatedSubnet) => number,
   isCount: boolean,
 ): Promise<Html> {
-  const accuracy = accuracies(report);
-  const name = protocolNames[report.protocol];
+  const found = results(report.subnets, 0);
+  const { protocol } = report;
+  const name = resultName(protocol);
+  const [yTitle, what] = isDense(protocol)
+    ? [name, capitalised(name)]
+    : [`${name}, accuracy`, `Accuracy, ${name},`];
   const widths = [...new Set(report.subnets.map(({ lastWidth }) => lastWidth))].sort((a, b) => a - b);
   // A telephone has nothing to hover with.
   const marks = ({ x, y }: Placement, hovered: boolean) =>
     html`<g class="points" fill="${colors.blue}">${
       report.subnets.map((subnet, at) =>
         html`
-          <circle cx="${x(quantity(subnet)).toFixed(1)}" cy="${y(accuracy[at]).toFixed(1)}" r="4"
+          <circle cx="${x(quantity(subnet)).toFixed(1)}" cy="${y(found[at]).toFixed(1)}" r="4"
             fill-opacity="${shade(widths, subnet.lastWidth)}">
-            ${hovered && html`<title>${describeSubnet(subnet, accuracy[at], name)}</title>`}
+            ${hovered && html`<title>${describeSubnet(subnet, found[at], name)}</title>`}
           </circle>
         `
       )
@@ -168,17 +180,17 @@ async function accuracyFigure(
         ...{
           size,
           x: report.subnets.map(quantity),
-          y: accuracy,
+          y: found,
           xTitle: title,
-          yTitle: `${name}, accuracy`,
+          yTitle,
           isCount,
         },
       }),
-      `Accuracy, ${name}, over ${title} of ${formatInteger(report.subnets.length)} subnets.`,
+      `${what} over ${title} of ${formatInteger(report.subnets.length)} subnets.`,
       (placement) => marks(placement, size === sizes.wide),
     ));
   return figure({
-    title: `Accuracy over ${title}, ${name}`,
+    title: isDense(protocol) ? `${capitalised(name)} over ${title}` : `Accuracy over ${title}, ${name}`,
     chart,
     caption: `Each point is a subnet, darker with a wider last stage (${
       widths.map(formatInteger).join(", ")
@@ -188,6 +200,10 @@ async function accuracyFigure(
 
 function describeSubnet({ arch, macs }: EvaluatedSubnet, accuracy: number, name: string): string {
   return [arch, `${name} ${formatPercent(accuracy)}`, `${formatShort(macs)} MACs`].join("\n");
+}
+
+function capitalised(text: string): string {
+  return text[0].toUpperCase() + text.slice(1);
 }
 
 /** Darker for wider. */
@@ -236,9 +252,9 @@ function predictorTable({ correlations }: CorrelateReport): Html {
 }
 
 function subnetTable(report: CorrelateReport): Html {
-  const name = protocolNames[report.protocol];
-  const seeds = report.subnets[0].right.length;
-  const bySeed = Array.from({ length: seeds }, (_, seed) => accuracies(report, seed));
+  const name = resultName(report.protocol);
+  const seeds = report.subnets[0].worth.length;
+  const bySeed = Array.from({ length: seeds }, (_, seed) => results(report.subnets, seed));
   const scores = Object.keys(report.subnets[0].scores);
   const zeroCost = Object.keys(report.subnets[0].zeroCost);
   return table(

@@ -2,6 +2,7 @@
 
 import type { Interval } from "../search/intervals.ts";
 import type { Latency } from "../search/latency.ts";
+import type { Task } from "../search/places.ts";
 import type { Preference } from "../search/preference.ts";
 
 /** One evaluated architecture. */
@@ -57,7 +58,7 @@ export interface SearchReport {
   readonly images: number;
   /** Height and width of the images that the network sees. */
   readonly imageSize: number;
-  readonly task: "classification" | "detection" | "segmentation";
+  readonly task: Task;
   readonly metric: "cosine" | "affinity" | "cka";
   /** The features that were compared, e.g. `c2` to `c5`, or `projection`. */
   readonly stages: readonly string[];

@@ -15,7 +15,7 @@ export async function openSearchImages(
   request: ImageRequest,
   seed: number,
 ): Promise<ChosenImages> {
-  const { imageSize } = config.data;
+  const { imageSize = config.data.imageSize } = request;
   return await openChosenImages(
     gpu,
     config,
@@ -26,8 +26,8 @@ export async function openSearchImages(
       const [first] = await source.load([0]);
       if (!first || Math.min(first.width, first.height) >= imageSize) return;
       request.onWarning(
-        `${spec} has images of ${first.width} x ${first.height} pixels; the run's are ${imageSize} x ${imageSize} ` +
-          `(data.imageSize). They are enlarged, and the ranking is one for enlarged images.`,
+        `${spec} has images of ${first.width} x ${first.height} pixels; features are compared on ${imageSize} x ` +
+          `${imageSize}. They are enlarged, and the ranking is one for enlarged images.`,
       );
     },
   );

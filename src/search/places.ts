@@ -4,7 +4,7 @@ import { type ElasticNetwork, tapNames } from "../elastic/network.ts";
 import type { SimilarityOptions } from "./similarity/options.ts";
 
 /** What the subnet is meant for. */
-export const tasks = ["classification", "detection", "segmentation"] as const;
+export const tasks = ["classification", "detection", "instances", "segmentation"] as const;
 /** One of {@linkcode tasks}. */
 export type Task = typeof tasks[number];
 
@@ -53,7 +53,7 @@ function comparable(metric: Metric, { kind }: Place): boolean {
 /** Places by task: the maps that an FPN, or a PSPNet with its auxiliary head, reads; or what a classifier reads. */
 function taskPlaces(task: Task, metric: Metric, places: readonly Place[]): Place[] {
   const maps = places.filter(({ kind }) => kind === "map");
-  if (task === "detection") return maps;
+  if (task === "detection" || task === "instances") return maps;
   if (task === "segmentation") return maps.slice(-2);
   if (metric === "affinity") return maps.slice(-1);
   return places.filter((place) => place.kind !== "map" && comparable(metric, place));
@@ -67,7 +67,7 @@ function taskPlaces(task: Task, metric: Metric, places: readonly Place[]): Place
  * | classification | cosine | the projection |
  * | classification | cka | the pooled last stage, the projection |
  * | classification | affinity | the map of the last stage |
- * | detection | affinity, cka | the maps of all stages, C2-C5 |
+ * | detection, instances | affinity, cka | the maps of all stages, C2-C5 |
  * | segmentation | affinity, cka | the maps of the last two stages, C4-C5 |
  *
  * @param stages names to take in place of the task's, e.g. `c4,c5`

@@ -82,7 +82,7 @@ cliTest("correlate continues only where it is asked to, and with the same flags"
   const saved = `${run}/correlate/interrupted.json`;
   await Deno.mkdir(`${run}/correlate`, { recursive: true });
   const settings = { version: "another" };
-  await Deno.writeTextFile(saved, JSON.stringify({ settings, scores: {}, right: {} }));
+  await Deno.writeTextFile(saved, JSON.stringify({ settings, scores: {}, outcomes: {} }));
   assertEquals(first.status, 0, first.err);
   const without = await correlate("--run", run, ...small);
   assertEquals([without.status, without.err.includes("--resume")], [2, true], without.err);
@@ -109,3 +109,45 @@ cliTest("correlate needs labels", async (folder) => {
   assertEquals(status, 2, err);
   assertStringIncludes(err, "--test-data");
 });
+
+cliTest(
+  "subnets are trained with a head and judged by mean IoU or AP; an interrupted study goes on",
+  async (folder) => {
+    const run = `${folder}/run`, settings = `${folder}/settings.json`;
+    await createRun(run);
+    await Deno.writeTextFile(settings, JSON.stringify({ training: { epochs: 1, batch: 2 } }));
+    const dense = ["--data", "synthetic:6", "--test-data", "synthetic:4", "--config", settings, "--json"];
+    const fcn = ["--run", run, ...small, ...dense, "--protocol", "segmentation"];
+    const crop = ["--set", "segmentation.outputStride=4", "--set", "segmentation.crop=[24,32]"];
+    const { status, out, err } = await correlate(...fcn, ...crop);
+    assertEquals(status, 0, err + out);
+    const { protocol, settings: said, subnets, correlations, file, report } = JSON.parse(out);
+    assertEquals([protocol, said.head, said.task], ["segmentation", "fcn", "segmentation"]);
+    assertEquals([said.trainImages, said.testImages, said.imageSize, said.outputStride], [6, 4, 24, 4]);
+    for (const { downstream: [mIoU], scores } of subnets) {
+      assert(mIoU > 0 && mIoU < 1);
+      assertEquals(Object.keys(scores)[0], "affinity");
+    }
+    assert(correlations.length > 5);
+    assertEquals(file, `${run}/correlate/correlation-segmentation.json`);
+    assertStringIncludes(await Deno.readTextFile(report), "Mean IoU over affinity");
+    const again = JSON.parse((await correlate(...fcn, ...crop)).out);
+    assertEquals(again.subnets, subnets);
+
+    for (
+      const [wrong, ...says] of [
+        [["--run", run, ...small, "--head", "fcn"], "--head goes with --protocol segmentation"],
+        [[...fcn, "--head", "mask-rcnn"], "--head mask-rcnn does not go with --task segmentation"],
+        [
+          ["--run", run, ...small, "--protocol", "instances", "--data", "synthetic:4"],
+          "--test-data must be given",
+        ],
+        [fcn, "segmentation.outputStride is 16, but this network has 4"],
+      ] as const
+    ) {
+      const refused = await correlate(...wrong);
+      assertEquals(refused.status, 2, refused.err);
+      assertStringIncludes(refused.err + refused.out, says[0]);
+    }
+  },
+);

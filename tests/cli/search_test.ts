@@ -347,6 +347,58 @@ cliTest("images smaller than the network's are enlarged, and it is said", async 
   const args = ["--run", `${folder}/run`, "--arch", "max", "--data", `folder:${folder}/photos`];
   const { status, err } = await search(...args);
   assertEquals(status, 0, err);
-  assertStringIncludes(err, "has images of 10 x 9 pixels; the run's are 16 x 16");
+  assertStringIncludes(err, "has images of 10 x 9 pixels; features are compared on 16 x 16");
   assertStringIncludes(err, "has only 4 images; all of them are used");
 });
+
+cliTest(
+  "features are compared at a head's output stride and image size, and by default at segmentation's",
+  async (folder) => {
+    const run = `${folder}/run`;
+    // A 7x7 stem and strides of 2 make an output stride of 32.
+    await createRun(run, [
+      'space.stem={"kind":"7x7","widths":[8]}',
+      "space.widths=[[8],[8],[8],[8,16]]",
+      "space.depths=[[1],[1],[1],[1]]",
+      "space.strides=[1,2,2,2]",
+      "space.named={}",
+      "data.imageSize=32",
+    ]);
+    const ranked = async (...more: string[]) => {
+      const out = `${folder}/${more.join("")}`;
+      const { status, out: printed, err } = await search(
+        "--run",
+        run,
+        "--all",
+        ...more,
+        "--out",
+        out,
+        "--json",
+      );
+      assertEquals(status, 0, err + printed);
+      const { outputStride, imageSize, ranking } = JSON.parse(await Deno.readTextFile(`${out}/ranking.json`));
+      return {
+        view: [outputStride, imageSize],
+        largest: ranking.find(({ arch }: { arch: string }) => arch.includes("16")),
+      };
+    };
+    const classification = await ranked("--images", "16");
+    assertEquals(classification.view, [32, 32]);
+    const segmentation = await ranked("--images", "16", "--task", "segmentation");
+    assertEquals(segmentation.view, [16, 32]);
+    // Dilated, the last stage has four times the positions.
+    assert(segmentation.largest.macs > classification.largest.macs);
+    const instances = await ranked("--images", "16", "--task", "instances", "--image-size", "64");
+    assertEquals(instances.view, [32, 64]);
+    assertEquals(Object.keys(instances.largest.scorePerStage), ["c2", "c3", "c4", "c5"]);
+    assertEquals((await ranked("--images", "16", "--task", "segmentation", "--output-stride", "8")).view, [
+      8,
+      32,
+    ]);
+    const refused = await search("--run", run, "--all", "--output-stride", "64");
+    assertEquals([refused.status, refused.err.includes("--output-stride is 64, but this network has 32")], [
+      2,
+      true,
+    ]);
+  },
+);

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
+  averagePrecisionOf,
   type CocoMetrics,
   type DetectedObject,
+  matchDetections,
   measureDetections,
   type TrueObject,
 } from "../../src/evaluate/coco.ts";
@@ -54,6 +56,32 @@ Deno.test("the twelve numbers of boxes are pycocotools'", () => {
     numbers(measureDetections(truth, boxes, { kind: "box", images, categories })),
     golden.bbox.stats,
   );
+});
+
+Deno.test("AP of images that count several times is that of copies of them", () => {
+  const request = { kind: "box", images, categories } as const;
+  assertEquals(
+    averagePrecisionOf(matchDetections(truth, boxes, request))(),
+    measureDetections(truth, boxes, request).AP,
+  );
+  // Equal scores of one image come in another order in copies: right, wrong, right, wrong.
+  const untied = boxes.map((one, at) => ({ ...one, score: one.score + 1e-9 * at }));
+  const precision = averagePrecisionOf(matchDetections(truth, untied, request));
+  const ids = images.toSorted((a, b) => a - b);
+  const times = Uint32Array.from(ids, (_, at) => [1, 0, 3, 2][at % 4]);
+  const copies = ids.flatMap((id, at) =>
+    Array.from({ length: times[at] }, (_, copy) => ({ id, own: 10 * id + copy }))
+  );
+  const copied = <T extends { readonly imageId: number }>(list: readonly T[]): T[] =>
+    copies.flatMap(({ id, own }) =>
+      list.filter(({ imageId }) => imageId === id).map((one) => ({ ...one, imageId: own }))
+    );
+  const expected = measureDetections(copied(truth), copied(untied), {
+    ...request,
+    images: copies.map(({ own }) => own),
+  }).AP!;
+  assert(Math.abs(precision(times)! - expected) < 1e-12, `${precision(times)}, not ${expected}`);
+  assertEquals(precision(new Uint32Array(ids.length)), null);
 });
 
 Deno.test("the twelve numbers of masks are pycocotools'", () => {

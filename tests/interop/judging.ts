@@ -9,6 +9,7 @@ import { knnAccuracy, type LabelledFeatures } from "../../src/evaluate/knn.ts";
 import { linearProbe } from "../../src/evaluate/linear.ts";
 import { openGpu } from "../../src/host/adapter.ts";
 import { readSafetensors } from "../../src/store/safetensors.ts";
+import { worthOfRight } from "../studies/correlate/rights.ts";
 import { analyse, type EvaluatedSubnet } from "../../src/studies/correlate/analysis.ts";
 import { purpose, Random } from "../../src/random.ts";
 import { cliTest, createRun, runInProcess } from "../cli/run_command.ts";
@@ -90,13 +91,12 @@ Deno.test("so they are with many ties, and where a score does not vary", () =>
       scores: Object.fromEntries(
         ["a", "b", "c", "d", "e", "f"].map((name) => [name, name === "f" ? 1 : random.integer(at + 2)]),
       ),
-      right: [Uint8Array.from({ length: 12 }, (_, image) => Number(random.chance((at + image) / 60)))],
+      worth: [
+        worthOfRight(Uint8Array.from({ length: 12 }, (_, image) => Number(random.chance((at + image) / 60)))),
+      ],
     }));
     const { correlations } = analyse(subnets, { groupSize: 300, seed: 1 });
-    const rows = subnets.map(({ right: [right], ...subnet }) => ({
-      ...subnet,
-      downstream: [right.reduce((sum, one) => sum + one, 0) / right.length],
-    }));
+    const rows = subnets.map(({ worth: [first], ...subnet }) => ({ ...subnet, downstream: [first.of()] }));
     const path = `${folder}/correlation.json`;
     await Deno.writeTextFile(path, JSON.stringify({ subnets: rows, correlations }));
     await expectCoefficients(path);

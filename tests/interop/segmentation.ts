@@ -9,7 +9,8 @@ import {
   writeSegmentationModel,
   writeSegmentationOnnx,
 } from "../../src/finetune/segmentation/model_file.ts";
-import { segmentationHead, withOutputStride } from "../../src/finetune/segmentation/network.ts";
+import { segmentationHead } from "../../src/finetune/segmentation/network.ts";
+import { withOutputStride } from "../../src/nn/output_stride.ts";
 import { HeadedNetwork } from "../../src/nn/headed_network.ts";
 import { purpose, Random } from "../../src/random.ts";
 import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";

@@ -4,6 +4,7 @@ import type { CorrelateReport } from "../../src/report/correlate_report.ts";
 import type { ComparedRow, JudgedRow } from "../../src/studies/compare/compare.ts";
 import { summarise, summariseCurve } from "../../src/studies/compare/summary.ts";
 import { analyse, type EvaluatedSubnet } from "../../src/studies/correlate/analysis.ts";
+import { worthOfRight } from "../studies/correlate/rights.ts";
 
 /** A plausible correlation: subnets that are worth more with their MACs, and scores that follow with noise. */
 export function exampleCorrelation(seeds: number): CorrelateReport {
@@ -18,15 +19,15 @@ export function exampleCorrelation(seeds: number): CorrelateReport {
       lastWidth: widths,
       scores: { cosine: worth + 0.05 * random.uniform(), affinity: 1 - worth, cka: random.uniform() },
       zeroCost: { naswot: 300 + 40 * at, synflow: 12 + at % 5 },
-      right: Array.from(
+      worth: Array.from(
         { length: seeds },
-        () => Uint8Array.from({ length: 512 }, () => Number(random.chance(worth))),
+        () => worthOfRight(Uint8Array.from({ length: 512 }, () => Number(random.chance(worth)))),
       ),
     };
   });
   return {
     ...{ title: "runs/demo/correlate", version: "0.1.0", device: "llvmpipe (LLVM 19.1.7, 256 bits)" },
-    ...{ run: "runs/demo", subnets, bank: 2048, queries: 512, protocol: "knn" },
+    ...{ run: "runs/demo", subnets, testImages: 512, protocol: "knn" },
     ...analyse(subnets, { groupSize: 1_000_000, seed: 1 }) as Pick<
       CorrelateReport,
       "correlations" | "ceiling"

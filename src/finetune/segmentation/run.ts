@@ -3,6 +3,7 @@ import { ignoredClass, type LabelTarget } from "../../data/dense/target.ts";
 import type { SegmentationMetrics } from "../../evaluate/segmentation.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { PixelMetrics } from "../../store/metrics.ts";
+import { withOutputStride } from "../../nn/output_stride.ts";
 import { Segmentation } from "../../train/segmentation/segmentation.ts";
 import {
   type DenseHooks,
@@ -14,7 +15,7 @@ import {
 } from "../dense/run.ts";
 import { LabelledCrops } from "./batches.ts";
 import { evaluateSegmentation, type OnPrediction } from "./evaluate.ts";
-import { type SegmentationHead, segmentationHead, withOutputStride } from "./network.ts";
+import { type SegmentationHead, segmentationHead } from "./network.ts";
 
 /** Segmentation, as a task that is trained. */
 export interface SegmentationKind extends DenseKind {

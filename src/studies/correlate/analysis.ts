@@ -9,6 +9,7 @@ import {
   spearman,
 } from "../../evaluate/correlation.ts";
 import { purpose, Random } from "../../random.ts";
+import { countDraws, type Worth } from "./outcome.ts";
 import { type StratifiedCorrelation, withinStrata } from "./strata.ts";
 
 /** A subnet with everything that is known of it. */
@@ -23,8 +24,8 @@ export interface EvaluatedSubnet {
   readonly scores: Readonly<Record<string, number>>;
   /** Of the untrained network, by the name of the score. */
   readonly zeroCost: Readonly<Record<string, number>>;
-  /** For each seed of pretraining, whether each test image was classified right. */
-  readonly right: readonly Uint8Array[];
+  /** What it is worth, for each seed of pretraining. */
+  readonly worth: readonly Worth[];
 }
 
 /** Low and high end of an interval that holds 95 % of the bootstrap draws; NaN where none had a correlation. */
@@ -84,8 +85,8 @@ function rivalsOf(subnets: readonly EvaluatedSubnet[]): Map<string, number[]> {
 }
 
 /** Downstream results, 0 to 1. */
-export function accuracies(subnets: readonly EvaluatedSubnet[], seed: number): number[] {
-  return subnets.map(({ right }) => right[seed].reduce((sum, one) => sum + one, 0) / right[seed].length);
+export function results(subnets: readonly Pick<EvaluatedSubnet, "worth">[], seed: number): number[] {
+  return subnets.map(({ worth }) => worth[seed].of());
 }
 
 /**
@@ -104,7 +105,7 @@ export function analyse(
   for (const score of scores) predictors.set(score, subnets.map((subnet) => subnet.scores[score]));
   const rivals = rivalsOf(subnets);
   for (const [rival, values] of rivals) predictors.set(rival, values);
-  const actual = accuracies(subnets, 0);
+  const actual = results(subnets, 0);
   const samples = bootstrap(subnets, [...predictors.values()], seed);
   const columns = [...predictors.keys()];
   const strata = withinStrata(subnets, [...predictors.values()], { groupSize, seed, draws });
@@ -150,8 +151,8 @@ function withinGroups(
 }
 
 function ceilingOf(subnets: readonly EvaluatedSubnet[], seed: number): Analysis["ceiling"] {
-  if (subnets[0].right.length < 2) return undefined;
-  const [first, second] = [accuracies(subnets, 0), accuracies(subnets, 1)];
+  if (subnets[0].worth.length < 2) return undefined;
+  const [first, second] = [results(subnets, 0), results(subnets, 1)];
   const samples = bootstrap(subnets, [second], seed);
   return {
     spearman: spearman(first, second),
@@ -172,8 +173,8 @@ function bootstrap(
   seed: number,
 ): Samples {
   const samples: Samples = { images: [], subnets: [], both: [] };
-  const actual = accuracies(subnets, 0);
-  const images = subnets[0].right[0].length;
+  const actual = results(subnets, 0);
+  const { images } = subnets[0].worth[0];
   const correlate = (values: readonly number[], places?: Uint32Array) =>
     predictors.map((predictor) =>
       places
@@ -183,11 +184,8 @@ function bootstrap(
   for (let draw = 0; draw < draws; draw++) {
     const places = resample(subnets.length, new Random(seed, purpose.bootstrap, draw, 0));
     const chosen = resample(images, new Random(seed, purpose.bootstrap, draw, 1));
-    const redrawn = subnets.map(({ right: [first] }) => {
-      let sum = 0;
-      for (const image of chosen) sum += first[image];
-      return sum / images;
-    });
+    const times = countDraws(images, chosen);
+    const redrawn = subnets.map(({ worth: [first] }) => first.of(times));
     samples.images.push(correlate(redrawn));
     samples.subnets.push(correlate(actual, places));
     samples.both.push(correlate(redrawn, places));

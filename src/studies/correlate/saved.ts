@@ -2,13 +2,29 @@
 import { z } from "zod";
 import { DataError } from "../../errors.ts";
 import { writeFileAtomically } from "../../store/atomic_file.ts";
-import { type Protocol, protocols } from "../judge.ts";
+import type { Outcome } from "./outcome.ts";
+import { type CorrelateProtocol, correlateProtocols } from "./protocols.ts";
 
+const counts = z.array(z.number());
+const outcome = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("right"), right: z.string().regex(/^[01]+$/) }),
+  z.strictObject({ kind: z.literal("pixels"), classes: z.number(), counts: z.array(counts) }),
+  z.strictObject({
+    kind: z.literal("objects"),
+    matches: z.array(z.array(
+      z.strictObject({
+        scores: counts,
+        outcomes: z.array(z.string().regex(/^[rwi]*$/)),
+        objects: z.number(),
+      }),
+    )),
+  }),
+]);
 const settings = z.record(z.string(), z.string());
 const shape = z.strictObject({
   settings,
   scores: z.record(z.string(), z.record(z.string(), z.number())),
-  right: z.partialRecord(z.enum(protocols), z.array(z.record(z.string(), z.string().regex(/^[01]+$/)))),
+  outcomes: z.partialRecord(z.enum(correlateProtocols), z.array(z.record(z.string(), outcome))),
   zeroCost: z.record(z.string(), z.record(z.string(), z.number())).default({}),
 });
 
@@ -18,8 +34,8 @@ export interface SavedCorrelation {
   readonly settings: Readonly<Record<string, string>>;
   /** By the name of the score, then by architecture. */
   readonly scores: Record<string, Record<string, number>>;
-  /** By protocol, for each seed, by architecture, whether each test image was classified right. */
-  readonly right: Partial<Record<Protocol, Record<string, Uint8Array>[]>>;
+  /** By protocol, for each seed, by architecture, what became of each test image. */
+  readonly outcomes: Partial<Record<CorrelateProtocol, Record<string, Outcome>[]>>;
   /** Zero-cost scores, by architecture, then by the name of the score. */
   readonly zeroCost: Record<string, Record<string, number>>;
 }
@@ -37,33 +53,16 @@ export async function readSavedCorrelation(path: string): Promise<SavedCorrelati
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  let parsed;
   try {
-    parsed = shape.parse(JSON.parse(text));
+    return shape.parse(JSON.parse(text));
   } catch (error) {
     throw new DataError(`${path} is damaged: it is no saved correlation. Remove it, and begin anew.`, {
       cause: error,
     });
   }
-  return {
-    ...parsed,
-    right: mapBits(parsed.right, (bits) => Uint8Array.from(bits, Number)),
-  };
 }
 
 /** Keeps what was reached. */
 export async function saveCorrelation(path: string, saved: SavedCorrelation): Promise<void> {
-  const right = mapBits(saved.right, (bits) => bits.join(""));
-  await writeFileAtomically(path, JSON.stringify({ ...saved, right }) + "\n");
-}
-
-function mapBits<From, To>(
-  right: Partial<Record<Protocol, readonly Record<string, From>[]>>,
-  to: (bits: From) => To,
-): Partial<Record<Protocol, Record<string, To>[]>> {
-  const mapSeed = (seed: Record<string, From>) =>
-    Object.fromEntries(Object.entries(seed).map(([arch, bits]) => [arch, to(bits)]));
-  return Object.fromEntries(
-    Object.entries(right).map(([protocol, seeds]) => [protocol, seeds.map(mapSeed)]),
-  );
+  await writeFileAtomically(path, JSON.stringify(saved) + "\n");
 }

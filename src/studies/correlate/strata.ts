@@ -4,6 +4,7 @@
  */
 import { middleInterval, resample, spearman } from "../../evaluate/correlation.ts";
 import { purpose, Random } from "../../random.ts";
+import { countDraws, type Worth } from "./outcome.ts";
 
 /** What must be known of a subnet. */
 export interface StratifiedSubnet {
@@ -11,8 +12,8 @@ export interface StratifiedSubnet {
   readonly macs: number;
   /** Channels of its last stage. */
   readonly lastWidth: number;
-  /** For each seed of pretraining, whether each test image was classified right. */
-  readonly right: readonly Uint8Array[];
+  /** What it is worth, for each seed of pretraining. */
+  readonly worth: readonly Worth[];
 }
 
 /** Subnets in a half-open range of MACs whose last stages are equally wide. */
@@ -49,11 +50,12 @@ export function withinStrata(
   { groupSize, seed, draws }: { groupSize: number; seed: number; draws: number },
 ): StratifiedCorrelation[] {
   const strata = stratify(subnets, groupSize);
-  const images = subnets[0].right[0].length;
-  const actual = Float64Array.from(subnets, ({ right: [first] }) => mean(first));
+  const { images } = subnets[0].worth[0];
+  const actual = Float64Array.from(subnets, ({ worth: [first] }) => first.of());
   const draw = (number: number) => {
     const chosen = resample(images, new Random(seed, purpose.bootstrap, number, 1));
-    const redrawn = Float64Array.from(subnets, ({ right: [first] }) => mean(chosen, (image) => first[image]));
+    const times = countDraws(images, chosen);
+    const redrawn = Float64Array.from(subnets, ({ worth: [first] }) => first.of(times));
     const random = new Random(seed, purpose.bootstrap, number, 2);
     const places = strata.map(({ places }) =>
       Array.from(resample(places.length, random), (at) => places[at])
@@ -96,10 +98,4 @@ export function weighted(found: readonly { readonly subnets: number; readonly sp
   const known = found.filter(({ spearman }) => !Number.isNaN(spearman));
   const subnets = known.reduce((sum, one) => sum + one.subnets, 0);
   return known.reduce((sum, one) => sum + one.subnets * one.spearman, 0) / subnets;
-}
-
-function mean(values: ArrayLike<number>, of: (value: number) => number = (value) => value): number {
-  let sum = 0;
-  for (let at = 0; at < values.length; at++) sum += of(values[at]);
-  return sum / values.length;
 }

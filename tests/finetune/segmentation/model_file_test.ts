@@ -4,7 +4,8 @@ import {
   writeSegmentationModel,
   writeSegmentationOnnx,
 } from "../../../src/finetune/segmentation/model_file.ts";
-import { segmentationHead, withOutputStride } from "../../../src/finetune/segmentation/network.ts";
+import { segmentationHead } from "../../../src/finetune/segmentation/network.ts";
+import { withOutputStride } from "../../../src/nn/output_stride.ts";
 import { HeadedNetwork } from "../../../src/nn/headed_network.ts";
 import { describeOnnxFile } from "../../../src/store/onnx/describe.ts";
 import { readSafetensors } from "../../../src/store/safetensors.ts";

@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { accuracies, analyse, type EvaluatedSubnet } from "../../../src/studies/correlate/analysis.ts";
+import { analyse, type EvaluatedSubnet, results } from "../../../src/studies/correlate/analysis.ts";
 import { purpose, Random } from "../../../src/random.ts";
+import { worthOfRight } from "./rights.ts";
 
 /** Subnets whose accuracy rises with their number, judged on images of which each is right with that chance. */
 function subnets(
@@ -15,9 +16,11 @@ function subnets(
     lastWidth: 8,
     scores: scores(at),
     zeroCost: { naswot: (at * 7) % count },
-    right: Array.from({ length: seeds }, (_, seed) => {
+    worth: Array.from({ length: seeds }, (_, seed) => {
       const random = new Random(7, purpose.test, at, seed);
-      return Uint8Array.from({ length: 400 }, () => Number(random.chance(0.3 + 0.6 * at / count)));
+      return worthOfRight(
+        Uint8Array.from({ length: 400 }, () => Number(random.chance(0.3 + 0.6 * at / count))),
+      );
     }),
   }));
 }
@@ -66,5 +69,5 @@ Deno.test("the ceiling is the agreement of two seeds; the same seed gives the sa
   const first = analyse(table, settings);
   assert(first.ceiling!.spearman > 0.9 && first.ceiling!.interval[0] < first.ceiling!.spearman);
   assertEquals(analyse(table, settings), first);
-  assertEquals(accuracies(table, 0).length, 12);
+  assertEquals(results(table, 0).length, 12);
 });

@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { purpose, Random } from "../../../src/random.ts";
 import type { EvaluatedSubnet } from "../../../src/studies/correlate/analysis.ts";
 import { withinStrata } from "../../../src/studies/correlate/strata.ts";
+import { worthOfRight } from "./rights.ts";
 
 const settings = { groupSize: 100, seed: 2, draws: 400 };
 
@@ -17,7 +18,7 @@ function subnet(macs: number, lastWidth: number, right: number): EvaluatedSubnet
     lastWidth,
     scores: {},
     zeroCost: {},
-    right: [images],
+    worth: [worthOfRight(images)],
   };
 }
 

@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import { SearchSpace } from "../../../src/elastic/search_space.ts";
 import { parseFineTuneConfig } from "../../../src/finetune/config.ts";
-import { segmentationHead, withOutputStride } from "../../../src/finetune/segmentation/network.ts";
+import { segmentationHead } from "../../../src/finetune/segmentation/network.ts";
+import { withOutputStride } from "../../../src/nn/output_stride.ts";
 import type { Gpu } from "../../../src/gpu/device.ts";
 import { ElasticResNet } from "../../../src/nn/resnet.ts";
 import { bilinear } from "../../../src/tensor/ops/bilinear.ts";
