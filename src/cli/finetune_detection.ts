@@ -72,7 +72,7 @@ function taskOf(task: Task, { head: asked, predictions }: FinetuneFlags): Finetu
       await writeFileAtomically(predictions, resultsJson(found));
       return [path, predictions];
     },
-    render: (report) => renderDetectionReport({ ...report, task }),
+    render: (report, classes) => renderDetectionReport({ ...report, task, classes }),
   };
 }
 

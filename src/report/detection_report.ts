@@ -10,6 +10,8 @@ import { factList, type Html, html, keyFigures, renderPage, table } from "./page
 export interface DetectionReport
   extends DenseReport<{ readonly boxes: CocoMetrics; readonly masks?: CocoMetrics }, ObjectMetrics> {
   readonly task: string;
+  /** Ids are those of the measures by category. */
+  readonly classes: readonly { readonly id: number; readonly name: string }[];
 }
 
 /** Renders the report as one self-contained HTML page: no scripts, nothing loaded. */
@@ -45,7 +47,7 @@ export async function renderDetectionReport(report: DetectionReport): Promise<st
       ])}</div>
       ${await lossTermFigures(report.steps, "A part of the loss.") ?? false} ${numberTable(
         report,
-      )} ${pictureSection(
+      )} ${classTable(report)} ${pictureSection(
         report.pictures,
         "The image, its true objects, and those detected with a score of 0.5 or more.",
       )}
@@ -58,6 +60,28 @@ export async function renderDetectionReport(report: DetectionReport): Promise<st
     `,
     footer: `Written by Scion ${version}.`,
   });
+}
+
+/** Of a single class the numbers are said already. */
+function classTable({ classes, metrics: { boxes, masks } }: DetectionReport): Html | false {
+  if (classes.length < 2) return false;
+  const of = ({ perCategory }: CocoMetrics) => new Map(perCategory.map((one) => [one.categoryId, one]));
+  const [box, mask] = [of(boxes), masks && of(masks)];
+  const rows = classes.map(({ id, name }) => ({ name, box: box.get(id), mask: mask?.get(id) }))
+    .sort((a, b) => (b.box?.AP ?? -1) - (a.box?.AP ?? -1));
+  return html`<section><h2>By class</h2>${
+    table(
+      "By class, the best first",
+      [
+        { label: "Class", numeric: false },
+        ...["Box AP", "AP50", "AP75", ...mask ? ["Mask AP"] : []].map((label) => ({ label, numeric: true })),
+      ],
+      rows.map(({ name, box, mask: own }) => [
+        name,
+        ...[box?.AP, box?.AP50, box?.AP75, ...mask ? [own?.AP] : []].map((value) => share(value ?? null)),
+      ]),
+    )
+  }</section>`;
 }
 
 const rows = [

@@ -8,6 +8,8 @@ import { thin } from "./series.ts";
 const titles: Readonly<Record<string, string>> = {
   moco: "Momentum contrast",
   distillation: "Distance to the teacher",
+  pixels: "Classes of pixels",
+  auxiliary: "Auxiliary classifier",
   objectness: "Objectness of anchors",
   proposals: "Boxes of proposals",
   classes: "Classes of regions",

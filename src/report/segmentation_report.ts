@@ -3,6 +3,7 @@ import type { SegmentationMetrics } from "../evaluate/segmentation.ts";
 import { formatInteger, formatShort } from "../number_format.ts";
 import type { PixelMetrics } from "../store/metrics.ts";
 import { type DenseReport, lossFigure, measureFigure, pictureSection, share } from "./dense_parts.ts";
+import { lossTermFigures } from "./loss_terms.ts";
 import { factList, type Html, html, keyFigures, renderPage, table } from "./page.ts";
 
 /** What the report is made from. */
@@ -36,7 +37,9 @@ export async function renderSegmentationReport(report: SegmentationReport): Prom
         ["mean IoU", ({ mIoU }) => mIoU],
         ["pixels right", ({ pixelAccuracy }) => pixelAccuracy],
       ])}</div>
-      ${classTable(report)} ${pictureSection(
+      ${await lossTermFigures(report.steps, "A part of the loss, without its weight.") ?? false} ${classTable(
+        report,
+      )} ${pictureSection(
         report.pictures,
         "The image, its true classes, and those predicted. Pixels that do not count are left clear.",
         classLegend(report),

@@ -13,9 +13,13 @@ Deno.test("key figures, COCO's twelve numbers of boxes and masks, and pictures i
     assertStringIncludes(text, part);
   }
   const rows = [...page.matchAll(/<tr>\s*<td class="text">(.*?)<\/tr>/gs)].map(([row]) => words(row).trim());
-  assertEquals(rows.length, 12);
+  assertEquals(rows.length, 14);
   assertEquals(rows[0], "AP IoU .50 to .95 32.3 % 29.8 %");
   assertEquals(rows[5], "AP, large above 96² – –");
+  assertEquals(rows.slice(12), [
+    "large cells 42.3 % 62.3 % 37.3 % 39.8 %",
+    "small cells 32.3 % 52.3 % 27.3 % 29.8 %",
+  ]);
   assertEquals([...page.matchAll(/<div class="triple">/g)].length, 2);
   assert(
     page.includes("Loss over steps") && page.includes("Masks of regions over training steps") &&
@@ -43,6 +47,7 @@ Deno.test("names of any kind are escaped", async () => {
     ...example,
     ...{ title: bad, device: bad, head: bad, arch: bad, task: bad, settings: [[bad, bad]] },
     pictures: example.pictures.map((one) => ({ ...one, name: bad })),
+    classes: example.classes.map((one) => ({ ...one, name: bad })),
   });
   assert(!page.includes("<b>"));
 });

@@ -16,7 +16,9 @@ function numbers(best: number): CocoMetrics {
       APlarge: null,
     },
     ...{ AR1: 0.02, AR10: 0.2, AR100: best + 0.1, ARsmall: best, ARmedium: best + 0.15, ARlarge: null },
-    perCategory: [],
+    perCategory: [best, best + 0.1].map((AP, categoryId) => ({
+      ...{ categoryId, AP, AP50: AP + 0.2, AP75: AP - 0.05, AR100: AP + 0.1, recalls: null },
+    })),
   };
 }
 
@@ -26,6 +28,7 @@ export function exampleDetection(changes: Partial<DetectionReport> = {}): Detect
   return {
     ...rest,
     ...{ title: "runs/nuclei", task: "instances", head: "mask-rcnn", pictures },
+    classes: [{ id: 0, name: "small cells" }, { id: 1, name: "large cells" }],
     metrics: { boxes: numbers(0.3231), masks: numbers(0.2981) },
     steps: steps.map((step) => ({
       ...step,

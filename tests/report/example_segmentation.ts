@@ -42,6 +42,7 @@ export function exampleSegmentation(changes: Partial<SegmentationReport> = {}): 
     steps: Array.from({ length: 150 }, (_, at) => ({
       ...{ step: 10 * (at + 1), epoch: Math.floor(at / 15), lr: 0.01, imagesPerSecond: 20 },
       loss: 0.6 + 2 / (1 + at / 10) + 0.05 * Math.sin(7 * at),
+      lossTerms: { pixels: 0.4 + 1.4 / (1 + at / 10), auxiliary: 0.5 + 1.5 / (1 + at / 10) },
     })),
     evaluations: [0, 500, 1000, 1500].map((step, at): PixelMetrics => ({
       ...{

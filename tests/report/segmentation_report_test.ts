@@ -36,6 +36,7 @@ Deno.test("key figures, the table of classes, the best first, and pictures in th
   assertEquals([...triples[1].matchAll(/alt="([^"]*)"/g)].map(([, alt]) => alt), [
     ...["road/two.jpg: image", "road/two.jpg: truth", "road/two.jpg: prediction"],
   ]);
+  assert(page.includes("Auxiliary classifier over training steps"));
   assert(page.includes("Loss over steps") && page.includes("Mean IoU over steps, to 43.9"));
 });
 
