@@ -28,7 +28,7 @@ export async function openBackbone(
   const opened = await openEncoder(gpu, file, encoderPrefix(name));
   try {
     const record = await readDataRecord(run!);
-    const model = await cutBackbone(gpu, opened, architecture, { source: data, record, onWarning: warn });
+    const model = await cutBackbone(gpu, opened, architecture, { source: data, record });
     return await chosen(model, `${name}, ${await fileFingerprint(file)}`);
   } finally {
     opened.encoder.release();

@@ -31,9 +31,11 @@ export async function cutBackbone(
   gpu: Gpu,
   { config, encoder, streamOrders }: OpenedEncoder,
   architecture: Architecture,
-  images: { readonly source: DataSource } & Pick<ImageRequest, "record" | "onWarning">,
+  images: { readonly source: DataSource } & Pick<ImageRequest, "record">,
 ): Promise<PlainModel> {
-  const calibration = await openCalibration(gpu, config, { ...images, images: calibrationImages });
+  // What is to be said of the images is said where they are opened to be trained on.
+  const request = { ...images, images: calibrationImages, onWarning() {} };
+  const calibration = await openCalibration(gpu, config, request);
   try {
     const { imageSize, mean, std } = config.data;
     const batches = { ...calibration, batches: () => calibration.batches(() => {}) };

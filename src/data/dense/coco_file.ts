@@ -159,7 +159,9 @@ function parseAnnotation(
     );
   }
   if (iscrowd !== 0 && iscrowd !== 1) throw fault(`its iscrowd is ${describe(iscrowd)}; it is 0 or 1`);
-  if (area !== undefined && !(Number.isFinite(area) && (area as number) >= 0)) {
+  // Tools that write a box without an extent write its product, too.
+  const hasExtent = width > 0 && height > 0;
+  if (area !== undefined && !(Number.isFinite(area) && ((area as number) >= 0 || !hasExtent))) {
     throw fault(`its area is ${describe(area)}`);
   }
   return {
@@ -167,10 +169,23 @@ function parseAnnotation(
     image,
     categoryId: category_id as number,
     box: [x, y, width, height],
-    area: (area as number | undefined) ?? Math.max(0, width) * Math.max(0, height),
+    area: Math.max(0, (area as number | undefined) ?? (hasExtent ? width * height : 0)),
     crowd: iscrowd === 1,
     segmentation,
   };
+}
+
+/**
+ * Looks whether an object has a mask at all, without making it: a large file has hundreds of thousands.
+ *
+ * @throws {DataError} where it has none
+ */
+export function expectSegmentation({ id, segmentation }: CocoAnnotation): void {
+  const { size, counts } = (segmentation ?? {}) as { size?: unknown; counts?: unknown };
+  if (Array.isArray(segmentation) || (Array.isArray(size) && counts !== undefined)) return;
+  throw new DataError(
+    `annotation ${id}: its segmentation is ${describe(segmentation)}; it is polygons, or {"size", "counts"}`,
+  );
 }
 
 /**

@@ -1,7 +1,13 @@
 /** `coco:IMAGES,ANNOTATIONS.json`: objects with boxes and masks. */
 import { ConfigurationError, DataError } from "../../errors.ts";
 import { statPath, trimSlashes } from "../path.ts";
-import { type CocoAnnotation, type CocoFile, readCocoFile, readSegmentation } from "./coco_file.ts";
+import {
+  type CocoAnnotation,
+  type CocoFile,
+  expectSegmentation,
+  readCocoFile,
+  readSegmentation,
+} from "./coco_file.ts";
 import { colourOf } from "./masks_folder.ts";
 import type { DenseOptions, Instance, InstanceSource } from "./target.ts";
 import { openWholeImages } from "./whole_images.ts";
@@ -53,6 +59,15 @@ export async function openCoco(
   options: DenseOptions,
 ): Promise<InstanceSource> {
   const { root, images, categories, annotations } = await listCoco(folder, path, options);
+  const complain = (error: unknown) =>
+    new DataError(`"${path}": ${(error as Error).message}`, { cause: error });
+  if (masks) {
+    try {
+      for (const list of annotations.values()) list.forEach(expectSegmentation);
+    } catch (error) {
+      throw complain(error);
+    }
+  }
   warnOfSmall(annotations, options);
   const numbers = new Map(categories.map(({ id }, number) => [id, number]));
   const instance = (one: CocoAnnotation): Instance => ({
@@ -75,7 +90,7 @@ export async function openCoco(
         const instances = (annotations.get(id) ?? []).map(instance);
         return Promise.resolve({ kind: "instances", width, height, imageId: id, instances });
       } catch (error) {
-        return Promise.reject(new DataError(`"${path}": ${(error as Error).message}`, { cause: error }));
+        return Promise.reject(complain(error));
       }
     },
     release: () => photos.release(),

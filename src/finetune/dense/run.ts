@@ -193,8 +193,11 @@ function expectSameClasses(
 ): void {
   const names = ({ classes }: typeof train) => classes.map(({ name }) => name).join(", ");
   if (names(train) === names(test)) return;
+  const guessed = [train, test].some(({ name }) => name.startsWith("masks:"));
   throw new DataError(
-    `${test.name} has the classes ${names(test)}; those of ${train.name} are ${names(train)}. ` +
-      "They must be the same.",
+    `${test.name} has the classes ${names(test)}; those of ${train.name} are ${
+      names(train)
+    }. They must be the same` +
+      (guessed ? ": classes.json beside images/ and labels/ says them also where a set lacks one." : "."),
   );
 }

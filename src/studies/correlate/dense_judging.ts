@@ -97,7 +97,7 @@ async function openBoth<Source extends { release(): void }, Options>(
 
 function judgingOf<Kind extends DenseKind>(
   gpu: Gpu,
-  { head, config, data, record, kept, onWarning }: DenseJudgingRequest,
+  { head, config, data, record, kept }: DenseJudgingRequest,
   train: DenseSource<Kind["target"]>,
   test: DenseSource<Kind["target"]>,
   task: DenseTest<Kind>,
@@ -111,7 +111,7 @@ function judgingOf<Kind extends DenseKind>(
       const opened = await openEncoder(gpu, checkpoint, "encoder_q");
       return {
         async outcomeOf(architecture: Architecture, signal: AbortSignal) {
-          const model = await cutBackbone(gpu, opened, architecture, { source: data, record, onWarning });
+          const model = await cutBackbone(gpu, opened, architecture, { source: data, record });
           const { onPrediction, outcome } = task.collect();
           const own = { ...config, training: { ...config.training, seed: firstSeed + seed } };
           const about = JSON.stringify({ arch: formatArchitecture(architecture), seed, config });

@@ -130,6 +130,16 @@ Deno.test("coco: what is wrong is named", async () => {
         message,
       ));
   }
+  // Before anything is trained.
+  await inFolder(
+    { ...files, "a.json": file([{ ...square, segmentation: undefined }]) },
+    (root) =>
+      assertRejects(
+        () => withSet(`coco:${root}/p,${root}/a.json`, true, async () => {}),
+        DataError,
+        "annotation 0: its segmentation is missing",
+      ),
+  );
   await inFolder(files, async (root) => {
     const open = (spec: string) => withSet(spec, true, async () => {});
     await assertRejects(
@@ -304,4 +314,19 @@ Deno.test("synthetic: one object with its box and mask", async () => {
     ]);
     await Promise.resolve();
   });
+});
+
+Deno.test("coco: a box without an extent may have a negative product for its area; it is counted, and not trained on", async () => {
+  const inverted = { ...square, bbox: [1, 1, -2, 2], area: -4 };
+  await inFolder(
+    { ...await photos(), "a.json": file([inverted]) },
+    (root) =>
+      withSet(`coco:${root}/p,${root}/a.json`, false, async (source, warnings) => {
+        const all = await Promise.all(
+          source.images.length > 1 ? [0, 1].map((at) => source.target(at)) : [source.target(0)],
+        );
+        assertEquals(all.flatMap(({ instances }) => instances.map(({ area }) => area)), [0]);
+        assert(warnings.some((one) => one.includes("less than a pixel wide or high")));
+      }),
+  );
 });
