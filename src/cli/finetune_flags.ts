@@ -42,8 +42,8 @@ export const finetuneFlags = {
     type: "string",
     choices: [...segmentationHeads, ...detectionHeads],
     description:
-      "For segmentation fcn, the default, torchvision's, or psp, PSPNet's pyramid of pooled maps, which has no .onnx; both " +
-      "with an auxiliary classifier. For detection faster-rcnn, for instances mask-rcnn, torchvision's",
+      "For segmentation fcn, the default, torchvision's, or psp, PSPNet's pyramid of pooled maps; both with an auxiliary " +
+      "classifier. For detection faster-rcnn, for instances mask-rcnn, torchvision's",
   },
   data: { type: "string", placeholder: "SPEC", required: true, description: `Images to train on: ${forms}` },
   testData: {

@@ -50,8 +50,6 @@ function taskOf({ head: asked, predictions }: FinetuneFlags): FinetuneTask<Segme
       const whole = await readHeadedNetwork(encoder, { input, head, classes });
       const [weights, graph] = [join(out, "model.safetensors"), join(out, "model.onnx")];
       await writeSegmentationModel(weights, whole);
-      // ONNX has no operator for the pyramid's pooling of maps of any size.
-      if (head === "psp") return [weights];
       await writeSegmentationOnnx(graph, whole);
       return [weights, graph];
     },

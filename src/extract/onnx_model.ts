@@ -1,13 +1,10 @@
 /** Extracted models as ONNX graphs: batchnorm folded into the convolutions, feature maps as outputs. */
-import { featureChannels, tapShapes, unitsOf } from "../elastic/network.ts";
+import { featureChannels, tapShapes } from "../elastic/network.ts";
+import { addNetwork } from "../nn/network.ts";
 import { OnnxGraph } from "../nn/onnx_graph.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { encodeOnnx, type OnnxModel } from "../store/onnx/encode.ts";
-import { version } from "../version.ts";
 import { classifierNames, formatMetadata, type PlainModel } from "./model.ts";
-
-/** What stands in the files, chosen so that every runtime of the last years reads them. */
-const irVersion = 8, opset = 17;
 
 /**
  * Writes a model as an ONNX file, atomically: input `images` [N, 3, H, W], an output for each tap (`c2`, `c3`, … for a
@@ -25,12 +22,7 @@ export function describeOnnx(model: PlainModel): OnnxModel {
   const { network, classes } = model;
   const architecture = network.space.max;
   const graph = new OnnxGraph(model.weights);
-  let output = "images";
-  for (const { unit, tap } of unitsOf(network, architecture)) {
-    output = unit.forward<string>((layer, ...inputs) => layer.onnx(graph, ...inputs), output);
-    if (tap !== undefined) output = graph.rename(output, tap);
-  }
-  graph.add("GlobalAveragePool", "avgpool", [output]);
+  graph.add("GlobalAveragePool", "avgpool", [addNetwork(graph, network)]);
   graph.add("Flatten", "flatten", ["avgpool"], { axis: 1 }, "features");
   if (classes) {
     for (const name of classifierNames) {
@@ -39,24 +31,17 @@ export function describeOnnx(model: PlainModel): OnnxModel {
     }
     graph.add("Gemm", "fc", ["features", ...classifierNames], { transB: 1 }, "logits");
   }
-  return {
-    irVersion,
-    opset,
-    producer: { name: "scion", version },
+  return graph.model({
+    name: "encoder",
     metadata: formatMetadata(model),
-    graph: {
-      name: "encoder",
-      nodes: graph.nodes,
-      initializers: graph.constants,
-      inputs: [{ name: "images", shape: ["N", network.inputChannels, "H", "W"] }],
-      outputs: [
-        ...[...tapShapes(network, architecture, model.input.imageSize)].map(([name, [, channels]]) => ({
-          name,
-          shape: ["N", channels, `${name}_H`, `${name}_W`],
-        })),
-        { name: "features", shape: ["N", featureChannels(network, architecture)] },
-        ...classes ? [{ name: "logits", shape: ["N", classes.length] }] : [],
-      ],
-    },
-  };
+    inputs: [{ name: "images", shape: ["N", network.inputChannels, "H", "W"] }],
+    outputs: [
+      ...[...tapShapes(network, architecture, model.input.imageSize)].map(([name, [, channels]]) => ({
+        name,
+        shape: ["N", channels, `${name}_H`, `${name}_W`],
+      })),
+      { name: "features", shape: ["N", featureChannels(network, architecture)] },
+      ...classes ? [{ name: "logits", shape: ["N", classes.length] }] : [],
+    ],
+  });
 }

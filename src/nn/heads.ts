@@ -5,6 +5,7 @@ import { purpose, Random } from "../random.ts";
 import { elements } from "../shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { NetworkLayer, Pass } from "./layers.ts";
+import type { OnnxGraph } from "./onnx_graph.ts";
 import { fillStart } from "./start_values.ts";
 import type { Weights, WeightShapes } from "./weights.ts";
 
@@ -16,6 +17,11 @@ export function runHead(pass: Pass, head: NetworkHead, inputs: readonly Tensor[]
   return pass.tape.scope(() =>
     head.forward<Tensor>((layer, ...values) => layer.run(pass, ...values), inputs)
   );
+}
+
+/** Adds a head to a graph; returns the names of its results. */
+export function addHead(graph: OnnxGraph, head: NetworkHead, inputs: readonly string[]): string[] {
+  return head.forward<string>((layer, ...values) => layer.onnx(graph, ...values), inputs);
 }
 
 /** Parameters of heads, and how they start. */

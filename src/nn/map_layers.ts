@@ -1,5 +1,4 @@
 /** Layers without parameters, of which heads are made: dropout, pooling to a grid, resizing to another map, joining channels. */
-import { ShapeError } from "../errors.ts";
 import type { Shape } from "../shape.ts";
 import { adaptiveAveragePool } from "../tensor/ops/adaptive_pool.ts";
 import { bilinear } from "../tensor/ops/bilinear.ts";
@@ -7,6 +6,7 @@ import { concatenate } from "../tensor/ops/concatenate.ts";
 import { dropout } from "../tensor/ops/dropout.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { NetworkLayer, Pass } from "./layers.ts";
+import { addGridPool } from "./onnx_grid_pool.ts";
 import type { OnnxGraph } from "./onnx_graph.ts";
 
 /** What a layer without parameters has in common with others. */
@@ -76,10 +76,8 @@ export class GridPool extends MapLayer {
     return adaptiveAveragePool(tape, input, [this.side, this.side]);
   }
 
-  /** ONNX has no such operator for maps of any size, but for a single cell. */
   onnx(graph: OnnxGraph, input: string): string {
-    if (this.side === 1) return graph.add("GlobalAveragePool", this.name, [input]);
-    throw new ShapeError(`ONNX has no operator that pools maps of any size to ${this.side} x ${this.side}`);
+    return addGridPool(graph, this.name, input, this.side);
   }
 }
 

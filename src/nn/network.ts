@@ -5,6 +5,7 @@ import { ShapeError } from "../errors.ts";
 import { globalAveragePool } from "../tensor/ops/pool.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type NetworkLayer, type Pass, runUnit } from "./layers.ts";
+import type { OnnxGraph } from "./onnx_graph.ts";
 
 /** An elastic network that can be run. */
 export type Network = ElasticNetwork<NetworkLayer>;
@@ -45,4 +46,18 @@ export function runNetwork(
     if (tap !== undefined && taps.includes(tap)) kept.set(tap, output);
   }
   return { taps: kept, pooled: globalAveragePool(pass.tape, output) };
+}
+
+/**
+ * Adds the largest architecture of a network to a graph, from `images` on. Results at taps are called as these are.
+ *
+ * @returns the name of the last unit's result
+ */
+export function addNetwork(graph: OnnxGraph, network: Network): string {
+  let output = "images";
+  for (const { unit, tap } of unitsOf(network, network.space.max)) {
+    output = unit.forward<string>((layer, ...inputs) => layer.onnx(graph, ...inputs), output);
+    if (tap !== undefined) output = graph.rename(output, tap);
+  }
+  return output;
 }

@@ -1,15 +1,27 @@
 /** A graph of ONNX nodes in the making. Batchnorm is folded into the convolutions. */
-import type { OnnxNode, OnnxTensor } from "../store/onnx/encode.ts";
+import type { OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from "../store/onnx/encode.ts";
 import { batchnormEpsilon } from "../tensor/ops/batchnorm.ts";
 import type { Shape } from "../shape.ts";
+import { version } from "../version.ts";
+
+/** What stands in the files, chosen so that every runtime of the last years reads them. */
+const irVersion = 8, opset = 17;
 
 /** Weights on the host by name, e.g. `layer1.0.conv1.weight` [out, in, kernel, kernel]. */
 export type HostWeights = ReadonlyMap<string, { readonly shape: Shape; readonly data: Float32Array }>;
 
+/** What a finished graph is called, takes and gives. */
+export interface OnnxFace {
+  readonly name: string;
+  readonly metadata: OnnxModel["metadata"];
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+}
+
 /** Collects nodes and constants. Every node is called after its output unless that has a name of its own. */
 export class OnnxGraph {
   nodes: OnnxNode[] = [];
-  constants: OnnxTensor[] = [];
+  readonly constants: OnnxTensor[] = [];
 
   constructor(readonly weights: HostWeights) {}
 
@@ -36,15 +48,28 @@ export class OnnxGraph {
     return name;
   }
 
-  /** Drops the nodes and constants that none of these results needs. */
-  keepWhatMakes(results: readonly string[]): void {
-    const needed = new Set(results);
-    this.nodes = this.nodes.toReversed().filter(({ inputs, outputs }) => {
+  /** Adds a constant of integers; returns its name. */
+  integers(name: string, values: readonly number[], shape: Shape): string {
+    this.constants.push({ name, shape, data: BigInt64Array.from(values, BigInt) });
+    return name;
+  }
+
+  /** The model that gives these outputs, without the nodes and constants that none of them needs. */
+  model({ name, metadata, inputs, outputs }: OnnxFace): OnnxModel {
+    const needed = new Set(outputs.map(({ name }) => name));
+    const nodes = this.nodes.toReversed().filter(({ inputs, outputs }) => {
       const used = outputs.some((name) => needed.has(name));
       if (used) inputs.forEach((name) => needed.add(name));
       return used;
     }).toReversed();
-    this.constants = this.constants.filter(({ name }) => needed.has(name));
+    const initializers = this.constants.filter(({ name }) => needed.has(name));
+    return {
+      irVersion,
+      opset,
+      producer: { name: "scion", version },
+      metadata,
+      graph: { name, nodes, initializers, inputs, outputs },
+    };
   }
 
   /** A convolution with the batchnorm behind it folded in; returns the output's name. */

@@ -3,6 +3,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { RunningStatistics } from "../tensor/ops/batchnorm.ts";
 import type { Parameter } from "../tensor/parameter.ts";
 import type { Shape } from "../shape.ts";
+import type { TensorOf } from "../store/safetensors.ts";
 import { Arena, ArenaLayout } from "./arena.ts";
 
 /** Names (torchvision's) and full-width shapes of a network's parameters and running statistics. */
@@ -98,4 +99,19 @@ export class Weights {
   [Symbol.dispose](): void {
     this.release();
   }
+}
+
+/** Parameters and running statistics on the host, by name. */
+export async function readWeights(
+  { gpu, values }: Weights,
+  { arena }: Statistics,
+): Promise<Map<string, TensorOf<"F32">>> {
+  const named = [...values.entries(), ...arena.entries()];
+  const contents = await gpu.read(...named.map(([, tensor]) => tensor));
+  return new Map(
+    named.map(([name, { shape }], at) => [
+      name,
+      { dtype: "F32", shape, data: new Float32Array(contents[at]) },
+    ]),
+  );
 }

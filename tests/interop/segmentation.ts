@@ -1,6 +1,6 @@
 /**
- * FCNs over random backbones give the same logits in Scion, torchvision and ONNX Runtime: `deno task interop`. Not part of
- * `deno task test`, which needs neither Python nor the network.
+ * FCNs over random backbones give the same logits in Scion, torchvision and ONNX Runtime, and PSPNets, which torchvision has
+ * not, in ONNX Runtime: `deno task interop`. Not part of `deno task test`, which needs neither Python nor the network.
  */
 import { assert, assertEquals } from "@std/assert";
 import type { SpaceDefinition } from "../../src/elastic/search_space.ts";
@@ -25,15 +25,25 @@ import { findOnnxRuntime, findPython, type HostTensor, onnxFeatures } from "./pe
 
 const tolerance = 1e-4;
 
-/** Two sizes of images, neither a multiple of an output stride. */
-const sizes = [[2, 3, 50, 67], [1, 3, 81, 44]];
+/** Sizes of images, none a multiple of an output stride. */
+const sizes = {
+  fcn: [[2, 3, 50, 67], [1, 3, 81, 44]],
+  // Maps of 13 x 17, 9 x 6, 4 x 11, 5 x 5 and 1 x 1 at output stride 8, which 2, 3 and 6 do not all divide.
+  psp: [[2, 3, 100, 131], [1, 3, 67, 44], [1, 3, 27, 85], [3, 3, 40, 36], [1, 3, 8, 5]],
+};
 
 const narrow = (block: SpaceDefinition["block"], depths: number[]): SpaceDefinition => ({
   ...{ block, stem: { kind: "7x7", widths: [8] }, strides: [1, 2, 2, 2], named: {} },
   ...{ widths: [[8], [12], [16], [20]], depths: depths.map((depth) => [depth]) },
 });
 
-const cases = [
+const cases: {
+  readonly what: string;
+  readonly definition: SpaceDefinition;
+  readonly outputStride: number;
+  readonly auxiliary: number;
+  readonly head?: "psp";
+}[] = [
   // torchvision's basic blocks cannot be dilated.
   {
     what: "basic blocks as ResNet-18",
@@ -52,11 +62,15 @@ const cases = [
     outputStride: 32,
     auxiliary: 0,
   },
+  ...[8, 32].map((outputStride) => ({
+    ...{ what: "basic blocks", definition: narrow("basic", [1, 1, 1, 1]), outputStride },
+    ...{ auxiliary: 0.4, head: "psp" as const },
+  })),
 ];
 
-for (const { what, definition, outputStride, auxiliary } of cases) {
+for (const { what, definition, outputStride, auxiliary, head = "fcn" } of cases) {
   gpuTest(
-    `FCN over ${what}, output stride ${outputStride}${auxiliary ? "" : ", no auxiliary classifier"}`,
+    `${head} over ${what}, output stride ${outputStride}${auxiliary ? "" : ", no auxiliary classifier"}`,
     async (gpu) => {
       const model = await smallModel(gpu, definition);
       const network = withOutputStride(model.network, outputStride);
@@ -64,7 +78,7 @@ for (const { what, definition, outputStride, auxiliary } of cases) {
       using headed = new HeadedNetwork(
         gpu,
         network,
-        segmentationHead(network, "fcn", 5, segmentation),
+        segmentationHead(network, head, 5, segmentation),
         false,
       );
       let index = 0;
@@ -74,8 +88,8 @@ for (const { what, definition, outputStride, auxiliary } of cases) {
         }
       }
       const classes = ["a", "b", "c", "d", "e"];
-      const whole = await readHeadedNetwork(headed, { input: model.input, head: "fcn", classes });
-      const batches = sizes.map((shape, at): HostTensor => ({
+      const whole = await readHeadedNetwork(headed, { input: model.input, head, classes });
+      const batches = sizes[head].map((shape, at): HostTensor => ({
         shape,
         data: randomValues(shape.reduce((a, b) => a * b), at + 1),
       }));
@@ -87,12 +101,13 @@ for (const { what, definition, outputStride, auxiliary } of cases) {
         const full = outputs.map((logits) => bilinear(tape, logits, [shape[2], shape[3]]));
         own.push((await gpu.read(...full)).map((content) => new Float32Array(content)));
       }
-      const [python, runtime] = [await findPython(), await findOnnxRuntime()];
+      const compared = head === "fcn";
+      const [python, runtime] = [compared ? await findPython() : undefined, await findOnnxRuntime()];
       await withFolder(async (folder) => {
         const [path, onnx] = [`${folder}/model.safetensors`, `${folder}/model.onnx`];
         await writeSegmentationModel(path, whole);
         await writeSegmentationOnnx(onnx, whole);
-        if (!python) {
+        if (compared && !python) {
           console.log("skipped: torchvision (apt install python3-torch python3-torchvision) is not here");
         }
         for (const [at, images] of batches.entries()) {
@@ -120,8 +135,9 @@ for (const { what, definition, outputStride, auxiliary } of cases) {
         results.forEach((found, at) => {
           assertEquals([...found.keys()], ["logits"]);
           const { shape, data } = found.get("logits")!;
-          assertEquals([...shape], [sizes[at][0], 5, ...sizes[at].slice(2)]);
-          assertClose(own[at][0], data, tolerance, `ONNX Runtime, ${sizes[at]}`);
+          const [images, , ...sides] = batches[at].shape;
+          assertEquals([...shape], [images, 5, ...sides]);
+          assertClose(own[at][0], data, tolerance, `ONNX Runtime, ${batches[at].shape}`);
         });
       });
     },

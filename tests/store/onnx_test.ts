@@ -17,7 +17,10 @@ const model: OnnxModel = {
       outputs: ["maps"],
       attributes: { strides: [2, 300], group: 1, auto_pad: "VALID" },
     }],
-    initializers: [{ name: "weight", shape: [2, 1], data: Float32Array.of(1.5, -2) }],
+    initializers: [
+      { name: "weight", shape: [2, 1], data: Float32Array.of(1.5, -2) },
+      { name: "side", shape: [], data: BigInt64Array.of(-3n) },
+    ],
     inputs: [{ name: "images", shape: ["N", 3] }],
     outputs: [{ name: "maps", shape: ["N", 2] }],
   },
@@ -76,6 +79,9 @@ Deno.test("a model is encoded with the field numbers of onnx.proto", async () =>
     new Float32Array((constant.get(9)![0] as Uint8Array).slice().buffer),
     Float32Array.of(1.5, -2),
   );
+  const whole = graph.get(5)![1] as Message;
+  assertEquals([constant.get(2), whole.get(1), whole.get(2)], [[1], undefined, [7]]);
+  assertEquals(new BigInt64Array((whole.get(9)![0] as Uint8Array).slice().buffer), BigInt64Array.of(-3n));
 
   const type = ((graph.get(11)![0] as Message).get(2)![0] as Message).get(1)![0] as Message;
   assertEquals(type.get(1), [1]);

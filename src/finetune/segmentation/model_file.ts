@@ -1,12 +1,13 @@
 /** A trained segmentation as files: weights under torchvision's names, and an ONNX graph from images to logits. */
-import { unitsOf } from "../../elastic/network.ts";
 import { formatMetadata, type ModelInput } from "../../extract/model.ts";
 import { OnnxGraph } from "../../nn/onnx_graph.ts";
+import { addHead } from "../../nn/heads.ts";
 import type { HeadedNetwork } from "../../nn/headed_network.ts";
+import { addNetwork } from "../../nn/network.ts";
+import { readWeights } from "../../nn/weights.ts";
 import { writeFileAtomically } from "../../store/atomic_file.ts";
 import { encodeOnnx } from "../../store/onnx/encode.ts";
 import { type TensorOf, writeSafetensors } from "../../store/safetensors.ts";
-import { version } from "../../version.ts";
 
 /** A trained segmentation on the host. */
 export interface SegmentationModel {
@@ -21,22 +22,11 @@ export interface SegmentationModel {
 
 /** Brings a network to the host. */
 export async function readHeadedNetwork(
-  { gpu, network, tapped, weights, statistics }: HeadedNetwork,
+  headed: HeadedNetwork,
   description: Pick<SegmentationModel, "input" | "head" | "classes">,
 ): Promise<SegmentationModel> {
-  const named = [...weights.values.entries(), ...statistics.arena.entries()];
-  const contents = await gpu.read(...named.map(([, tensor]) => tensor));
-  return {
-    ...description,
-    network,
-    tapped,
-    weights: new Map(
-      named.map(([name, { shape }], at) => [
-        name,
-        { dtype: "F32", shape, data: new Float32Array(contents[at]) },
-      ]),
-    ),
-  };
+  const { network, tapped, weights, statistics } = headed;
+  return { ...description, network, tapped, weights: await readWeights(weights, statistics) };
 }
 
 function metadataOf({ network, input, head, classes }: SegmentationModel): Record<string, string> {
@@ -75,17 +65,9 @@ export async function writeSegmentationModel(path: string, model: SegmentationMo
 export async function writeSegmentationOnnx(path: string, model: SegmentationModel): Promise<void> {
   const { network, tapped: { head, taps }, weights, classes } = model;
   const graph = new OnnxGraph(weights);
-  const maps = new Map<string, string>();
-  let output = "images";
-  for (const { unit, tap } of unitsOf(network, network.space.max)) {
-    output = unit.forward<string>((layer, ...inputs) => layer.onnx(graph, ...inputs), output);
-    if (tap !== undefined) maps.set(tap, output = graph.rename(output, tap));
-  }
+  addNetwork(graph, network);
   // Classifiers beside the first are of training alone.
-  const [coarse] = head.forward<string>(
-    (layer, ...inputs) => layer.onnx(graph, ...inputs),
-    taps.map((name) => maps.get(name)!),
-  );
+  const [coarse] = addHead(graph, head, taps);
   const channels = graph.add("Shape", "channels", [coarse], { start: 0, end: 2 });
   const sides = graph.add("Shape", "sides", ["images"], { start: 2, end: 4 });
   const size = graph.add("Concat", "size", [channels, sides], { axis: 0 });
@@ -93,21 +75,11 @@ export async function writeSegmentationOnnx(path: string, model: SegmentationMod
     mode: "linear",
     coordinate_transformation_mode: "pytorch_half_pixel",
   }, "logits");
-  graph.keepWhatMakes(["logits"]);
-  await writeFileAtomically(
-    path,
-    await encodeOnnx({
-      irVersion: 8,
-      opset: 17,
-      producer: { name: "scion", version },
-      metadata: metadataOf(model),
-      graph: {
-        name: "segmentation",
-        nodes: graph.nodes,
-        initializers: graph.constants,
-        inputs: [{ name: "images", shape: ["N", network.inputChannels, "H", "W"] }],
-        outputs: [{ name: "logits", shape: ["N", classes.length, "H", "W"] }],
-      },
-    }),
-  );
+  const described = graph.model({
+    name: "segmentation",
+    metadata: metadataOf(model),
+    inputs: [{ name: "images", shape: ["N", network.inputChannels, "H", "W"] }],
+    outputs: [{ name: "logits", shape: ["N", classes.length, "H", "W"] }],
+  });
+  await writeFileAtomically(path, await encodeOnnx(described));
 }

@@ -24,11 +24,11 @@ export interface OnnxValue {
   readonly shape: readonly (number | string)[];
 }
 
-/** A float constant, row-major. */
+/** A constant of floats, or of integers of 64 bits, row-major. */
 export interface OnnxTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly data: Float32Array;
+  readonly data: Float32Array | BigInt64Array;
 }
 
 /** A model of one graph over ONNX's default operators. */
@@ -48,8 +48,8 @@ export interface OnnxModel {
 
 /** Protobuf's own bound on a message. */
 const maximumBytes = 2 ** 31 - 1;
-/** TensorProto.DataType.FLOAT. */
-const float = 1;
+/** TensorProto.DataType. */
+export const onnxType = { float: 1, integer: 7 } as const;
 /** AttributeProto.AttributeType. */
 const attributeType = { integer: 2, word: 3, integers: 7 };
 
@@ -123,7 +123,7 @@ function writeTensor({ name, shape, data }: OnnxTensor, pbf: PbfWriter): void {
     throw new DataError(`ONNX constant ${name}: ${data.length} values for the shape ${formatShape(shape)}.`);
   }
   for (const size of shape) pbf.writeVarintField(1, size);
-  pbf.writeVarintField(2, float);
+  pbf.writeVarintField(2, data instanceof Float32Array ? onnxType.float : onnxType.integer);
   pbf.writeStringField(8, name);
   pbf.writeBytesField(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
 }
@@ -138,7 +138,7 @@ function writeType(shape: OnnxValue["shape"], pbf: PbfWriter): void {
 }
 
 function writeTensorType(shape: OnnxValue["shape"], pbf: PbfWriter): void {
-  pbf.writeVarintField(1, float);
+  pbf.writeVarintField(1, onnxType.float);
   pbf.writeMessage(2, writeShape, shape);
 }
 

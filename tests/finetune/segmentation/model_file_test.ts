@@ -1,11 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   readHeadedNetwork,
+  type SegmentationModel,
   writeSegmentationModel,
   writeSegmentationOnnx,
 } from "../../../src/finetune/segmentation/model_file.ts";
-import { segmentationHead } from "../../../src/finetune/segmentation/network.ts";
+import { type SegmentationHead, segmentationHead } from "../../../src/finetune/segmentation/network.ts";
 import { withOutputStride } from "../../../src/nn/output_stride.ts";
+import { backboneValues, type PlainModel } from "../../../src/extract/model.ts";
+import type { Gpu } from "../../../src/gpu/device.ts";
 import { HeadedNetwork } from "../../../src/nn/headed_network.ts";
 import { describeOnnxFile } from "../../../src/store/onnx/describe.ts";
 import { readSafetensors } from "../../../src/store/safetensors.ts";
@@ -15,16 +18,21 @@ import { smallConfig, smallModel } from "./small_segmentation.ts";
 
 const classes = ["road", "sky", "größer"];
 
-gpuTest("files have torchvision's names; the ONNX graph has no auxiliary classifier", async (gpu) => {
-  const model = await smallModel(gpu);
+async function segmentationOf(
+  gpu: Gpu,
+  model: PlainModel,
+  head: SegmentationHead,
+): Promise<SegmentationModel> {
   const { segmentation } = smallConfig();
   const network = withOutputStride(model.network, segmentation.outputStride);
-  using headed = new HeadedNetwork(gpu, network, segmentationHead(network, "fcn", 3, segmentation), false);
-  const given = [...model.weights].map(([name, { data }]) =>
-    [name, data as Float32Array<ArrayBuffer>] as const
-  );
-  await headed.initialise(1, new Map(given));
-  const whole = await readHeadedNetwork(headed, { input: model.input, head: "fcn", classes });
+  using headed = new HeadedNetwork(gpu, network, segmentationHead(network, head, 3, segmentation), false);
+  await headed.initialise(1, backboneValues(model));
+  return await readHeadedNetwork(headed, { input: model.input, head, classes });
+}
+
+gpuTest("files have torchvision's names; the ONNX graph has no auxiliary classifier", async (gpu) => {
+  const model = await smallModel(gpu);
+  const whole = await segmentationOf(gpu, model, "fcn");
   await withFolder(async (folder) => {
     const path = `${folder}/model.safetensors`;
     await writeSegmentationModel(path, whole);
@@ -59,5 +67,20 @@ gpuTest("files have torchvision's names; the ONNX graph has no auxiliary classif
     const bytes = new TextDecoder("latin1").decode(await Deno.readFile(onnx));
     assert(bytes.includes("classifier.4") && !bytes.includes("aux_classifier"));
     for (const operator of ["Conv", "Resize"]) assert(bytes.includes(operator), operator);
+  });
+});
+
+gpuTest("a PSPNet's graph takes images of any size, too", async (gpu) => {
+  const whole = await segmentationOf(gpu, await smallModel(gpu), "psp");
+  await withFolder(async (folder) => {
+    const path = `${folder}/model.onnx`;
+    await writeSegmentationOnnx(path, whole);
+    const { inputs, outputs, metadata } = await describeOnnxFile(path);
+    const shape = [undefined, 3, undefined, undefined];
+    assertEquals([inputs[0].shape, outputs[0].shape], [shape, shape]);
+    assertEquals(metadata.head, "psp");
+    const bytes = new TextDecoder("latin1").decode(await Deno.readFile(path));
+    // The first branch has a single cell, which is the mean of the whole map.
+    for (const branch of [1, 2, 3]) assert(bytes.includes(`psp_modules.${branch}.0.rows.means`), `${branch}`);
   });
 });
