@@ -13,7 +13,8 @@ export const finetuneCommand = defineCommand({
   name: "finetune",
   summary:
     "Trains a head for a dense task on a subnet of a run or on an extracted model, and the network with it; tests it on " +
-    "other images, and writes it as .safetensors with torchvision's names; fcn as .onnx, too.",
+    "other images, and writes it as .safetensors with torchvision's names, and as .onnx: a segmentation whole, a detector " +
+    "up to what its heads say of images and of regions.",
   flags: finetuneFlags,
   examples: [
     "deno task finetune --run runs/roads --arch max --data masks:roads/train --test-data masks:roads/test --out runs/fcn",

@@ -6,7 +6,8 @@ import { formatDuration } from "../duration.ts";
 import { UsageError } from "../errors.ts";
 import type { DetectedObject } from "../evaluate/coco.ts";
 import { resultsJson } from "../evaluate/coco_results.ts";
-import { writeDetector } from "../finetune/detection/model_file.ts";
+import { readDetector, writeDetectorModel } from "../finetune/detection/model_file.ts";
+import { detectorOnnxFiles, writeDetectorOnnx } from "../finetune/detection/onnx_files.ts";
 import { type DrawnObject, drawObjects } from "../finetune/detection/pictures.ts";
 import { averagePrecisions, type DetectionKind, trainDetection } from "../finetune/detection/run.ts";
 import { renderDetectionReport } from "../report/detection_report.ts";
@@ -45,7 +46,7 @@ function taskOf(task: Task, { head: asked, predictions }: FinetuneFlags): Finetu
   const found: DetectedObject[] = [];
   return {
     head,
-    models: ["model.safetensors"],
+    models: ["model.safetensors", ...detectorOnnxFiles(head)],
     async check() {
       if (predictions !== undefined) await expectOwnResults(predictions);
     },
@@ -65,12 +66,14 @@ function taskOf(task: Task, { head: asked, predictions }: FinetuneFlags): Finetu
       const masks = maskAP === undefined ? "" : `, mask AP ${share(maskAP)}`;
       return `box AP ${share(boxAP)}${masks}`;
     },
-    async write(out, { encoder }, { input }, classes) {
+    async write(out, { encoder }, { input }, classes, { detection }) {
+      const whole = await readDetector(encoder, { task, head, input, classes, resize: detection });
       const path = join(out, "model.safetensors");
-      await writeDetector(path, encoder, { task, head, input, classes });
-      if (predictions === undefined) return [path];
+      await writeDetectorModel(path, whole);
+      const files = [path, ...await writeDetectorOnnx(out, whole)];
+      if (predictions === undefined) return files;
       await writeFileAtomically(predictions, resultsJson(found));
-      return [path, predictions];
+      return [...files, predictions];
     },
     render: (report, classes) => renderDetectionReport({ ...report, task, classes }),
   };

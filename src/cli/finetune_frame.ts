@@ -63,6 +63,7 @@ export interface FinetuneTask<Kind extends DenseKind> {
     objective: Kind["objective"],
     model: PlainModel,
     classes: readonly string[],
+    config: FineTuneConfig,
   ): Promise<string[]>;
   /** The page about the run. */
   render(
@@ -152,7 +153,7 @@ export async function finetune<Kind extends DenseKind>(
   using objective = trained.objective;
   const { metrics, steps } = trained;
   const classes = train.classes.map(({ name }) => name);
-  const files = await task.write(out, objective, model, classes);
+  const files = await task.write(out, objective, model, classes, config);
   const lines = await readMetrics(metricsPath);
   const page = await task.render({
     title: out,

@@ -18,6 +18,14 @@ export function evaluationResize(imageSize: number): number {
   return Math.round(imageSize * 256 / 224);
 }
 
+/** How files become pixels, and pixels values: the same for all models. */
+export const pixelRules = {
+  orientation: "by EXIF",
+  transparency: "on white",
+  colour: "RGB, profiles ignored; CMYK by its profile",
+  values: "(value / 255 - mean) / std",
+} as const;
+
 /**
  * What a model's file says about its input, besides the normalisation: enough to make it elsewhere. Readers take `resize`
  * back; the rest is the same for all.
@@ -28,10 +36,7 @@ export function describePreprocessing({ imageSize, resize = evaluationResize(ima
     centerCrop: imageSize,
     smallImages: `shorter side at most ${imageSize}: resized to ${imageSize}`,
     filter: "bilinear, antialiased, as Pillow's on 8 bits",
-    orientation: "by EXIF",
-    transparency: "on white",
-    colour: "RGB, profiles ignored; CMYK by its profile",
-    values: "(value / 255 - mean) / std",
+    ...pixelRules,
   };
 }
 

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { finetuneCommand } from "../../src/cli/finetune.ts";
 import { writeModel } from "../../src/extract/model_file.ts";
+import { describeOnnxFile } from "../../src/store/onnx/describe.ts";
 import { readSafetensors } from "../../src/store/safetensors.ts";
 import { smallModel } from "../finetune/segmentation/small_segmentation.ts";
 import { openGpu } from "../../src/host/adapter.ts";
@@ -50,10 +51,16 @@ cliTest("a mask head is trained and tested; results are COCO's, and spare other 
     Object.keys(metrics),
     ["boxAP", "boxAP50", "boxAP75", "maskAP", "maskAP50", "maskAP75"],
   );
-  assertEquals(files, [`${out}/model.safetensors`, results]);
+  const models = ["model.safetensors", "model.onnx", "boxes.onnx", "masks.onnx"].map((name) =>
+    `${out}/${name}`
+  );
+  assertEquals(files, [...models, results]);
+  const { inputs, metadata: described } = await describeOnnxFile(models[1]);
+  assertEquals(inputs.map(({ name }) => name), ["images"]);
   assert(Array.isArray(JSON.parse(await Deno.readTextFile(results))));
   const { tensors, metadata } = await readSafetensors(files[0]);
   assertEquals([metadata.task, metadata.head], ["instances", "mask-rcnn"]);
+  assertEquals(described, metadata);
   assert(tensors.has("roi_heads.mask_predictor.mask_fcn_logits.weight"));
   assertStringIncludes(await Deno.readTextFile(`${out}/report.html`), "Mask AP");
   assertStringIncludes((await finetune("--resume")).out, "is finished");

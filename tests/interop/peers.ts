@@ -74,17 +74,18 @@ export async function findOnnxRuntime(): Promise<OnnxRuntime | undefined> {
   }
 }
 
-/** Runs an ONNX file on batches of images. */
+/** Runs an ONNX file of one input on batches. */
 export async function onnxFeatures(
   runtime: OnnxRuntime,
   path: string,
   batches: readonly HostTensor[],
 ): Promise<FeatureMaps[]> {
   const session = await runtime.InferenceSession.create(path, { logSeverityLevel: 3 });
-  const outputs = (await describeOnnxFile(path)).outputs.map(({ name }) => name);
+  const { inputs: [input], outputs } = await describeOnnxFile(path);
+  const names = outputs.map(({ name }) => name);
   const results: FeatureMaps[] = [];
   for (const { data, shape } of batches) {
-    const found = await session.run({ images: new runtime.Tensor("float32", data, shape) }, outputs);
+    const found = await session.run({ [input.name]: new runtime.Tensor("float32", data, shape) }, names);
     results.push(
       new Map(
         Object.entries(found).map(([name, { dims, data }]) => [name, { shape: dims, data: data.slice() }]),

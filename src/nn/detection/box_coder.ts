@@ -7,8 +7,11 @@ const f32 = Math.fround;
 /** Factors of the offsets of the centre in x and y, of width and height. */
 export type BoxWeights = readonly [x: number, y: number, width: number, height: number];
 
+/** Of the deltas of a region proposal network. */
+export const proposalWeights: BoxWeights = [1, 1, 1, 1];
+
 /** The largest logarithm of a growth that is decoded. */
-const mostGrowth = f32(Math.log(1000 / 16));
+export const mostGrowth = f32(Math.log(1000 / 16));
 
 /**
  * Where targets lie seen from other boxes: for x, weight (target centre - centre) / width and weight ln(target width / width),

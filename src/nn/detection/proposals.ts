@@ -1,6 +1,6 @@
 /** What a region proposal network proposes (Ren et al. 2015, Lin et al. 2017): its anchors, moved, sifted. On the host. */
 import { ShapeError } from "../../errors.ts";
-import { decodeBoxes } from "./box_coder.ts";
+import { decodeBoxes, proposalWeights } from "./box_coder.ts";
 import {
   boxCount,
   type Boxes,
@@ -86,7 +86,7 @@ export function selectProposals(
       }
     });
     return {
-      boxes: clipBoxes(decodeBoxes(codes, takeBoxes(anchors, best), [1, 1, 1, 1]), image),
+      boxes: clipBoxes(decodeBoxes(codes, takeBoxes(anchors, best), proposalWeights), image),
       scores: Float32Array.from(best, (index) => 1 / (1 + Math.exp(-logits[index]))),
     };
   });

@@ -1,7 +1,7 @@
 /** What anchors, regions and masks are trained to say, on the host. */
 import type { Random } from "../../random.ts";
 import { axisWeights } from "../../tensor/ops/roi_align_table.ts";
-import { type BoxWeights, encodeBoxes } from "./box_coder.ts";
+import { type BoxWeights, encodeBoxes, proposalWeights } from "./box_coder.ts";
 import { boxCount, type Boxes, type ImageSize, joinBoxes, takeBoxes } from "./boxes.ts";
 import { background, matchBoxes, type MatchRule } from "./matcher.ts";
 import { sampleBoxes, type SampleRule } from "./sampler.ts";
@@ -40,7 +40,11 @@ export function anchorTargets(
   const labels = matches.map((object) => object >= 0 ? 1 : object === background ? 0 : -1);
   const { positives, negatives } = sampleBoxes(labels, sample, random);
   const objects = takeBoxes(boxes, positives.map((anchor) => matches[anchor]));
-  return { positives, negatives, codes: encodeBoxes(objects, takeBoxes(anchors, positives), [1, 1, 1, 1]) };
+  return {
+    positives,
+    negatives,
+    codes: encodeBoxes(objects, takeBoxes(anchors, positives), proposalWeights),
+  };
 }
 
 /** The regions of one image that are trained on. */
