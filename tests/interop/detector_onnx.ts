@@ -1,6 +1,6 @@
 /**
- * A detector's ONNX graphs in ONNX Runtime, with what their metadata say between them, detect what Scion detects:
- * `deno task interop`.
+ * A detector's ONNX graphs in ONNX Runtime, with what their metadata say between them, detect what Scion detects; and so does
+ * a program in another language that knows the documentation alone: `deno task interop`.
  */
 import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/device.ts";
@@ -15,6 +15,7 @@ import { type ProposalRule, selectProposals } from "../../src/nn/detection/propo
 import { type LevelRule, pyramidLevels } from "../../src/nn/detection/pyramid_levels.ts";
 import type { OnnxRuntime } from "../../src/host/onnx_runtime.ts";
 import { describeOnnxFile } from "../../src/store/onnx/describe.ts";
+import { readSafetensors, writeSafetensors } from "../../src/store/safetensors.ts";
 import { roiAlign } from "../../src/tensor/ops/roi_align.ts";
 import type { RoiSampling } from "../../src/tensor/ops/roi_align_table.ts";
 import { Tape } from "../../src/tensor/tape.ts";
@@ -22,7 +23,7 @@ import { Tensor } from "../../src/tensor/tensor.ts";
 import { smallDetector } from "../finetune/detection/small_detector.ts";
 import { assertClose, gpuTest, randomValues, relativeError } from "../helpers.ts";
 import { withFolder } from "../store/with_folder.ts";
-import { type FeatureMaps, findOnnxRuntime, type HostTensor, onnxFeatures } from "./peers.ts";
+import { type FeatureMaps, findOnnxRuntime, findPython, type HostTensor, onnxFeatures } from "./peers.ts";
 
 const tolerance = 1e-4;
 
@@ -190,6 +191,65 @@ async function detectByOnnx(
   }));
 }
 
+/** Detects by docs/detection.md, in another language. */
+async function detectByDocumentation(
+  python: string,
+  folder: string,
+  images: HostTensor,
+  { sizes }: PaddedImages,
+): Promise<MaskedDetections[]> {
+  const [input, output] = [`${folder}/images.safetensors`, `${folder}/found.safetensors`];
+  await writeSafetensors(input, [
+    ["images", { dtype: "F32", ...images }],
+    ["sizes", {
+      dtype: "I32",
+      shape: [sizes.length, 2],
+      data: Int32Array.from(sizes.flatMap(({ height, width }) => [height, width])),
+    }],
+  ]);
+  const script = new URL("detector_onnx_check.py", import.meta.url).pathname;
+  const args = [script, "--folder", folder, "--images", input, "--out", output];
+  const { success, stderr } = await new Deno.Command(python, { args }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  const { tensors } = await readSafetensors(output);
+  return sizes.map((_, image) => {
+    const of = (name: string) => tensors.get(`${name}${image}`)!.data as Float32Array<ArrayBuffer>;
+    const [scores, masks] = [of("scores"), tensors.get(`masks${image}`)];
+    return {
+      boxes: of("boxes"),
+      scores,
+      labels: Int32Array.from(of("labels")),
+      ...masks && {
+        masks: Array.from(
+          scores,
+          (_, at) => partOf(masks.data as Float32Array<ArrayBuffer>, at, scores.length).slice(),
+        ),
+      },
+    };
+  });
+}
+
+/** Compares detections; says how far they are apart. */
+function compareDetections(
+  peer: string,
+  found: readonly MaskedDetections[],
+  expected: readonly MaskedDetections[],
+): void {
+  expected.forEach(({ boxes, scores, labels, masks }, image) => {
+    const other = found[image];
+    assert(labels.length > 10);
+    assertEquals(other.labels, labels, peer);
+    const errors = [relativeError(other.boxes, boxes), relativeError(other.scores, scores)];
+    assertEquals(other.masks?.length, masks?.length, peer);
+    masks?.forEach((mask, at) => errors.push(relativeError(other.masks![at], mask)));
+    const most = Math.max(...errors);
+    console.log(
+      `${peer}: ${labels.length} detections of ${new Set(labels).size} classes, relative error ${most}`,
+    );
+    assert(most <= tolerance, `${peer}, image ${image}`);
+  });
+}
+
 const cases = [
   { what: "a box for each class", head: "faster-rcnn", agnostic: false },
   { what: "one box for all classes", head: "faster-rcnn", agnostic: true },
@@ -200,6 +260,8 @@ for (const { what, head, agnostic } of cases) {
   gpuTest(`${head}, ${what}, detects in ONNX Runtime what it detects in Scion`, async (gpu) => {
     const runtime = await findOnnxRuntime();
     if (!runtime) return;
+    const python = await findPython("numpy, onnxruntime");
+    if (!python) console.log("skipped: Python's onnxruntime is not here");
     const { network, model } = await smallDetector(gpu, head, { agnostic });
     await withFolder(async (folder) => {
       const [path] = await writeDetectorOnnx(folder, model);
@@ -215,21 +277,9 @@ for (const { what, head, agnostic } of cases) {
           compare(graph, await runHead(detector, graph, maps, batch, regions), outputs[graph]);
         }
         const found = await detectByOnnx(detector, maps, batch);
-        expected.forEach(({ boxes, scores, labels, masks }, image) => {
-          const peer = found[image];
-          const [apart, doubt] = [relativeError(peer.boxes, boxes), relativeError(peer.scores, scores)];
-          console.log(
-            `${labels.length} detections of ${
-              new Set(labels).size
-            } classes: relative error of boxes ${apart}, scores ${doubt}`,
-          );
-          assert(labels.length > 10);
-          assertEquals(peer.labels, labels);
-          assertClose(peer.boxes, boxes, tolerance, "boxes");
-          assertClose(peer.scores, scores, tolerance, "scores");
-          assertEquals(peer.masks?.length, masks?.length);
-          masks?.forEach((mask, at) => assertClose(peer.masks![at], mask, tolerance, `mask ${at}`));
-        });
+        compareDetections("Scion's decisions", found, expected);
+        if (!python) continue;
+        compareDetections("numpy", await detectByDocumentation(python, folder, images, batch), expected);
       }
     });
     network.release();
