@@ -83,3 +83,8 @@ export class LifetimeError extends ScionError {
 export class TrainingError extends ScionError {
   readonly exitCode = 1;
 }
+
+/** MPI that is not there or does not work, or a rank of a distributed run that died, hangs or has other settings. */
+export class DistributedError extends ScionError {
+  readonly exitCode = 1;
+}
