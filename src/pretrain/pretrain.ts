@@ -35,8 +35,10 @@ import {
   type TrainingPlan,
   type TrainingResult,
 } from "../train/trainer.ts";
+import type { Peers } from "../train/distributed/peers.ts";
 import { CollapseAlarm } from "./collapse_alarm.ts";
 import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
+import { expectSame, keepsNothing, leads, ownShare, trainTogether } from "./together.ts";
 import { KnnWatch, SpreadWatch } from "./watch.ts";
 
 /** What the caller of a run hears of it. */
@@ -76,6 +78,8 @@ export interface PretrainOutcome extends TrainingResult {
 
 /**
  * Starts a run in a folder that holds none. When it fails before its first steps are done, the folder is as before.
+ *
+ * @param peers processes that train it together; all call this with the same arguments
  * @throws {UsageError} when the folder holds one, or another process uses it
  */
 export async function startRun(
@@ -83,19 +87,26 @@ export async function startRun(
   path: string,
   given: Config,
   hooks: PretrainHooks,
+  peers?: Peers,
 ): Promise<PretrainOutcome> {
   let initial = await readInitialWeights(given);
   for (const note of initial?.notes ?? []) hooks.onNote?.(note);
   const planned = await withTeacherDimension(initial?.config ?? given, hooks);
-  await expectMemory(gpu, planned);
+  await expectMemory(gpu, ownShare(planned, peers));
   await using cleanup = new AsyncDisposableStack();
   const data = await openRunData(gpu, planned, hooks);
   cleanup.defer(() => data.release());
   const { config, targets } = await openTeacher(gpu, planned, data, hooks);
-  const state = new PretrainState(gpu, config);
+  const state = new PretrainState(gpu, config, undefined, peers);
   cleanup.defer(() => state.release());
   const labelled = data.source.labels !== undefined;
   for (const warning of configWarnings(config, data.train.length, labelled)) hooks.onWarning(warning);
+  const ready = { gpu, config, data, targets, state, metrics: [], resumedFrom: undefined, peers };
+  if (!leads(peers)) {
+    initial &&= await settleIdentities(gpu, config, initial, data);
+    await state.initialise(initial);
+    return await train({ ...ready, folder: RunFolder.keptByOther(path), hooks });
+  }
   // Only now: a mistake in the specification of the images leaves no folder behind.
   const madeHere = !await RunFolder.exists(path);
   let begun = false;
@@ -121,17 +132,7 @@ export async function startRun(
         await hooks.onEnd?.(outcome);
       },
     };
-    return await train({
-      gpu,
-      config,
-      folder,
-      data,
-      targets,
-      state,
-      hooks: observer,
-      metrics: [],
-      resumedFrom: undefined,
-    });
+    return await train({ ...ready, folder, hooks: observer });
   } catch (error) {
     // A run that diverged at once has a configuration to look at, and a first checkpoint to go on from.
     if (!begun && !(error instanceof TrainingError)) await folder.discard();
@@ -147,6 +148,8 @@ export interface ResumeOptions {
   readonly checkpoint?: string;
   /** Goes on with images that have changed since the run began; without, they are refused. */
   readonly acceptChangedData?: boolean;
+  /** Processes that go on with it together; any number, whatever began it. */
+  readonly peers?: Peers | undefined;
 }
 
 /**
@@ -159,16 +162,16 @@ export interface ResumeOptions {
 export async function resumeRun(
   gpu: Gpu,
   path: string,
-  { overrides = [], checkpoint, acceptChangedData = false }: ResumeOptions,
+  { overrides = [], checkpoint, acceptChangedData = false, peers }: ResumeOptions,
   hooks: PretrainHooks,
 ): Promise<PretrainOutcome> {
   await using cleanup = new AsyncDisposableStack();
   const folder = await RunFolder.open(path);
-  cleanup.use(await RunFolder.lock(path, hooks.onWarning));
+  if (leads(peers)) cleanup.use(await RunFolder.lock(path, hooks.onWarning));
   const { config } = await resumedConfig(folder, overrides);
-  await expectMemory(gpu, config);
+  await expectMemory(gpu, ownShare(config, peers));
   const metrics = await folder.readMetrics();
-  const state = new PretrainState(gpu, config);
+  const state = new PretrainState(gpu, config, undefined, peers);
   cleanup.defer(() => state.release());
   const point = await restoreState(folder, state, metrics, checkpoint, hooks.onWarning);
   const earlier = { record: await readDataRecord(path), acceptChanges: acceptChangedData };
@@ -181,7 +184,18 @@ export async function resumeRun(
   }
   const labelled = data.source.labels !== undefined;
   for (const warning of configWarnings(config, data.train.length, labelled)) hooks.onWarning(warning);
-  return await train({ gpu, config, folder, data, targets, state, hooks, metrics, resumedFrom: point });
+  return await train({
+    gpu,
+    config,
+    folder,
+    data,
+    targets,
+    state,
+    hooks,
+    metrics,
+    resumedFrom: point,
+    peers,
+  });
 }
 
 /** A run whose images are open and whose state is that of its step. */
@@ -198,20 +212,21 @@ interface ReadyRun {
   readonly metrics: readonly MetricsLine[];
   /** Undefined at the start. */
   readonly resumedFrom: ResumePoint | undefined;
+  readonly peers: Peers | undefined;
 }
 
 async function train(run: ReadyRun): Promise<PretrainOutcome> {
-  const { gpu, config, folder, data, state, hooks, metrics, resumedFrom } = run;
+  const { gpu, config, folder, data, targets, state, hooks, metrics, resumedFrom, peers } = run;
   const watch = data.knn
-    ? new KnnWatch(state, config, data.knn)
-    : data.bank && new SpreadWatch(state, config, data.bank);
-  const { targets } = run;
+    ? new KnnWatch(state, config, data.knn, peers)
+    : data.bank && new SpreadWatch(state, config, data.bank, peers);
+  const agreed = peers && new AbortController();
   const alarm = new CollapseAlarm(metrics.filter(({ step }) => step <= state.step));
   const trainer: Trainer<EvaluationMetrics | KnnMetrics> = new Trainer({
     gpu,
     plan: trainingPlan(config, state.space, stepsPerEpoch(config.training, data.train.length)),
     state,
-    keeper: {
+    keeper: !leads(peers) ? keepsNothing(folder.lastCheckpointPath) : {
       lastCheckpoint: folder.lastCheckpointPath,
       append: (...lines) => folder.appendMetrics(...lines),
       save: (epoch, kept) =>
@@ -239,7 +254,8 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
         }
       },
     },
-    signal: hooks.signal,
+    signal: agreed?.signal ?? hooks.signal,
+    peers: peers && trainTogether(state, peers, agreed!),
   });
   if (state.step > trainer.totalSteps) {
     throw new ConfigurationError(
@@ -247,7 +263,16 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
         `step ${state.step} already. Give at least the epochs that are done with --epochs.`,
     );
   }
-  await prepareFolder(run);
+  if (peers) {
+    peers.partOf(new Uint32Array(config.training.batch));
+    await expectSame(peers, {
+      version,
+      configuration: JSON.stringify(config),
+      images: data.record.list.digest,
+      step: String(state.step),
+    });
+  }
+  if (leads(peers)) await prepareFolder(run);
   hooks.onStart({
     images: data.train.length,
     labelled: data.source.labels !== undefined,
@@ -264,7 +289,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
         : `${missing} images could not be read and were left out.`,
     );
   }
-  const all = await folder.readMetrics();
+  const all = leads(peers) ? await folder.readMetrics() : [];
   const outcome = {
     ...result,
     folder,
@@ -273,9 +298,9 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     knn: all.findLast(isKnn)?.knn,
     images: data.train.length,
     classes: labels && classes?.length,
-    neighbours: result.interrupted ? undefined : await findNeighbours(run),
+    neighbours: result.interrupted || !leads(peers) ? undefined : await findNeighbours(run),
   };
-  await hooks.onEnd?.(outcome);
+  if (leads(peers)) await hooks.onEnd?.(outcome);
   return outcome;
 }
 

@@ -5,6 +5,7 @@ import { configuredNetwork } from "../nn/configured_network.ts";
 import type { Encoder } from "../nn/encoder.ts";
 import type { Network } from "../nn/network.ts";
 import type { ChoiceSpace } from "../elastic/choice_space.ts";
+import type { KeyPeers } from "../train/moco/keys.ts";
 import type { EncoderObjective } from "../train/objective.ts";
 import { type Optimizer, Sgd } from "../train/optimizer.ts";
 import { TrainingState } from "../train/state.ts";
@@ -23,9 +24,15 @@ export class PretrainState extends TrainingState<EncoderObjective, Optimizer> {
    * Allocates; {@linkcode initialise} or a checkpoint gives it values.
    *
    * @param network what is trained; the configuration's own unless another is given
+   * @param peers processes that train with this one
    */
-  constructor(readonly gpu: Gpu, readonly config: Config, network: Network = configuredNetwork(config)) {
-    const objective = configuredObjective(gpu, network, config);
+  constructor(
+    readonly gpu: Gpu,
+    readonly config: Config,
+    network: Network = configuredNetwork(config),
+    peers?: KeyPeers,
+  ) {
+    const objective = configuredObjective(gpu, network, config, peers);
     super(objective, new Sgd(gpu, objective.encoder.weights, "encoder_q", config.optimizer));
     this.space = network.space;
   }

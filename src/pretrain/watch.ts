@@ -10,6 +10,7 @@ import type { Statistics } from "../nn/weights.ts";
 import { Agreement } from "./agreement.ts";
 import type { KnnImages, LabelledImages } from "./run_data.ts";
 import type { Architecture } from "../elastic/architecture.ts";
+import type { Peers } from "../train/distributed/peers.ts";
 import {
   chooseImages,
   type ImageFeatures,
@@ -34,8 +35,13 @@ export class SpreadWatch implements Watch {
   readonly #features: WatchedFeatures;
   readonly #agreement: Agreement;
 
-  constructor(readonly state: WatchedState, readonly config: Config, readonly bank: WatchedImages) {
-    this.#features = new WatchedFeatures(state, config, bank);
+  constructor(
+    readonly state: WatchedState,
+    readonly config: Config,
+    readonly bank: WatchedImages,
+    peers?: Peers,
+  ) {
+    this.#features = new WatchedFeatures(state, config, bank, peers);
     this.#agreement = new Agreement(state, config, bank);
   }
 
@@ -57,8 +63,13 @@ export class KnnWatch implements Watch {
   readonly #features: WatchedFeatures;
   readonly #agreement: Agreement;
 
-  constructor(readonly state: WatchedState, readonly config: Config, readonly images: KnnImages) {
-    this.#features = new WatchedFeatures(state, config, images.bank);
+  constructor(
+    readonly state: WatchedState,
+    readonly config: Config,
+    readonly images: KnnImages,
+    peers?: Peers,
+  ) {
+    this.#features = new WatchedFeatures(state, config, images.bank, peers);
     this.#agreement = new Agreement(state, config, images.bank);
   }
 

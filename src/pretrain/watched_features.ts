@@ -9,6 +9,8 @@ import { extractFeatures, type FeatureKind, type FeatureMatrix } from "../evalua
 import type { Statistics } from "../nn/weights.ts";
 import { purpose, Random } from "../random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { gatherAll } from "../train/distributed/communicator.ts";
+import type { Peers } from "../train/distributed/peers.ts";
 import type { PretrainState } from "./state.ts";
 
 /** Some images of a source, with the class of every image of the source where it has labels. */
@@ -34,8 +36,16 @@ export class WatchedFeatures {
   /** Images of one batch. */
   readonly #batch: number;
 
-  /** @param bank training images, from which batchnorm statistics are taken */
-  constructor(readonly state: WatchedState, readonly config: Config, readonly bank: WatchedImages) {
+  /**
+   * @param bank training images, from which batchnorm statistics are taken
+   * @param peers processes that look at the same images: each makes the features of a part
+   */
+  constructor(
+    readonly state: WatchedState,
+    readonly config: Config,
+    readonly bank: WatchedImages,
+    readonly peers?: Peers,
+  ) {
     const { gpu, space, encoder: { network } } = state;
     this.#batch = evaluationBatchSize(gpu, network, space.max, bank.views.height);
   }
@@ -83,10 +93,42 @@ export class WatchedFeatures {
     { views, indices }: Pick<WatchedImages, "views" | "indices">,
     toRows: (batches: AsyncIterable<Tensor>) => Promise<FeatureMatrix>,
   ): Promise<ImageFeatures> {
+    const { peers } = this;
     const used: number[] = [];
-    const features = await toRows(evaluationBatches(views, indices, this.#batch, used));
-    return { ...features, indices: used };
+    const own = peers ? shareOf(indices, peers) : indices;
+    const features = await toRows(evaluationBatches(views, own, this.#batch, used));
+    return peers
+      ? await joinShares(peers, indices, { ...features, indices: used })
+      : { ...features, indices: used };
   }
+}
+
+/** A rank's images of a list that all have. */
+function shareOf(indices: Uint32Array, { rank, size }: Pick<Peers, "rank" | "size">): Uint32Array {
+  const bound = (part: number) => Math.floor(part * indices.length / size);
+  return indices.subarray(bound(rank), bound(rank + 1));
+}
+
+/** The features of all, in the order of the list. */
+async function joinShares(
+  { size, communicator }: Peers,
+  indices: Uint32Array,
+  { dimension, rows, values, indices: used }: ImageFeatures,
+): Promise<ImageFeatures> {
+  // Shares differ by an image at most; each is sent with room for the longest, and the images that it is of.
+  const room = Math.ceil(indices.length / size);
+  const message = new Float32Array(room * (dimension + 1));
+  message.set(values.subarray(0, rows * dimension));
+  new Uint32Array(message.buffer).set(used, room * dimension);
+  const all = await gatherAll(communicator, message);
+  const joined = new Float32Array(indices.length * dimension), images: number[] = [];
+  for (let rank = 0; rank < size; rank++) {
+    const count = shareOf(indices, { rank, size }).length;
+    const own = all.subarray(rank * message.length, (rank + 1) * message.length);
+    joined.set(own.subarray(0, count * dimension), images.length * dimension);
+    images.push(...new Uint32Array(own.buffer, own.byteOffset + 4 * room * dimension, count));
+  }
+  return { rows: indices.length, dimension, values: joined, indices: images };
 }
 
 /** Batches of some images in order; `used` receives the index of each image that was really read. */

@@ -55,6 +55,11 @@ export class RunFolder {
     this.path = path;
   }
 
+  /** A run's folder that another process keeps; it need not be there yet. */
+  static keptByOther(path: string): RunFolder {
+    return new RunFolder(path);
+  }
+
   /** Whether a folder holds a run, that is a `config.json`. A path that does not exist holds none. */
   static async holdsRun(path: string): Promise<boolean> {
     return await statIfThere(join(path, configName)) !== undefined;

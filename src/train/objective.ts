@@ -12,7 +12,10 @@ export type NamedSource = readonly [name: string, source: Arena | Tensor];
 export interface ViewBatch {
   /** [B, 3, H, W] */
   readonly images: Tensor;
-  /** Where each image of the batch lies in `images`, [B]; absent where the order is the batch's. */
+  /**
+   * Where each image of the batch lies in `images`, [B]; absent where the order is the batch's. Of processes that train
+   * together each has a part of the images, and all positions: of the images of all, one rank after the other.
+   */
   readonly positions?: Tensor;
 }
 

@@ -15,10 +15,15 @@ export interface Trained {
 export interface StepInput extends ObjectiveInput {
   readonly learningRate: number;
   /**
-   * Called between gradients and update, with everything recorded up to there: several processes sum their gradients
+   * Called between gradients and update, with everything recorded up to there: several processes average their gradients
    * here. What it changes, the optimiser sees.
    */
-  readonly reduce?: ((gradients: Arena) => Promise<void>) | undefined;
+  readonly reduce?: ((recorded: RecordedStep) => Promise<void>) | undefined;
+}
+
+/** What a step has recorded before its update. */
+export interface RecordedStep extends Pick<ObjectiveInput, "losses" | "terms"> {
+  readonly gradients: Arena;
 }
 
 /**
@@ -31,7 +36,8 @@ export async function recordStep(trained: Trained, input: StepInput): Promise<vo
   const { weights } = objective.encoder;
   weights.gradients!.clear();
   await objective.record(input);
-  await input.reduce?.(weights.gradients!);
+  const { losses, terms } = input;
+  await input.reduce?.({ gradients: weights.gradients!, losses, terms });
   weights.gpu.stream.commit();
   optimizer.update(input.learningRate);
   objective.afterUpdate();

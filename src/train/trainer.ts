@@ -4,7 +4,6 @@ import type { Architecture } from "../elastic/architecture.ts";
 import type { SandwichPass } from "../elastic/choice_space.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { unlessAborted } from "../interrupt.ts";
-import type { Arena } from "../nn/arena.ts";
 import { FinitenessCheck } from "../nn/finiteness.ts";
 import type { StepMetrics } from "../store/metrics.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -12,7 +11,7 @@ import { LossLog } from "./loss_log.ts";
 import type { ObjectiveInput, ViewBatch } from "./objective.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import type { TrainingState } from "./state.ts";
-import { recordStep } from "./step.ts";
+import { type RecordedStep, recordStep } from "./step.ts";
 import { noTime, type StepTimes, stopwatch } from "./step_times.ts";
 
 /** Makes the views of a step's images. */
@@ -76,6 +75,14 @@ export interface TrainingKeeper<Line extends object> {
   save(epoch: number, kept: boolean): Promise<void>;
 }
 
+/** Processes that train one network together, as the loop sees them. */
+export interface TrainerPeers {
+  /** This process's part of what belongs to a whole batch. */
+  partOf(batch: Uint32Array): Uint32Array;
+  /** Makes one step of the steps of all, before its update; see {@linkcode recordStep}. */
+  reduce(recorded: RecordedStep): Promise<void>;
+}
+
 /** What the trainer is given. */
 export interface TrainingTask<Line extends object> {
   gpu: Gpu;
@@ -95,8 +102,8 @@ export interface TrainingTask<Line extends object> {
   /** The state's step was evaluated already, before an interruption. */
   evaluated: boolean;
   observer: TrainingObserver<Line>;
-  /** Sums gradients over several processes, see `train/step.ts`; absent for one. */
-  reduce?: (gradients: Arena) => Promise<void>;
+  /** Other processes that train the same network; absent for one alone. */
+  peers?: TrainerPeers | undefined;
   /** Stops the training when aborted, in the middle of a long step too: the state is then that of the last complete one. */
   signal: AbortSignal;
 }
@@ -161,7 +168,7 @@ export class Trainer<Line extends object> {
     const { gpu: { stream }, state, signal, views } = this.#task;
     const seconds = stopwatch();
     const total = this.totalSteps;
-    if (state.step < total) views.prefetch(this.#batch(state.step));
+    if (state.step < total) views.prefetch(this.#wanted(state.step));
     const { interrupt } = stream;
     stream.interrupt = signal;
     try {
@@ -233,6 +240,15 @@ export class Trainer<Line extends object> {
     return this.#batches.list[step % this.#perEpoch];
   }
 
+  /** The images of a step that this process shows. */
+  #wanted(step: number): Uint32Array {
+    const { peers, state: { objective } } = this.#task;
+    const batch = this.#batch(step);
+    if (!peers) return batch;
+    const parts = objective.viewOrders(batch, step).map((order) => peers.partOf(order.batch));
+    return Uint32Array.from(new Set(parts.flatMap((part) => [...part])));
+  }
+
   /** @throws the signal's reason, when it is aborted before the optimiser's step; the state is then as before */
   async #step(): Promise<void> {
     const { gpu, plan, state, views, signal, observer } = this.#task;
@@ -253,7 +269,7 @@ export class Trainer<Line extends object> {
     gpu.stream.submission.onPart = (share) => observer.onPart?.(before + share);
     try {
       await this.#record(batch, passes.map((pass) => pass.architecture), rate);
-      if (state.step < this.totalSteps) views.prefetch(this.#batch(state.step));
+      if (state.step < this.totalSteps) views.prefetch(this.#wanted(state.step));
       await gpu.stream.flush();
     } catch (error) {
       if (signal.aborted && error === signal.reason) state.undoStep();
@@ -283,16 +299,18 @@ export class Trainer<Line extends object> {
     architectures: readonly Architecture[],
     learningRate: number,
   ): Promise<void> {
-    const { gpu, state, views: source, reduce, given } = this.#task;
+    const { gpu, state, views: source, peers, given } = this.#task;
+    const own = (whole: Uint32Array) => peers?.partOf(whole) ?? whole;
     const orders = state.objective.viewOrders(batch, state.step);
-    const images = await source.views(state.step, orders.map((order) => order.batch));
+    const images = await source.views(state.step, orders.map((order) => own(order.batch)));
     const views = orders.map(({ positions }, view): ViewBatch => ({
       images: images[view],
       ...(positions && { positions: Tensor.from(gpu, positions) }),
     }));
-    const said = given?.(batch);
+    const said = given?.(own(batch));
     const { slot: losses, termSlot: terms } = this.#log;
     try {
+      const reduce = peers && ((recorded: RecordedStep) => peers.reduce(recorded));
       await recordStep(state, { views, architectures, learningRate, losses, terms, ...said, reduce });
     } finally {
       for (const tensor of [said?.targets, said?.labels]) tensor?.release();

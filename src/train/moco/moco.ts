@@ -34,7 +34,7 @@ import { Tensor } from "../../tensor/tensor.ts";
 import { MomentumPair } from "../momentum_pair.ts";
 import type { EncoderObjective, NamedSource, ObjectiveInput, ViewOrder } from "../objective.ts";
 import type { LossTerm } from "../term.ts";
-import { StepKeys } from "./keys.ts";
+import { type KeyPeers, StepKeys } from "./keys.ts";
 
 /** Settings of momentum contrast. */
 export interface MocoOptions {
@@ -45,7 +45,7 @@ export interface MocoOptions {
   readonly temperature: number;
   /** Architecture of the key encoder: always the largest, or the query's own. */
   readonly teacher: "largest" | "same-architecture";
-  /** Groups of the batch with batchnorm statistics of their own. */
+  /** Groups of the batch, or of this process's part of it, with batchnorm statistics of their own. */
   readonly batchnormGroups: number;
   /** Whether the keys' batch is shuffled, so that its groups differ from the queries'. */
   readonly shuffle: boolean;
@@ -99,12 +99,17 @@ export class MomentumContrast implements EncoderObjective {
   /** Of a recorded step whose update is still to come. */
   #keys: StepKeys | undefined;
 
-  /** Allocates; {@linkcode initialise} or a checkpoint gives it values. */
+  /**
+   * Allocates; {@linkcode initialise} or a checkpoint gives it values.
+   *
+   * @param peers processes that train with this one, each on a part of every batch with statistics of its own
+   */
   constructor(
     readonly gpu: Gpu,
     readonly network: Network,
     definition: MocoDefinition = {},
     readonly company?: MocoCompany,
+    readonly peers?: KeyPeers,
   ) {
     this.definition = { ...published, ...definition, moco: { ...published.moco, ...definition.moco } };
     const { head, moco } = this.definition;
@@ -140,7 +145,7 @@ export class MomentumContrast implements EncoderObjective {
   /** The queries' order is the batch's; the keys' another, where batchnorm groups see a difference. */
   viewOrders(batch: Uint32Array, step: number): readonly ViewOrder[] {
     const { moco, seed } = this.definition;
-    if (!moco.shuffle || moco.batchnormGroups === 1) return [{ batch }, { batch }];
+    if (!moco.shuffle || moco.batchnormGroups * (this.peers?.size ?? 1) === 1) return [{ batch }, { batch }];
     const order = new Random(seed, purpose.keyShuffle, step).permutation(batch.length);
     const positions = new Uint32Array(batch.length);
     order.forEach((image, position) => positions[image] = position);
@@ -162,12 +167,12 @@ export class MomentumContrast implements EncoderObjective {
     const { gpu, encoder, queue, company, definition: { moco } } = this;
     const { views: [query, key], architectures, losses } = input;
     this.#dropStep();
-    const keys = this.#keys = new StepKeys(this.momentumEncoder, key, moco.batchnormGroups);
+    const keys = this.#keys = new StepKeys(this.momentumEncoder, key, moco.batchnormGroups, this.peers);
     company?.term.prepare(input);
     let targets: Tensor | undefined;
     try {
       for (const [index, architecture] of architectures.entries()) {
-        const own = keys.of(moco.teacher === "largest" ? this.network.space.max : architecture);
+        const own = await keys.of(moco.teacher === "largest" ? this.network.space.max : architecture);
         await gpu.stream.breathe();
         using tape = new Tape(gpu, true);
         const pass = encoder.pass({ tape, training: true, batchnormGroups: moco.batchnormGroups });

@@ -1,0 +1,75 @@
+/** A pretraining of several processes: the first, the leader, writes; all hold the same state after each step. */
+import type { Config } from "../config/schema.ts";
+import { DistributedError } from "../errors.ts";
+import { sha256Hex } from "../store/digest.ts";
+import type { EvaluationMetrics, KnnMetrics } from "../store/metrics.ts";
+import { gatherAll } from "../train/distributed/communicator.ts";
+import type { Peers } from "../train/distributed/peers.ts";
+import type { TrainerPeers, TrainingKeeper } from "../train/trainer.ts";
+import type { PretrainState } from "./state.ts";
+
+/** Whether this process writes the run's files and says how it goes. */
+export function leads(peers: Peers | undefined): boolean {
+  return peers === undefined || peers.rank === 0;
+}
+
+/**
+ * Makes one training of all: gradients, running statistics and losses become means over ranks, so that states stay equal.
+ * Where a rank was asked to end, every rank drops the step and ends with `agreed`.
+ */
+export function trainTogether(state: PretrainState, peers: Peers, agreed: AbortController): TrainerPeers {
+  const statistics = [state.encoder, state.momentumEncoder].flatMap((encoder) =>
+    encoder?.statistics.arena.chunks ?? []
+  );
+  return {
+    partOf: (batch) => peers.partOf(batch),
+    async reduce({ gradients, losses, terms }) {
+      const all = [...gradients.chunks, ...statistics, losses, ...terms ? [terms] : []];
+      if (!await peers.average(state.gpu, all)) return;
+      agreed.abort(
+        peers.stop?.aborted ? peers.stop.reason : new DistributedError("another rank was asked to end"),
+      );
+      throw agreed.signal.reason;
+    },
+  };
+}
+
+/** The configuration of what one process does of a run: of its batches a part. */
+export function ownShare(config: Config, peers: Peers | undefined): Config {
+  if (!peers) return config;
+  const { training } = config;
+  return { ...config, training: { ...training, batch: Math.ceil(training.batch / peers.size) } };
+}
+
+/** Keeps nothing: the leader does. */
+export function keepsNothing(lastCheckpoint: string): TrainingKeeper<EvaluationMetrics | KnnMetrics> {
+  return { lastCheckpoint, append: () => Promise.resolve(), save: () => Promise.resolve() };
+}
+
+/**
+ * Waits for all ranks, and sees that they are about to train the same.
+ *
+ * @param about each thing that decides about the run, by its name
+ * @throws {DistributedError} naming the ranks that differ from the first, and in what
+ */
+export async function expectSame(peers: Peers, about: Readonly<Record<string, string>>): Promise<void> {
+  const names = Object.keys(about);
+  const digests = await Promise.all(
+    names.map(async (name) => (await sha256Hex(new TextEncoder().encode(about[name]))).slice(0, 8)),
+  );
+  const own = new Float32Array(Uint32Array.from(digests, (digest) => Number.parseInt(digest, 16)).buffer);
+  const all = new Uint32Array((await gatherAll(peers.communicator, own)).buffer);
+  const at = (rank: number, index: number) => all[rank * names.length + index];
+  const ranks = Array.from({ length: peers.size }, (_, rank) => rank);
+  const different = names.flatMap((name, index) => {
+    const others = ranks.filter((rank) => at(rank, index) !== at(0, index));
+    return others.length > 0 ? [`${name} of rank ${others.join(", ")}`] : [];
+  });
+  if (different.length === 0) return;
+  throw new DistributedError(
+    `the ranks do not train the same: other ${
+      different.join("; other ")
+    } than of rank 0. All need the same command, ` +
+      "images and version.",
+  );
+}
