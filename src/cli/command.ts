@@ -29,6 +29,8 @@ export interface Context<F extends Flags> {
    * @param nothingToSave the process may be ended when the command does not end by itself within two seconds
    */
   onInterrupt(message: string, nothingToSave?: "nothing to save"): AbortSignal;
+  /** From now on this process prints nothing but errors: another one speaks for it. */
+  mute(): void;
   /** Says what can be done next: printed below the result of a command that is done, for people only. */
   next(what: string, ...commands: readonly string[]): void;
 }
@@ -42,6 +44,8 @@ export interface Command<F extends Flags, R extends object> extends CommandDescr
   format(result: R): string;
   /** The exit status that goes with a result; without, 0. */
   exitCode?(result: R): 0 | 1;
+  /** Whether a result stands although a signal of this status interrupted the command: it is shown as any other then. */
+  standsInterrupted?(result: R, status: number): boolean;
   /** What to do about a result that is not complete, because the command was interrupted. */
   afterInterrupt?(result: R): string;
 }
@@ -84,7 +88,11 @@ export async function executeCommand<F extends Flags, R extends object>(
 ): Promise<number> {
   const allFlags = { ...command.flags, ...commonFlags };
   const json = args.includes("--json");
-  const printObject = (object: object) => print(JSON.stringify(object) + "\n");
+  let muted = false;
+  const say = (text: string) => {
+    if (!muted) print(text);
+  };
+  const printObject = (object: object) => say(JSON.stringify(object) + "\n");
   const fail = (error: unknown): number => {
     logger.status("");
     const { message, status } = whyItFailed(error, command.name, logger);
@@ -108,7 +116,7 @@ export async function executeCommand<F extends Flags, R extends object>(
   addEventListener("error", uncaught);
   try {
     if (args.includes("--help") || args.includes("-h")) {
-      print(helpText({ ...command, flags: allFlags }, width ?? helpWidth()));
+      say(helpText({ ...command, flags: allFlags }, width ?? helpWidth()));
       return exitStatus.done;
     }
     const flags = parseFlags<Flags>(allFlags, args);
@@ -116,6 +124,10 @@ export async function executeCommand<F extends Flags, R extends object>(
       flags: flags as FlagValues<F>,
       logger,
       signal: interrupts.signal,
+      mute() {
+        muted = true;
+        interrupts.mute();
+      },
       onInterrupt: (message, nothingToSave) => interrupts.takeOver(message, nothingToSave !== undefined),
       next: (what, ...commands) => {
         nextSteps.push(
@@ -125,16 +137,16 @@ export async function executeCommand<F extends Flags, R extends object>(
     });
     logger.status("");
     const { happened } = interrupts;
-    if (!happened) {
+    if (!happened || command.standsInterrupted?.(result, happened.status)) {
       if (json) printObject(result);
-      else print(asInvoked([command.format(result), ...nextSteps].join("\n\n")) + "\n");
+      else say(asInvoked([command.format(result), ...nextSteps].join("\n\n")) + "\n");
       return command.exitCode?.(result) ?? exitStatus.done;
     }
     const advice = command.afterInterrupt?.(result);
     if (advice !== undefined) logger.info(advice);
     const message = advice === undefined ? happened.message : `${happened.message} ${advice}`;
     if (json) printObject({ ...result, ...failure(message, happened.status) });
-    else print(asInvoked(command.format(result)) + "\n");
+    else say(asInvoked(command.format(result)) + "\n");
     return happened.status;
   } catch (error) {
     const { happened } = interrupts;

@@ -27,6 +27,7 @@ export class Interrupts {
   readonly #handlers = new Map<EndingSignal, () => void>();
   #takenOver: { message: string; nothingToSave: boolean } | undefined;
   #first = 0;
+  #muted = false;
   /** The first signal, once it came. */
   happened: Interruption | undefined;
 
@@ -49,6 +50,11 @@ export class Interrupts {
     this.#takenOver = { message, nothingToSave };
     this.#listen();
     return this.#controller.signal;
+  }
+
+  /** Says nothing of signals any more. */
+  mute(): void {
+    this.#muted = true;
   }
 
   /** Leaves all signals to the system: they end the process at once, even while it is busy. */
@@ -78,7 +84,7 @@ export class Interrupts {
     }
     this.#first = performance.now();
     this.happened = interruption;
-    this.logger.info(`${this.#takenOver.message} Interrupt again to stop at once.`);
+    if (!this.#muted) this.logger.info(`${this.#takenOver.message} Interrupt again to stop at once.`);
     this.#controller.abort();
     if (!this.options.tells) Deno.unrefTimer(setTimeout(() => this.stop(), samePressMilliseconds));
     if (this.#takenOver.nothingToSave) {

@@ -11,6 +11,7 @@ import { resumedConfig } from "../pretrain/resume.ts";
 import { configuredNetwork } from "../nn/configured_network.ts";
 import { measureProgress, progressSentence } from "../evaluate/progress.ts";
 import { qualityWarnings } from "../evaluate/verdict.ts";
+import { withPublished } from "../config/automatic.ts";
 import { withPlainSpaces } from "../number_format.ts";
 import { isStep } from "../store/metrics.ts";
 import { RunFolder } from "../store/run_folder.ts";
@@ -26,6 +27,8 @@ import { measureProfile, profileText } from "./profile.ts";
 import { dataPaths, guardRunFolder } from "./output_guard.ts";
 import { initFlag, initOverrides } from "./init_flag.ts";
 import { hooksFor } from "./pretrain_hooks.ts";
+import { exitStatus } from "./exit_status.ts";
+import { distributedFlags, expectGiven, onEveryRank, type Ranks } from "./distributed.ts";
 import { formatPlan, planLines, planWithProgress } from "./pretrain_plan.ts";
 import { writeReport } from "./run_report.ts";
 import { expectTaughtSelf, teacherFlag, teacherPath } from "./teacher.ts";
@@ -39,6 +42,8 @@ interface PretrainSummary {
   readonly knn: number | null;
   readonly seconds: number;
   readonly imagesPerSecond: number;
+  /** Of several processes that were asked to end: the same command with `--resume` goes on. */
+  readonly requeue?: true;
 }
 
 const flags = {
@@ -98,10 +103,12 @@ const flags = {
     description:
       "Measure a few steps, show how long all take and how much memory, and stop: nothing is written",
   },
+  ...distributedFlags,
   set: configFlags.set,
 } as const;
 
-type Flags = Context<typeof flags>["flags"];
+type PretrainContext = Context<typeof flags>;
+type Flags = PretrainContext["flags"];
 
 function overridesOf({ init, data, epochs, seed, strict, teacher, set }: Flags): Override[] {
   const overrides: Override[] = [];
@@ -165,7 +172,10 @@ async function resumeOverrides(path: string, flags: Flags, logger: Logger): Prom
   return overrides;
 }
 
-function formatSummary({ run, steps, epochs, loss, knn, seconds, imagesPerSecond }: PretrainSummary): string {
+function formatSummary(
+  { run, steps, epochs, loss, knn, seconds, imagesPerSecond, requeue }: PretrainSummary,
+): string {
+  if (requeue) return `requeue: step ${steps} is saved in ${run}; the same command with --resume goes on`;
   const parts = [
     `${counted(steps, "step")} (${counted(epochs, "epoch")}) in ${formatDuration(seconds)}`,
   ];
@@ -191,112 +201,140 @@ export const pretrainCommand = defineCommand({
     "deno task pretrain --out runs/photos --resume",
     "deno task pretrain --out runs/photos --resume --checkpoint epoch-20 --set optimizer.learningRate=0.01",
     "deno task pretrain --set training.batch=128 --set optimizer.learningRate=0.12",
+    "mpirun -n 4 deno task pretrain --distributed mpi --config configs/imagenet-ar50to101.json --out runs/large",
   ],
-  async run({ flags, logger, signal, onInterrupt, next }): Promise<PretrainSummary | RunPlan> {
-    if (flags.checkpoint !== undefined && !flags.resume) {
-      throw new UsageError(`--checkpoint ${flags.checkpoint} needs --resume.`);
-    }
-    if (flags.resume && flags.tune !== undefined) {
-      throw new UsageError(
-        "--tune is given with --resume, but a run keeps its kernel variants to the end, or its parts would round " +
-          "sums differently. Leave --tune out.",
-      );
-    }
-    if (flags.acceptChangedData && !flags.resume) {
-      throw new UsageError("--accept-changed-data goes with --resume only. Leave it out.");
-    }
-    if (flags.resume && flags.init !== undefined) {
-      throw new UsageError(
-        `--init ${flags.init} is given with --resume, but a run that goes on has its weights. Leave --init out, or start ` +
-          `a new run with another --out.`,
-      );
-    }
-    // A run that goes on in a folder that is named has its own, whatever the default is.
-    const owned = flags.resume && flags.out !== undefined;
-    const configPath = flags.config ?? (owned ? demoConfig : await defaultConfigFor(flags, logger));
-    const settings = flags.resume ? undefined : await loadSettings(configPath, overridesOf(flags));
-    const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
-    const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
-    if (path === undefined || (flags.resume && !await holdsAnyRun(path))) {
-      throw new UsageError(
-        `--resume: there is no run in ${path ?? folders!.next}. Give the run's folder with --out.`,
-      );
-    }
-    if (settings) {
-      expectTaughtSelf(settings);
-      const { source, test } = settings.data;
-      const inputs = [...dataPaths(source), ...dataPaths(test), teacherPath(settings)];
-      await guardRunFolder(path, [...inputs, flags.config, flags.init]);
-    }
-    const occupant = settings && await RunFolder.occupant(path);
-    if (occupant !== undefined) {
-      throw new UsageError(
-        `--out ${path} holds a run already (${occupant}). Use --resume to continue it, or another --out.`,
-      );
-    }
-    const overrides = settings ? [] : await resumeOverrides(path, flags, logger);
-    using gpu = await openDevice(logger);
-    const plan = async (settings: Settings, done: number) =>
-      await planWithProgress({
-        gpu,
-        settings,
-        path: flags.resume ? undefined : configPath,
-        overrides: overridesOf(flags),
-        logger,
-        done,
-        dry: flags.dryRun,
-      });
-    const stored = settings ? undefined : await storedRun(path, overrides);
-    if (flags.dryRun) {
-      return (await plan(settings ?? stored!.config, stored?.steps ?? 0)).plan;
-    }
-    logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
-    if (settings?.distillation.teacher === "self" && flags.teacher === undefined) {
-      logger.info("distillation.teacher self: all subnets learn what the given weights know");
-    }
-    const planned = settings && await plan(settings, 0);
-    if (planned) planLines(planned.plan, gpu.facts.software).forEach((line) => logger.info(line));
-    if (planned && flags.tune !== undefined) {
-      const stop = onInterrupt("Stopping; nothing is written.", "nothing to save");
-      logger.info(describeTuning(await tuneDevice(gpu, planned.config, flags.tune, logger, stop)));
-    }
-    if (flags.profile) gpu.profile();
-    const hooks = hooksFor({
-      logger,
-      signal,
-      compiled: planned !== undefined && planned.plan.secondsPerStep !== null,
-      secondsPerStep: stored?.secondsPerStep,
-      start: () => onInterrupt("Stopping; the last complete step is saved."),
-      async finish(outcome) {
-        await writeReport(gpu, outcome);
-        const metrics = await outcome.folder.readMetrics();
-        for (const warning of qualityWarnings(metrics)) logger.warn(withPlainSpaces(warning));
-        const progress = measureProgress(metrics) && progressSentence(metrics);
-        if (progress !== undefined) logger.info(withPlainSpaces(progress));
-      },
-    });
-    const outcome = planned ? await startRun(gpu, path, planned.config, hooks) : await resumeRun(gpu, path, {
-      overrides,
-      checkpoint: flags.checkpoint,
-      acceptChangedData: flags.acceptChangedData,
-    }, hooks);
-    if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
-    nextAfterPretrain(next, path, configuredNetwork(outcome.config).space.size);
-    return {
-      run: path,
-      steps: outcome.steps,
-      epochs: outcome.epochs,
-      loss: outcome.loss ?? null,
-      knn: outcome.knn ?? null,
-      seconds: Number(outcome.seconds.toFixed(2)),
-      imagesPerSecond: Number(outcome.imagesPerSecond.toPrecision(4)),
-    };
-  },
+  run: (context): Promise<PretrainSummary | RunPlan> =>
+    onEveryRank(
+      context.flags,
+      { ...context, command: "pretrain" },
+      (logger, ranks) => pretrain({ ...context, logger }, ranks),
+    ),
+  standsInterrupted: (result, status) => "requeue" in result && status !== exitStatus.SIGINT,
   afterInterrupt: (result) =>
     "memory" in result
       ? "Nothing was written."
       : `Stopped at step ${result.steps}. Continue with: deno task pretrain --out ${result.run} --resume`,
   format: (result) => "memory" in result ? formatPlan(result) : formatSummary(result),
 });
+
+async function pretrain(
+  { flags, logger, signal, onInterrupt, next }: PretrainContext,
+  ranks: Ranks | undefined,
+): Promise<PretrainSummary | RunPlan> {
+  if (flags.checkpoint !== undefined && !flags.resume) {
+    throw new UsageError(`--checkpoint ${flags.checkpoint} needs --resume.`);
+  }
+  if (flags.resume && flags.tune !== undefined) {
+    throw new UsageError(
+      "--tune is given with --resume, but a run keeps its kernel variants to the end, or its parts would round " +
+        "sums differently. Leave --tune out.",
+    );
+  }
+  for (const name of ["dryRun", "tune", "profile"] as const) {
+    if (!ranks || !flags[name]) continue;
+    throw new UsageError(
+      `--${name === "dryRun" ? "dry-run" : name} is for one process. Leave --distributed out.`,
+    );
+  }
+  if (flags.acceptChangedData && !flags.resume) {
+    throw new UsageError("--accept-changed-data goes with --resume only. Leave it out.");
+  }
+  if (flags.resume && flags.init !== undefined) {
+    throw new UsageError(
+      `--init ${flags.init} is given with --resume, but a run that goes on has its weights. Leave --init out, or start ` +
+        `a new run with another --out.`,
+    );
+  }
+  // A run that goes on in a folder that is named has its own, whatever the default is.
+  const owned = flags.resume && flags.out !== undefined;
+  const configPath = flags.config ?? (owned ? demoConfig : await defaultConfigFor(flags, logger));
+  const settings = flags.resume ? undefined : await loadSettings(configPath, overridesOf(flags));
+  const folders = flags.out === undefined ? await defaultFolders(configPath) : undefined;
+  const path = flags.out ?? (flags.resume ? folders!.newest : folders!.next);
+  if (path === undefined || (flags.resume && !await holdsAnyRun(path))) {
+    throw new UsageError(
+      `--resume: there is no run in ${path ?? folders!.next}. Give the run's folder with --out.`,
+    );
+  }
+  if (settings) {
+    expectTaughtSelf(settings);
+    const { source, test } = settings.data;
+    const inputs = [...dataPaths(source), ...dataPaths(test), teacherPath(settings)];
+    await guardRunFolder(path, [...inputs, flags.config, flags.init]);
+  }
+  const occupant = settings && await RunFolder.occupant(path);
+  if (occupant !== undefined) {
+    throw new UsageError(
+      `--out ${path} holds a run already (${occupant}). Use --resume to continue it, or another --out.`,
+    );
+  }
+  const overrides = settings ? [] : await resumeOverrides(path, flags, logger);
+  using gpu = await openDevice(logger);
+  const plan = async (settings: Settings, done: number) =>
+    await planWithProgress({
+      gpu,
+      settings,
+      path: flags.resume ? undefined : configPath,
+      overrides: overridesOf(flags),
+      logger,
+      done,
+      dry: flags.dryRun,
+    });
+  const stored = settings ? undefined : await storedRun(path, overrides);
+  if (flags.dryRun) {
+    return (await plan(settings ?? stored!.config, stored?.steps ?? 0)).plan;
+  }
+  logger.info(`${flags.resume ? "resume" : "run"} ${path} on ${gpu.facts.description}`);
+  if (settings?.distillation.teacher === "self" && flags.teacher === undefined) {
+    logger.info("distillation.teacher self: all subnets learn what the given weights know");
+  }
+  if (ranks) {
+    logger.info(ranks.description);
+    if (settings) expectGiven(settings);
+  }
+  const planned = settings &&
+    (ranks ? { config: withPublished(settings), plan: undefined } : await plan(settings, 0));
+  if (planned?.plan) planLines(planned.plan, gpu.facts.software).forEach((line) => logger.info(line));
+  if (planned && flags.tune !== undefined) {
+    const stop = onInterrupt("Stopping; nothing is written.", "nothing to save");
+    logger.info(describeTuning(await tuneDevice(gpu, planned.config, flags.tune, logger, stop)));
+  }
+  if (flags.profile) gpu.profile();
+  const hooks = hooksFor({
+    logger,
+    signal,
+    compiled: planned?.plan !== undefined && planned.plan.secondsPerStep !== null,
+    secondsPerStep: stored?.secondsPerStep,
+    start: () => onInterrupt("Stopping; the last complete step is saved."),
+    async finish(outcome) {
+      await writeReport(gpu, outcome);
+      const metrics = await outcome.folder.readMetrics();
+      for (const warning of qualityWarnings(metrics)) logger.warn(withPlainSpaces(warning));
+      const progress = measureProgress(metrics) && progressSentence(metrics);
+      if (progress !== undefined) logger.info(withPlainSpaces(progress));
+    },
+  });
+  const peers = ranks?.peers;
+  const outcome = planned
+    ? await startRun(gpu, path, planned.config, hooks, peers)
+    : await resumeRun(gpu, path, {
+      peers,
+      overrides,
+      checkpoint: flags.checkpoint,
+      acceptChangedData: flags.acceptChangedData,
+    }, hooks);
+  if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
+  nextAfterPretrain(next, path, configuredNetwork(outcome.config).space.size);
+  return {
+    run: path,
+    steps: outcome.steps,
+    epochs: outcome.epochs,
+    loss: outcome.loss ?? null,
+    knn: outcome.knn ?? null,
+    seconds: Number(outcome.seconds.toFixed(2)),
+    imagesPerSecond: Number(outcome.imagesPerSecond.toPrecision(4)),
+    ...ranks && outcome.interrupted && { requeue: true },
+  };
+}
 
 if (import.meta.main) await runCommand(pretrainCommand);

@@ -82,9 +82,9 @@ const funneled = 1;
 /** More than any library's status. */
 const statusBytes = 64;
 
-function symbolsOf(object: "pointer" | "i32") {
+function symbolsOf(object: "usize" | "i32") {
   const message = {
-    parameters: ["pointer", "i32", object, "i32", "i32", object, "buffer"],
+    parameters: ["buffer", "i32", object, "i32", "i32", object, "buffer"],
     result: "i32",
   } as const;
   return {
@@ -101,8 +101,8 @@ function symbolsOf(object: "pointer" | "i32") {
 }
 
 const conversions = {
-  MPI_Comm_f2c: { parameters: ["i32"], result: "pointer" },
-  MPI_Type_f2c: { parameters: ["i32"], result: "pointer" },
+  MPI_Comm_f2c: { parameters: ["i32"], result: "usize" },
+  MPI_Type_f2c: { parameters: ["i32"], result: "usize" },
 } as const;
 
 /** A message on its way. Its bytes stay referenced until it is done. */
@@ -128,7 +128,7 @@ export class MpiLibrary {
   constructor(readonly found: FoundLibrary) {
     const { path, kind } = found;
     try {
-      const { symbols } = Deno.dlopen(path, symbolsOf(kind === "Open MPI" ? "pointer" : "i32"));
+      const { symbols } = Deno.dlopen(path, symbolsOf(kind === "Open MPI" ? "usize" : "i32"));
       this.#calls = symbols as unknown as Calls;
       if (kind === "MPICH") [this.#world, this.#byte] = [mpichHandles.world, mpichHandles.byte];
     } catch (error) {
@@ -189,8 +189,7 @@ export class MpiLibrary {
   ): Message {
     // A handle is four bytes or eight.
     const request = new Uint8Array(8), done = new Int32Array(1), status = new Uint8Array(statusBytes);
-    const place = Deno.UnsafePointer.of(bytes);
-    this.#check(name, place, bytes.byteLength, this.#byte, peer, tag, this.#world, request);
+    this.#check(name, bytes, bytes.byteLength, this.#byte, peer, tag, this.#world, request);
     return {
       test: () => {
         if (done[0] === 0) this.#check("MPI_Test", request, done, status);
