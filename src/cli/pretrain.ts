@@ -324,7 +324,7 @@ async function pretrain(
       acceptChangedData: flags.acceptChangedData,
     }, hooks);
   if (flags.profile) logger.info(profileText(await measureProfile(gpu, outcome.times)));
-  nextAfterPretrain(next, path, configuredNetwork(outcome.config).space.size);
+  if (!outcome.interrupted) nextAfterPretrain(next, path, configuredNetwork(outcome.config).space.size);
   return {
     run: path,
     steps: outcome.steps,
