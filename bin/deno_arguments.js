@@ -43,7 +43,9 @@ export function commandsOf(tasks) {
 export function denoArguments({ flags, file }, { root, isClone, nativeFolder }) {
   const placed = flags.map((flag) => {
     // In a permission's list of paths, a comma is written twice.
-    if (flag === "--allow-ffi=node_modules") return `--allow-ffi=${nativeFolder.replaceAll(",", ",,")}`;
+    if (/^--allow-ffi=node_modules(,|$)/.test(flag)) {
+      return flag.replace("node_modules", () => nativeFolder.replaceAll(",", ",,"));
+    }
     return flag.startsWith("--allow-env=") ? `${flag},SCION_LAUNCHER` : flag;
   });
   const program = join(root, file);

@@ -5,7 +5,7 @@ import { Encoder } from "../../src/nn/encoder.ts";
 import { SearchSpace } from "../../src/elastic/search_space.ts";
 import type { Objective } from "../../src/train/objective.ts";
 import { Sgd } from "../../src/train/optimizer.ts";
-import { recordStep } from "../../src/train/step.ts";
+import { type RecordedStep, recordStep } from "../../src/train/step.ts";
 import { softmaxCrossEntropy } from "../../src/tensor/ops/softmax.ts";
 import { Tape } from "../../src/tensor/tape.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
@@ -71,7 +71,8 @@ gpuTest("a supervised objective trains; reduce comes between gradients and updat
   const before = await encoder.weights.values.get("conv1.weight").read();
   using still = new Sgd(gpu, encoder.weights, "encoder", { ...options, momentum: 0 });
   calls.length = 0;
-  const reduce = (gradients: typeof encoder.weights.values) => {
+  const reduce = ({ gradients, losses: recorded }: RecordedStep) => {
+    assertEquals(recorded, losses);
     calls.push("reduce");
     gradients.clear();
     return Promise.resolve();
