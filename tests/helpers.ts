@@ -58,6 +58,7 @@ const goldenFiles = [
   "detection",
   "detector",
   "segmentation",
+  "dense_steps",
 ];
 
 /** All golden cases of one operation, of ordinary and of other numbers. */

@@ -8,33 +8,19 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torchvision.models._utils import IntermediateLayerGetter
-from torchvision.models.resnet import Bottleneck, ResNet
 from torchvision.models.segmentation.fcn import FCN, FCNHead
 
 from cases import Case, file_bytes, first_clear, write_or_check
+from narrow_resnet import NarrowResNet
 
 CLASSES, IGNORE, AUXILIARY = 3, 255, 0.5
 STEM, WIDTHS, DEPTHS, STRIDES = 4, [3, 4, 5, 6], [1, 1, 2, 2], [1, 2, 2, 2]
 IMAGES = (2, 3, 48, 40)
 
 
-class Narrow(ResNet):
-    """torchvision's ResNet-50 with other widths and depths; its own layers, strides and dilations."""
-
-    def __init__(self, dilated):
-        nn.Module.__init__(self)
-        self._norm_layer, self.inplanes, self.dilation, self.groups, self.base_width = nn.BatchNorm2d, STEM, 1, 1, 64
-        self.conv1 = nn.Conv2d(3, STEM, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(STEM)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        for stage, (width, depth, stride) in enumerate(zip(WIDTHS, DEPTHS, STRIDES)):
-            layer = self._make_layer(Bottleneck, width, depth, stride, stage > 0 and dilated[stage - 1])
-            setattr(self, f"layer{stage + 1}", layer)
-
-
 def build(case, dilated):
-    backbone = IntermediateLayerGetter(Narrow(dilated), {"layer4": "out", "layer3": "aux"})
+    backbone = IntermediateLayerGetter(NarrowResNet(STEM, WIDTHS, DEPTHS, STRIDES, dilated),
+                                       {"layer4": "out", "layer3": "aux"})
     model = FCN(backbone, FCNHead(4 * WIDTHS[3], CLASSES), FCNHead(4 * WIDTHS[2], CLASSES)).double()
     for module in model.modules():
         if isinstance(module, nn.Dropout):

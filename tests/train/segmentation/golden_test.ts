@@ -1,42 +1,10 @@
 /** FCN over a dilated ResNet, from images to losses and gradients, against torchvision's with the same weights. */
 import { assertEquals } from "@std/assert";
-import { SearchSpace } from "../../../src/elastic/search_space.ts";
-import { parseFineTuneConfig } from "../../../src/finetune/config.ts";
-import { segmentationHead } from "../../../src/finetune/segmentation/network.ts";
-import { withOutputStride } from "../../../src/nn/output_stride.ts";
-import type { Gpu } from "../../../src/gpu/device.ts";
-import { ElasticResNet } from "../../../src/nn/resnet.ts";
 import { bilinear } from "../../../src/tensor/ops/bilinear.ts";
 import { Tape } from "../../../src/tensor/tape.ts";
 import { Tensor } from "../../../src/tensor/tensor.ts";
-import { Segmentation } from "../../../src/train/segmentation/segmentation.ts";
-import { assertClose, type GoldenCase, goldenCases, gpuTest } from "../../helpers.ts";
-
-/** torchvision's name of a parameter or statistic. */
-const theirs = (name: string) => /^(aux_)?classifier\./.test(name) ? name : `backbone.${name}`;
-
-async function goldenSegmentation(gpu: Gpu, one: GoldenCase): Promise<Segmentation> {
-  const { classes, stem, widths, depths, strides, outputStride, auxiliary, ignore } = one.parameters;
-  const lists = (values: number[]) => values.map((value) => [value]);
-  const space = new SearchSpace({
-    ...{ block: "bottleneck", stem: { kind: "7x7", widths: [stem] }, strides, named: {} },
-    ...{ widths: lists(widths), depths: lists(depths) },
-  });
-  const network = withOutputStride(new ElasticResNet(space), outputStride);
-  const { segmentation } = parseFineTuneConfig({}, "test");
-  const head = segmentationHead(network, "fcn", classes, {
-    ...segmentation,
-    auxiliaryWeight: auxiliary,
-    dropout: 0,
-  });
-  const objective = new Segmentation(gpu, network, head, {
-    ...{ auxiliaryWeight: auxiliary, ignore, mean: "valid", seed: 1 },
-  });
-  const { weights, statistics } = objective.encoder;
-  const names = [...weights.values.entries(), ...statistics.arena.entries()].map(([name]) => name);
-  await objective.initialise(new Map(names.map((name) => [name, one.get(`weight.${theirs(name)}`).data])));
-  return objective;
-}
+import { assertClose, goldenCases, gpuTest } from "../../helpers.ts";
+import { goldenSegmentation, torchvisionName } from "./golden_fcn.ts";
 
 for (const stride of [8, 16]) {
   gpuTest(`FCN of output stride ${stride}: logits, losses and gradients are torchvision's`, async (gpu) => {
@@ -73,13 +41,13 @@ for (const stride of [8, 16]) {
     for (const [name, gradient] of encoder.weights.gradients!.entries()) {
       assertClose(
         await gradient.read(),
-        one.get(`grad.${theirs(name)}`).data,
+        one.get(`grad.${torchvisionName(name)}`).data,
         backward,
         `gradient of ${name}`,
       );
     }
     for (const [name, statistic] of encoder.statistics.arena.entries()) {
-      assertClose(await statistic.read(), one.get(`after.${theirs(name)}`).data, forward, name);
+      assertClose(await statistic.read(), one.get(`after.${torchvisionName(name)}`).data, forward, name);
     }
   });
 }
