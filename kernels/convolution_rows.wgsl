@@ -1,16 +1,17 @@
-// Convolution whose output rows are whole blocks of PIXELS positions, without dilation along x:
+// Convolution whose output rows are whole blocks of PIXELS positions:
 //
-//   output[n, o, y, x] = sum over i, tapY, tapX of weight[o, i, tapY, tapX] * input[n, i, row, x * STRIDE + tapX - PADDING]
-//                                               (+ bias[o])
+//   output[n, o, y, x] = sum over i, tapY, tapX of
+//                        weight[o, i, tapY, tapX] * input[n, i, row, x * STRIDE + tapX * STEP - PADDING]  (+ bias[o])
 //
-// Bindings and parameters as in convolution.wgsl. KERNEL = tapsX, STRIDE = inStride and PADDING = -inOffsetX <= 4 are
-// constants, KERNEL - STRIDE - PADDING <= 4; the input's width is a multiple of 4 and at least STRIDE * outWidth.
+// Bindings and parameters as in convolution.wgsl. KERNEL = tapsX, STRIDE = inStride, STEP = inStepX and PADDING = -inOffsetX
+// <= 4 are constants, (KERNEL - 1) * STEP + 1 - STRIDE - PADDING <= 4; the input's width is a multiple of 4 and at least
+// STRIDE * outWidth.
 //
 // With SCATTER the output's positions are not neighbours, as in one phase of a strided convolution's input gradient.
 //
 // Grid: x = tiles of TILE channels; y = blocks of PIXELS consecutive positions of a row, 64 a workgroup.
 //
-// The taps of a filter row read the same inputs, one column apart: a lane loads the columns under its positions once, as
+// The taps of a filter row read the same inputs, STEP columns apart: a lane loads the columns under its positions once, as
 // vec4, and picks each tap's out of registers. Only the columns left and right of the block's own can lie outside the
 // image. They and rows outside are read clamped and counted as zero, because all lanes have to stay active for the
 // broadcasts.
@@ -77,16 +78,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let in${4 + 4 * j + c} = quad${j}[${c}];
       #end
       #end
-      #for c in 0..${KERNEL - STRIDE - PADDING}
+      #for c in 0..${(KERNEL - 1) * STEP + 1 - STRIDE - PADDING}
       let in${4 + PIXELS * STRIDE + c} = select(0.0, input[at + right][${c}], rightInside);
       #end
       #for t in 0..${KERNEL}
       #for q in 0..${PIXELS / 4}
       let under${t}_${q} = vec4<f32>(
-        in${t + 4 - PADDING + 4 * q * STRIDE},
-        in${t + 4 - PADDING + (4 * q + 1) * STRIDE},
-        in${t + 4 - PADDING + (4 * q + 2) * STRIDE},
-        in${t + 4 - PADDING + (4 * q + 3) * STRIDE},
+        in${t * STEP + 4 - PADDING + 4 * q * STRIDE},
+        in${t * STEP + 4 - PADDING + (4 * q + 1) * STRIDE},
+        in${t * STEP + 4 - PADDING + (4 * q + 2) * STRIDE},
+        in${t * STEP + 4 - PADDING + (4 * q + 3) * STRIDE},
       );
       #end
       #if SUBGROUP

@@ -59,6 +59,7 @@ export function convolutionVariants(
             ...constants,
             KERNEL: params.tapsX,
             STRIDE: params.inStride,
+            STEP: params.inStepX,
             PADDING: -params.inOffsetX,
             SCATTER: scatter,
           },
@@ -103,9 +104,8 @@ function hasWeightRows({ weightIn, weightOut, weightBase }: ConvolutionParams): 
 /** Whether `convolution_rows` applies. */
 function hasWholeRows(params: ConvolutionParams, block: number): boolean {
   const { tapsX, inStride, inOffsetX, inStepX, inWidth, outWidth } = params;
-  return tapsX >= 1 && tapsX <= 7 && (inStepX === 1 || tapsX === 1) &&
-    inStride <= 2 &&
-    inOffsetX <= 0 && inOffsetX >= -4 && tapsX - inStride + inOffsetX <= 4 &&
+  return tapsX >= 1 && tapsX <= 7 && inStride <= 2 &&
+    inOffsetX <= 0 && inOffsetX >= -4 && (tapsX - 1) * inStepX + 1 - inStride + inOffsetX <= 4 &&
     inWidth % 4 === 0 && inWidth >= inStride * outWidth && outWidth % block === 0 &&
     params.inBase % 4 === 0;
 }
