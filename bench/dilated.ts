@@ -62,7 +62,7 @@ async function secondsOf(gpu: Gpu, profiler: Profiler, { before, run }: Prepared
 const [rounds = "9", filter = ""] = Deno.args;
 const gpu = await openGpu();
 const profiler = gpu.profile();
-const rows = [["", "GFLOP/s", ...dilations.slice(1).map((dilation) => `dilation ${dilation}`)]];
+const rows = [["", "GFLOP/s", "", "", ...dilations.slice(1).map((dilation) => `dilation ${dilation}`)]];
 for (const shape of shapes) {
   for (const pass of passes) {
     const [inChannels, outChannels, images, height, width] = shape;
@@ -82,11 +82,11 @@ for (const shape of shapes) {
     const flops = 2 * images * height * width * inChannels * outChannels * 9;
     rows.push([
       name,
-      (flops / undilated / 1e9).toFixed(1),
+      (flops / undilated / 1e9).toFixed(1), ...times.slice(1).map((one) => "min " + (Math.min(...times[0]) / Math.min(...one)).toFixed(2)),
       ...dilated.map((seconds) => (undilated / seconds).toFixed(2)),
     ]);
   }
 }
 console.log(gpu.facts.description);
-console.log(formatTable(rows, "lrrr"));
+console.log(formatTable(rows, "lrrrrr"));
 gpu.release();

@@ -69,8 +69,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     for (var i = 0u; i < params.inChannels; i++) {
       // in{4 + c} is the input of the block's column c, from -PADDING on.
+      #if STEP > 2
+      let leftQuad = select(vec4<f32>(), input[at - left], leftInside);
+      #for c in ${4 - PADDING}..4
+      let in${c} = leftQuad[${c}];
+      #end
+      #else
       #for c in ${4 - PADDING}..4
       let in${c} = select(0.0, input[at - left][${c}], leftInside);
+      #end
       #end
       #for j in 0..${PIXELS * STRIDE / 4}
       let quad${j} = select(vec4<f32>(), input[at + ${j}u], rowInside);
@@ -78,8 +85,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let in${4 + 4 * j + c} = quad${j}[${c}];
       #end
       #end
+      #if STEP > 2
+      let rightQuad = select(vec4<f32>(), input[at + right], rightInside);
+      #for c in 0..${(KERNEL - 1) * STEP + 1 - STRIDE - PADDING}
+      let in${4 + PIXELS * STRIDE + c} = rightQuad[${c}];
+      #end
+      #else
       #for c in 0..${(KERNEL - 1) * STEP + 1 - STRIDE - PADDING}
       let in${4 + PIXELS * STRIDE + c} = select(0.0, input[at + right][${c}], rightInside);
+      #end
       #end
       #for t in 0..${KERNEL}
       #for q in 0..${PIXELS / 4}

@@ -87,7 +87,7 @@ export function launchWeightGradient(
   );
   const rows = shape.images * shape.outHeight;
   const [groupsX, groupsY] = variant.grid;
-  const splits = weightGradientSplits(gpu, groupsX * groupsY, rows, shape.outWidth);
+  const splits = weightGradientSplits(gpu, groupsX * groupsY, rows, shape);
   const rowsPerSplit = Math.ceil(rows / splits);
   using partial = Tensor.create(gpu, [Math.ceil(rows / rowsPerSplit), shape.outChannels, depth]);
   gpu.stream.dispatch({
@@ -95,7 +95,7 @@ export function launchWeightGradient(
     buffers: { input, gradOutput, partial },
     params: { ...shape, rowsPerSplit },
     grid: [groupsX, groupsY, partial.shape[0]],
-    turns: loop(rowsPerSplit, loop(shape.outWidth)),
+    turns: loop(rowsPerSplit, rowTurns(shape)),
     work: { flops: 2 * rows * shape.outWidth * shape.outChannels * depth, tag },
   });
   // Part of the variant's cost: it decides about the number of splits.
@@ -114,13 +114,18 @@ function asRows(shape: ConvolutionShape): ConvolutionShape {
   return { ...shape, inHeight: 1, inWidth: positions, outHeight: 1, outWidth: positions };
 }
 
+/** Turns along one row of the output's gradient, at most. */
+function rowTurns({ outWidth, dilation }: ConvolutionShape): number {
+  return dilation === 1 ? loop(outWidth) : loop(dilation, loop(Math.ceil(outWidth / dilation)));
+}
+
 /**
  * Enough workgroups to fill the device, but at least 64 positions a split, or the parts cost more than the sum; and more
  * where a split's loop would become too long.
  */
-function weightGradientSplits(gpu: Gpu, groups: number, rows: number, width: number): number {
+function weightGradientSplits(gpu: Gpu, groups: number, rows: number, shape: ConvolutionShape): number {
   const wantedGroups = gpu.facts.software ? 16 : 1024;
   const splits = Math.ceil(wantedGroups / groups);
-  const least = Math.ceil(rows / Math.max(1, mostRounds(1 + loop(width))));
-  return Math.max(least, Math.min(splits, Math.floor(rows * width / 64), rows, 1024));
+  const least = Math.ceil(rows / Math.max(1, mostRounds(1 + rowTurns(shape))));
+  return Math.max(least, Math.min(splits, Math.floor(rows * shape.outWidth / 64), rows, 1024));
 }

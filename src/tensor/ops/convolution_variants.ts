@@ -114,16 +114,21 @@ function hasWholeRows(params: ConvolutionParams, block: number): boolean {
 export function weightGradientVariants(facts: AdapterFacts, shape: ConvolutionShape): KernelVariant[] {
   const subgroup = facts.subgroupLanes === 8;
   const workgroup = facts.software ? 8 : 64;
-  const { kernelX, kernelY, stride, outChannels, inChannels } = shape;
+  const { kernelX, kernelY, stride, dilation, outChannels, inChannels } = shape;
   const tile = subgroup && outChannels > 8 ? 16 : 8;
-  const windowed = shape.dilation === 1 && kernelX <= 7 && stride <= 2;
+  const dilated = dilation > 1;
+  const windowed = kernelX <= 7 && stride <= (dilated ? 1 : 2);
   const lanes = windowed ? inChannels * kernelY : inChannels * kernelY * kernelX;
   const widths = windowed ? [8, 4, 2, 1].filter((across) => across * kernelX <= (subgroup ? 12 : 8)) : [4];
   if (widths.length === 0) widths.push(1);
   const constants = { TILE: tile, SUBGROUP: subgroup, WORKGROUP: workgroup };
   const variants = widths.map((across): KernelVariant => ({
     kernel: windowed ? convolutionWeightGradientRowsKernel : convolutionWeightGradientKernel,
-    constants: { ...constants, ACROSS: across, ...(windowed ? { KERNEL: kernelX, STRIDE: stride } : {}) },
+    constants: {
+      ...constants,
+      ACROSS: across,
+      ...(windowed ? { KERNEL: kernelX, STRIDE: stride, DILATED: dilated } : {}),
+    },
     grid: [Math.ceil(lanes / across / workgroup), Math.ceil(outChannels / tile), 1],
   }));
   // The cheaper blocks first: a load costs about as much as eight multiply-adds, a broadcast as one. With 48 filter rows
