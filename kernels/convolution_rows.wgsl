@@ -1,4 +1,4 @@
-// Convolution whose output rows are whole blocks of PIXELS positions:
+// Convolution whose output rows are whole blocks of PIXELS positions, or with PARTIAL of four:
 //
 //   output[n, o, y, x] = sum over i, tapY, tapX of
 //                        weight[o, i, tapY, tapX] * input[n, i, row, x * STRIDE + tapX * STEP - PADDING]  (+ bias[o])
@@ -6,6 +6,8 @@
 // Bindings and parameters as in convolution.wgsl. KERNEL = tapsX, STRIDE = inStride, STEP = inStepX and PADDING = -inOffsetX
 // <= 4 are constants, (KERNEL - 1) * STEP + 1 - STRIDE - PADDING <= 4; the input's width is a multiple of 4 and at least
 // STRIDE * outWidth.
+//
+// With PARTIAL, without stride, the last block of a row has but its first four.
 //
 // With SCATTER the output's positions are not neighbours, as in one phase of a strided convolution's input gradient.
 //
@@ -31,7 +33,11 @@
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  #if PARTIAL
+  let rowBlocks = (params.outWidth + ${PIXELS - 1}u) / ${PIXELS}u;
+  #else
   let rowBlocks = params.outWidth / ${PIXELS}u;
+  #end
   let rows = params.images * params.outHeight;
   let rowQuads = params.inWidth / 4u;
   let planeQuads = params.inHeight * rowQuads;
@@ -49,6 +55,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let left = select(0u, 1u, hasLeft);
   let hasRight = firstQuad + ${PIXELS * STRIDE / 4}u < rowQuads;
   let right = select(0u, ${PIXELS * STRIDE / 4}u, hasRight);
+
+  #if PARTIAL
+  #for j in 1..${PIXELS / 4}
+  let hasQuad${j} = firstQuad + ${j}u < rowQuads;
+  #end
+  #end
 
   #include weight_rows
 
@@ -80,7 +92,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       #end
       #end
       #for j in 0..${PIXELS * STRIDE / 4}
+      #if PARTIAL && j > 0
+      let quad${j} = select(vec4<f32>(), input[at + select(0u, ${j}u, hasQuad${j})], rowInside && hasQuad${j});
+      #else
       let quad${j} = select(vec4<f32>(), input[at + ${j}u], rowInside);
+      #end
       #for c in 0..4
       let in${4 + 4 * j + c} = quad${j}[${c}];
       #end
@@ -138,16 +154,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     #if SCATTER
     let to = params.outBase + (image * params.outChannels + firstChannel + ${o}u) * params.outPlane + y * params.outRow +
       block * ${PIXELS}u * params.outColumn;
-    #for p in 0..${PIXELS}
-    if (params.accumulate == 1u) { sum${o}_${p >> 2}[${p & 3}] += output[to + ${p}u * params.outColumn]; }
-    output[to + ${p}u * params.outColumn] = sum${o}_${p >> 2}[${p & 3}];
+    #for q in 0..${PIXELS / 4}
+    #if PARTIAL && q > 0
+    if (block * ${PIXELS}u + ${4 * q}u < params.outWidth) {
+    #end
+    #for p in ${4 * q}..${4 * q + 4}
+    if (params.accumulate == 1u) { sum${o}_${q}[${p & 3}] += output[to + ${p}u * params.outColumn]; }
+    output[to + ${p}u * params.outColumn] = sum${o}_${q}[${p & 3}];
+    #end
+    #if PARTIAL && q > 0
+    }
+    #end
     #end
     #else
     let to = ((image * params.outChannels + firstChannel + ${o}u) * params.outPlane + y * params.outWidth) / 4u +
       block * ${PIXELS / 4}u;
     #for q in 0..${PIXELS / 4}
+    #if PARTIAL && q > 0
+    if (block * ${PIXELS}u + ${4 * q}u < params.outWidth) {
+    #end
     if (params.accumulate == 1u) { sum${o}_${q} += output[to + ${q}u]; }
     output[to + ${q}u] = sum${o}_${q};
+    #if PARTIAL && q > 0
+    }
+    #end
     #end
     #end
   }

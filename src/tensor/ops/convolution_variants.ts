@@ -53,6 +53,7 @@ export function convolutionVariants(
         });
       } else if (hasWholeRows(params, block)) {
         const scatter = params.outColumn !== 1 || params.outRow !== params.outWidth || params.outBase !== 0;
+        const rowBlocks = params.images * params.outHeight * Math.ceil(params.outWidth / block);
         variants.push({
           kernel: convolutionRowsKernel,
           constants: {
@@ -61,9 +62,10 @@ export function convolutionVariants(
             STRIDE: params.inStride,
             STEP: params.inStepX,
             PADDING: -params.inOffsetX,
+            PARTIAL: params.outWidth % block > 0,
             SCATTER: scatter,
           },
-          grid,
+          grid: [grid[0], Math.ceil(rowBlocks / 64), 1],
         });
       } else {
         variants.push({ kernel: convolutionKernel, constants, grid });
@@ -106,8 +108,14 @@ function hasWholeRows(params: ConvolutionParams, block: number): boolean {
   const { tapsX, inStride, inOffsetX, inStepX, inWidth, outWidth } = params;
   return tapsX >= 1 && tapsX <= 7 && inStride <= 2 &&
     inOffsetX <= 0 && inOffsetX >= -4 && (tapsX - 1) * inStepX + 1 - inStride + inOffsetX <= 4 &&
-    inWidth % 4 === 0 && inWidth >= inStride * outWidth && outWidth % block === 0 &&
+    inWidth % 4 === 0 && inWidth >= inStride * outWidth &&
+    (outWidth % block === 0 || fillsBlocks(params, block)) &&
     params.inBase % 4 === 0;
+}
+
+/** Whether three quarters of the positions of `convolution_rows` are used where a row's last block is not whole. */
+function fillsBlocks({ inStride, outWidth }: ConvolutionParams, block: number): boolean {
+  return inStride === 1 && outWidth % 4 === 0 && outWidth >= 0.75 * block * Math.ceil(outWidth / block);
 }
 
 /** Variants of the weight gradient's kernels for one launch; the launch puts its number of splits into their grids' z. */
