@@ -45,12 +45,20 @@ async function compare(gpu: Gpu, pair: ConvolutionCase[], seed: number): Promise
   assertClose(gradInput, expectedGradInput, 1e-4, `sum of the input gradients of ${JSON.stringify(pair)}`);
 }
 
+/** A dilated 3x3 convolution that keeps the size. */
+const dilated = (dilation: number, size: number) =>
+  layer(3, 17, 19, size, { dilation, paddingY: dilation, paddingX: dilation });
+
 /** What networks are made of, in widths that leave tiles unfilled, so that no variant is left to chance. */
 const usual = [
   ...[12, 16].flatMap((size) => [layer(3, 17, 17, size), layer(3, 5, 3, size)]),
   ...[4, 16].flatMap((size) => [layer(1, 17, 17, size), layer(1, 8, 5, size)]),
   ...[5, 17].flatMap((size) => [layer(5, 17, 17, size), layer(5, 8, 5, size)]),
   layer(7, 3, 17, 16, { stride: 2 }),
+  // Enough positions for blocks of 8 of them, of which the last of a row is half full.
+  layer(3, 5, 17, 12, { images: 4 }),
+  layer(3, 5, 17, 24, { images: 4, stride: 2 }),
+  ...[2, 3, 4, 5].flatMap((dilation) => [dilated(dilation, 12), dilated(dilation, 16)]),
 ];
 
 gpuTest("convolutions of random shapes", async (gpu) => {
@@ -64,6 +72,13 @@ gpuTest("convolutions of random shapes", async (gpu) => {
     assertEquals(variants(gpu, kernel, "TILE", "PIXELS"), tiles);
   }
   assertEquals(variants(gpu, "convolution_rows", "SCATTER"), ["false", "true"]);
+  // Farther apart than four columns, taps are left to the general kernel.
+  assertEquals(variants(gpu, "convolution_rows", "KERNEL", "STEP").filter((one) => one.startsWith("3 ")), [
+    ...["3 1", "3 2", "3 3", "3 4"],
+  ]);
+  assertEquals(variants(gpu, "convolution_rows", "PARTIAL", "SCATTER"), [
+    ...["false false", "false true", "true false", "true true"],
+  ]);
   assertEquals(variants(gpu, "convolution_pointwise", "DEPTH", "WEIGHT_VECTOR"), [
     "1 false",
     "4 false",
@@ -71,6 +86,7 @@ gpuTest("convolutions of random shapes", async (gpu) => {
   ]);
   assertEquals(variants(gpu, "convolution_weight_gradient", "TILE"), ["16", "8"]);
   assertEquals(variants(gpu, "convolution_weight_gradient_rows", "TILE"), ["16", "8"]);
+  assertEquals(variants(gpu, "convolution_weight_gradient_rows", "DILATED"), ["false", "true"]);
 });
 
 gpuTest("convolutions of random shapes, in the variants for other devices", async (gpu) => {
@@ -93,6 +109,7 @@ const odd = [
   layer(3, 5, 130, 9),
   layer(3, 17, 35, 7, { stride: 2, images: 3 }),
   layer(3, 20, 17, 7, { dilation: 2, paddingY: 2, paddingX: 1 }),
+  dilated(4, 12),
   layer(7, 3, 17, 12, { stride: 2 }),
 ];
 
@@ -138,6 +155,7 @@ const layers: [name: string, one: ConvolutionCase][] = [
   ["3x3, odd width", layer(3, 64, 48, 16, { width: 7 })],
   ["3x3, stride 2", layer(3, 40, 72, 16, { stride: 2 })],
   ["3x3, dilation 2", layer(3, 40, 24, 16, { dilation: 2, paddingY: 2, paddingX: 2 })],
+  ["3x3, dilation 4", layer(3, 40, 24, 28, { dilation: 4, paddingY: 4, paddingX: 4 })],
   ["1x1", layer(1, 128, 96, 16)],
   ["1x1, stride 2", layer(1, 96, 64, 16, { stride: 2 })],
   ["5x5, stride 3", layer(5, 20, 30, 16, { stride: 3 })],

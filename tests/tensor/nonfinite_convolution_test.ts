@@ -100,6 +100,7 @@ const cases: ConvolutionCase[] = [
   layer(3, 4, 17, 12, { height: 5 }),
   layer(3, 5, 17, 16, { stride: 2 }),
   layer(3, 3, 5, 7, { dilation: 2, paddingY: 2, paddingX: 2 }),
+  layer(3, 3, 5, 8, { dilation: 4, paddingY: 4, paddingX: 4 }),
   layer(5, 3, 17, 8, { images: 1 }),
   layer(7, 3, 17, 16, { stride: 2 }),
 ];

@@ -125,9 +125,14 @@ export const convolutions: LongLoop[] = [
   },
   {
     name: "weight gradient over 90 000 positions, dilated",
-    kernels: { convolution_weight_gradient: "split" },
+    kernels: { convolution_weight_gradient_rows: "split" },
     run: (gpu) =>
       compare(gpu, { channels: 1, height: 300, width: 300, kernel: 3, padding: 2, dilation: 2 }, true),
+  },
+  {
+    name: "weight gradient of a 9x9 over 90 000 positions",
+    kernels: { convolution_weight_gradient: "split" },
+    run: (gpu) => compare(gpu, { channels: 1, height: 300, width: 300, kernel: 9, padding: 4 }, true),
   },
   {
     name: "weight gradient over 90 000 positions, tiles",
