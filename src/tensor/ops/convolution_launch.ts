@@ -52,13 +52,18 @@ export function launchConvolution(
 
 /** What decides about the variants of a launch beside sizes, e.g. `convolution 3x3/1`. */
 function describeKind(params: ConvolutionParams, bias: boolean): string {
-  const { tapsY, tapsX, inStride, outColumn, weightOut, weightIn } = params;
+  const { tapsY, tapsX, inStride, inStepX, outColumn, weightOut, weightIn } = params;
   return [
     `convolution ${tapsY}x${tapsX}/${inStride}`,
+    ...dilatedBy(inStepX),
     ...(weightOut < weightIn ? ["transposed"] : []),
     ...(outColumn > 1 ? ["scattered"] : []),
     ...(bias ? ["with bias"] : []),
   ].join(" ");
+}
+
+function dilatedBy(dilation: number): string[] {
+  return dilation === 1 ? [] : [`dilated ${dilation}`];
 }
 
 /** Adds the gradient of the weights to the leading slice of `gradient`, which is stored like the weights. */
@@ -75,7 +80,8 @@ export function launchWeightGradient(
   const { variant, tag } = gpu.tuning.choose(
     () =>
       shapeBucket(
-        `weight gradient ${shape.kernelY}x${shape.kernelX}/${shape.stride}`,
+        [`weight gradient ${shape.kernelY}x${shape.kernelX}/${shape.stride}`, ...dilatedBy(shape.dilation)]
+          .join(" "),
         [
           shape.inChannels,
           shape.outChannels,
