@@ -47,8 +47,20 @@ const segmentation = z.strictObject({
   auxiliaryWeight: z.number().min(0).max(100).default(0.5).describe(
     "Weight of the auxiliary classifier's loss (torchvision's reference: 0.5, mmsegmentation: 0.4); 0 for none.",
   ),
+  channels: z.int().min(1).max(65_536).nullable().default(null).describe(
+    "Channels that the head computes with; null for a quarter of the last map's, as torchvision.",
+  ),
+  convolutions: z.int().min(1).max(16).default(1).describe(
+    "For fcn: 3x3 convolutions before the classifying one (torchvision: 1, mmsegmentation: 2).",
+  ),
+  joinInput: z.boolean().default(false).describe(
+    "For fcn: whether their result is joined with the last map and convolved once more, as in mmsegmentation.",
+  ),
   dropout: z.number().min(0).lt(1).default(0.1).describe(
     "Part of the values that training drops before the last convolution.",
+  ),
+  dropoutOf: z.enum(["elements", "channels"]).default("elements").describe(
+    "What is dropped: single values, as in torchvision, or whole channels, as in mmsegmentation.",
   ),
   mean: z.enum(["valid", "all"]).default("valid").describe(
     "Divide the loss by the pixels that count, or by all, as mmsegmentation long did.",

@@ -35,6 +35,8 @@ const faults: readonly [raw: unknown, ...says: string[]][] = [
   [{ segmentation: { crop: [4, 16] } }, "segmentation.crop", "4", "8"],
   [{ segmentation: { augmentScale: [2, 1] } }, "segmentation.augmentScale", "[2, 1]", "smaller"],
   [{ segmentation: { flip: 1.5 } }, "segmentation.flip", "1.5"],
+  [{ segmentation: { convolutions: 0 } }, "segmentation.convolutions", "0", "1"],
+  [{ segmentation: { dropoutOf: "rows" } }, "segmentation.dropoutOf", "rows", "elements", "channels"],
   [{ optimiser: {} }, "optimiser", "optimizer"],
   [{ training: { bach: 4 } }, "bach", "batch"],
   [[], "test"],

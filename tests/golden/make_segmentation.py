@@ -1,4 +1,5 @@
-"""Makes segmentation.safetensors: narrow FCNs of torchvision's, dilated, with losses and gradients of all parameters.
+"""Makes segmentation.safetensors: narrow FCNs over torchvision's dilated ResNets, with torchvision's head and with one of
+mmsegmentation's form, with losses and gradients of all parameters.
 
     python3 tests/golden/make_segmentation.py [--check]
 """
@@ -12,16 +13,19 @@ from torchvision.models.segmentation.fcn import FCN, FCNHead
 
 from cases import Case, file_bytes, first_clear, write_or_check
 from narrow_resnet import NarrowResNet
+from segmentation_heads import JoinedHead
 
 CLASSES, IGNORE, AUXILIARY = 3, 255, 0.5
 STEM, WIDTHS, DEPTHS, STRIDES = 4, [3, 4, 5, 6], [1, 1, 2, 2], [1, 2, 2, 2]
 IMAGES = (2, 3, 48, 40)
 
 
-def build(case, dilated):
+def build(case, dilated, head):
     backbone = IntermediateLayerGetter(NarrowResNet(STEM, WIDTHS, DEPTHS, STRIDES, dilated),
                                        {"layer4": "out", "layer3": "aux"})
-    model = FCN(backbone, FCNHead(4 * WIDTHS[3], CLASSES), FCNHead(4 * WIDTHS[2], CLASSES)).double()
+    last = 4 * WIDTHS[3]
+    main = JoinedHead(last, head["channels"], head["convolutions"], CLASSES) if head else FCNHead(last, CLASSES)
+    model = FCN(backbone, main, FCNHead(4 * WIDTHS[2], CLASSES)).double()
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -40,11 +44,12 @@ def build(case, dilated):
     return model
 
 
-def fcn(name, stride, dilated):
+def fcn(name, stride, dilated, head=None):
     def attempt(number):
         case = Case(name, "fcn", number, backward=3e-4, classes=CLASSES, ignore=IGNORE, auxiliary=AUXILIARY, stem=STEM,
-                    widths=WIDTHS, depths=DEPTHS, strides=STRIDES, outputStride=stride)
-        model = build(case, dilated)
+                    widths=WIDTHS, depths=DEPTHS, strides=STRIDES, outputStride=stride,
+                    **({"head": head} if head else {}))
+        model = build(case, dilated, head)
         images = case.take("images", case.normal(*IMAGES)).detach()
         labels = torch.from_numpy(case.random.randint(0, CLASSES + 1, (IMAGES[0], *IMAGES[2:])))
         labels[labels == CLASSES] = IGNORE
@@ -78,6 +83,7 @@ def fcn(name, stride, dilated):
 
 
 if __name__ == "__main__":
-    made = [fcn("fcn_stride_8", 8, [False, True, True]), fcn("fcn_stride_16", 16, [False, False, True])]
+    made = [fcn("fcn_stride_8", 8, [False, True, True]), fcn("fcn_stride_16", 16, [False, False, True]),
+            fcn("fcn_joined", 8, [False, True, True], {"channels": 5, "convolutions": 2, "joinInput": True})]
     write_or_check(os.path.join(os.path.dirname(os.path.abspath(__file__)), "segmentation.safetensors"),
                    file_bytes(made, "Golden values of narrow FCNs; see README.md"))

@@ -37,13 +37,17 @@ const narrow = (block: SpaceDefinition["block"], depths: number[]): SpaceDefinit
   ...{ widths: [[8], [12], [16], [20]], depths: depths.map((depth) => [depth]) },
 });
 
-const cases: {
+interface InteropCase {
   readonly what: string;
   readonly definition: SpaceDefinition;
   readonly outputStride: number;
   readonly auxiliary: number;
   readonly head?: "psp";
-}[] = [
+  /** Settings of the head that are not torchvision's. */
+  readonly settings?: object;
+}
+
+const cases: readonly InteropCase[] = [
   // torchvision's basic blocks cannot be dilated.
   {
     what: "basic blocks as ResNet-18",
@@ -57,6 +61,11 @@ const cases: {
     ...{ outputStride, auxiliary: 0.5 },
   })),
   {
+    what: "bottleneck blocks, two convolutions joined with their input",
+    definition: narrow("bottleneck", [1, 1, 1, 1]),
+    ...{ outputStride: 8, auxiliary: 0.4, settings: { channels: 7, convolutions: 2, joinInput: true } },
+  },
+  {
     what: "bottleneck blocks",
     definition: narrow("bottleneck", [1, 1, 1, 1]),
     outputStride: 32,
@@ -68,13 +77,15 @@ const cases: {
   })),
 ];
 
-for (const { what, definition, outputStride, auxiliary, head = "fcn" } of cases) {
+for (const { what, definition, outputStride, auxiliary, head = "fcn", settings = {} } of cases) {
   gpuTest(
     `${head} over ${what}, output stride ${outputStride}${auxiliary ? "" : ", no auxiliary classifier"}`,
     async (gpu) => {
       const model = await smallModel(gpu, definition);
       const network = withOutputStride(model.network, outputStride);
-      const { segmentation } = smallConfig({ segmentation: { outputStride, auxiliaryWeight: auxiliary } });
+      const { segmentation } = smallConfig({
+        segmentation: { outputStride, auxiliaryWeight: auxiliary, ...settings },
+      });
       using headed = new HeadedNetwork(
         gpu,
         network,

@@ -2,7 +2,7 @@
 
     python3 tests/interop/segmentation_check.py --model model.safetensors --images images.safetensors --out logits.safetensors
 
-The backbone is torchvision's ResNet of the file's widths and depths, made by torchvision's own layers with
+A head of several convolutions, joined with their input, is one of torch.nn. The backbone is torchvision's ResNet of the file's widths and depths, made by torchvision's own layers with
 `replace_stride_with_dilation`; `--images` holds `images` f32 [N,3,H,W]. The output holds `logits` and, where the file has
 an auxiliary classifier, `auxiliary`, both interpolated to the images' size, in evaluation mode and float64.
 """
@@ -21,6 +21,7 @@ from torchvision.models.segmentation.fcn import FCN, FCNHead
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
 import safetensors_io  # noqa: E402
+from segmentation_heads import JoinedHead  # noqa: E402
 
 
 class Shaped(ResNet):
@@ -41,6 +42,14 @@ class Shaped(ResNet):
             setattr(self, f"layer{stage}", self._make_layer(kind, width, len(blocks), stride, dilate))
 
 
+def main_head(shape, classes):
+    if "classifier.0.weight" in shape:
+        return FCNHead(shape["classifier.0.weight"][1], classes)
+    convolutions = sum(re.fullmatch(r"classifier\.convs\.\d+\.conv\.weight", name) is not None for name in shape)
+    channels, inputs = shape["classifier.convs.0.conv.weight"][:2]
+    return JoinedHead(inputs, channels, convolutions, classes)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Logits of a trained segmentation, by torchvision.")
     for name in ("model", "images", "out"):
@@ -53,7 +62,7 @@ def main():
     stages = len(strides)
     network = Shaped(shape, strides, dilated)
     names = {f"layer{stages}": "out"}
-    heads = [FCNHead(shape["classifier.0.weight"][1], len(json.loads(metadata["classes"])))]
+    heads = [main_head(shape, len(json.loads(metadata["classes"])))]
     if "aux_classifier.0.weight" in shape:
         names[f"layer{stages - 1}"] = "aux"
         heads.append(FCNHead(shape["aux_classifier.0.weight"][1], len(json.loads(metadata["classes"]))))

@@ -13,7 +13,10 @@ import { gpuTest, randomTensor } from "../helpers.ts";
 gpuTest(
   "PSPNet's head pools, resizes back, joins and classifies; every parameter has a gradient",
   async (gpu) => {
-    const { taps, head } = pspHead({ classes: 3, channels: [8, 12], auxiliary: true, dropout: 0.1 });
+    const { taps, head } = pspHead({
+      ...{ classes: 3, channels: [8, 12], width: null, auxiliary: true },
+      dropout: { probability: 0.1, channels: false },
+    });
     assertEquals(taps, ["c4", "c5"]);
     const shapes = [[2, 8, 5, 7], [2, 12, 5, 7]];
     const trace = traceHead(head, shapes);

@@ -13,13 +13,17 @@ export const segmentationHeads = ["fcn", "psp"] as const;
 /** One of {@linkcode segmentationHeads}. */
 export type SegmentationHead = typeof segmentationHeads[number];
 
-/** A head over the last maps of a network. @throws {ConfigurationError} for an auxiliary classifier of a single stage */
+/**
+ * A head over the last maps of a network.
+ * @throws {ConfigurationError} for an auxiliary classifier of a single stage, or settings that are another head's
+ */
 export function segmentationHead(
   network: Network,
   kind: SegmentationHead,
   classes: number,
-  { auxiliaryWeight, dropout }: FineTuneConfig["segmentation"],
+  settings: FineTuneConfig["segmentation"],
 ): TappedHead {
+  const { auxiliaryWeight, convolutions, joinInput } = settings;
   const shapes = tapShapes(network, network.space.max, 224);
   const names = tapNames(network);
   const auxiliary = auxiliaryWeight > 0;
@@ -29,9 +33,30 @@ export function segmentationHead(
         "last for an auxiliary classifier. Set it to 0.",
     );
   }
+  if (kind === "psp") expectNoFcnSettings(settings);
   const channels = names.map((name) => shapes.get(name)![1]);
-  const definition = { classes, channels: [channels.at(-2)!, channels.at(-1)!] as const, auxiliary, dropout };
-  const { head, taps } = { fcn: fcnHead, psp: pspHead }[kind](definition);
+  const definition = {
+    classes,
+    channels: [channels.at(-2)!, channels.at(-1)!] as const,
+    width: settings.channels,
+    auxiliary,
+    dropout: { probability: settings.dropout, channels: settings.dropoutOf === "channels" },
+  };
+  const { head, taps } = kind === "psp"
+    ? pspHead(definition)
+    : fcnHead({ ...definition, convolutions, joinInput });
   // The last maps of a network of fewer stages have other names.
   return { head, taps: names.slice(-taps.length) };
+}
+
+function expectNoFcnSettings({ convolutions, joinInput }: FineTuneConfig["segmentation"]): void {
+  const [field, value] = convolutions !== 1
+    ? ["convolutions", convolutions]
+    : joinInput
+    ? ["joinInput", joinInput]
+    : [];
+  if (field === undefined) return;
+  throw new ConfigurationError(
+    `segmentation.${field} is ${value}, but --head psp has no such part. Leave it out, or give --head fcn.`,
+  );
 }

@@ -22,8 +22,9 @@ async function segmentationOf(
   gpu: Gpu,
   model: PlainModel,
   head: SegmentationHead,
+  settings: object = {},
 ): Promise<SegmentationModel> {
-  const { segmentation } = smallConfig();
+  const { segmentation } = smallConfig({ segmentation: settings });
   const network = withOutputStride(model.network, segmentation.outputStride);
   using headed = new HeadedNetwork(gpu, network, segmentationHead(network, head, 3, segmentation), false);
   await headed.initialise(1, backboneValues(model));
@@ -84,3 +85,31 @@ gpuTest("a PSPNet's graph takes images of any size, too", async (gpu) => {
     for (const branch of [1, 2, 3]) assert(bytes.includes(`psp_modules.${branch}.0.rows.means`), `${branch}`);
   });
 });
+
+gpuTest(
+  "a head of two convolutions has mmsegmentation's names, and its join is in the ONNX graph",
+  async (gpu) => {
+    const settings = { channels: 7, convolutions: 2, joinInput: true };
+    const whole = await segmentationOf(gpu, await smallModel(gpu), "fcn", settings);
+    const shapes = [...whole.weights].filter(([name]) =>
+      name.startsWith("classifier") && name.includes("weight")
+    );
+    assertEquals(shapes.map(([name, { shape }]) => [name, shape.join()]), [
+      ["classifier.convs.0.conv.weight", "7,48,3,3"],
+      ["classifier.convs.0.bn.weight", "7"],
+      ["classifier.convs.1.conv.weight", "7,7,3,3"],
+      ["classifier.convs.1.bn.weight", "7"],
+      ["classifier.conv_cat.conv.weight", "7,55,3,3"],
+      ["classifier.conv_cat.bn.weight", "7"],
+      ["classifier.conv_seg.weight", "3,7,1,1"],
+    ]);
+    await withFolder(async (folder) => {
+      const onnx = `${folder}/model.onnx`;
+      await writeSegmentationOnnx(onnx, whole);
+      const bytes = new TextDecoder("latin1").decode(await Deno.readFile(onnx));
+      for (const part of ["classifier.join", "classifier.conv_cat", "classifier.conv_seg"]) {
+        assert(bytes.includes(part), part);
+      }
+    });
+  },
+);

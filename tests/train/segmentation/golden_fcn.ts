@@ -24,11 +24,12 @@ export function goldenResNet({ parameters: { stem, widths, depths, strides } }: 
 }
 
 export async function goldenSegmentation(gpu: Gpu, one: GoldenCase): Promise<Segmentation> {
-  const { classes, outputStride, auxiliary, ignore } = one.parameters;
+  const { classes, outputStride, auxiliary, ignore, head: changes } = one.parameters;
   const network = withOutputStride(goldenResNet(one), outputStride);
   const { segmentation } = parseFineTuneConfig({}, "test");
   const head = segmentationHead(network, "fcn", classes, {
     ...segmentation,
+    ...changes,
     auxiliaryWeight: auxiliary,
     dropout: 0,
   });

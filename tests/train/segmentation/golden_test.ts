@@ -1,4 +1,7 @@
-/** FCN over a dilated ResNet, from images to losses and gradients, against torchvision's with the same weights. */
+/**
+ * FCN over a dilated ResNet, from images to losses and gradients, against torchvision's with the same weights, and with
+ * mmsegmentation's form of the head against one of torch.nn.
+ */
 import { assertEquals } from "@std/assert";
 import { bilinear } from "../../../src/tensor/ops/bilinear.ts";
 import { Tape } from "../../../src/tensor/tape.ts";
@@ -6,9 +9,15 @@ import { Tensor } from "../../../src/tensor/tensor.ts";
 import { assertClose, goldenCases, gpuTest } from "../../helpers.ts";
 import { goldenSegmentation, torchvisionName } from "./golden_fcn.ts";
 
-for (const stride of [8, 16]) {
-  gpuTest(`FCN of output stride ${stride}: logits, losses and gradients are torchvision's`, async (gpu) => {
-    const one = (await goldenCases("fcn")).find(({ parameters }) => parameters.outputStride === stride)!;
+const cases = [
+  ["FCN of output stride 8", "fcn_stride_8"],
+  ["FCN of output stride 16", "fcn_stride_16"],
+  ["FCN with two convolutions, joined with their input", "fcn_joined"],
+];
+
+for (const [what, name] of cases) {
+  gpuTest(`${what}: logits, losses and gradients are PyTorch's`, async (gpu) => {
+    const one = (await goldenCases("fcn")).find((golden) => golden.name === name)!;
     const { forward, backward } = one.tolerance;
     using objective = await goldenSegmentation(gpu, one);
     const { encoder } = objective;

@@ -36,7 +36,11 @@ function livelyValues(gpu: Gpu): Map<string, Float32Array<ArrayBuffer>> {
 }
 
 function headOf(definition: SegmentationDefinition) {
-  return fcnHead({ classes, channels: [8, 8], auxiliary: definition.auxiliaryWeight > 0, dropout: 0 });
+  return fcnHead({
+    ...{ classes, channels: [8, 8], width: null, convolutions: 1, joinInput: false },
+    auxiliary: definition.auxiliaryWeight > 0,
+    dropout: { probability: 0, channels: false },
+  });
 }
 
 async function livelyObjective(gpu: Gpu, changes: Partial<SegmentationDefinition> = {}) {
