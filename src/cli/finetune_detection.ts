@@ -9,7 +9,12 @@ import { resultsJson } from "../evaluate/coco_results.ts";
 import { readDetector, writeDetectorModel } from "../finetune/detection/model_file.ts";
 import { detectorOnnxFiles, writeDetectorOnnx } from "../finetune/detection/onnx_files.ts";
 import { type DrawnObject, drawObjects } from "../finetune/detection/pictures.ts";
-import { averagePrecisions, type DetectionKind, trainDetection } from "../finetune/detection/run.ts";
+import {
+  averagePrecisions,
+  type DetectionKind,
+  planDetection,
+  trainDetection,
+} from "../finetune/detection/run.ts";
 import { renderDetectionReport } from "../report/detection_report.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { isObjects, type ObjectMetrics } from "../store/metrics.ts";
@@ -41,7 +46,11 @@ async function expectOwnResults(path: string): Promise<void> {
   );
 }
 
-function taskOf(task: Task, { head: asked, predictions }: FinetuneFlags): FinetuneTask<DetectionKind> {
+/** Detection with or without masks, from the command line. */
+export function detectionTask(
+  task: Task,
+  { head: asked, predictions }: FinetuneFlags,
+): FinetuneTask<DetectionKind> {
   const head = headOf(task, asked);
   const found: DetectedObject[] = [];
   return {
@@ -61,6 +70,7 @@ function taskOf(task: Task, { head: asked, predictions }: FinetuneFlags): Finetu
       });
     },
     train: trainDetection,
+    plan: planDetection,
     isLine: isObjects,
     describe({ boxAP, maskAP }) {
       const masks = maskAP === undefined ? "" : `, mask AP ${share(maskAP)}`;
@@ -102,7 +112,7 @@ export async function finetuneDetection(
   context: Context<typeof finetuneFlags>,
   task: Task,
 ): Promise<DetectionResult> {
-  const { metrics, classes: _, ...done } = await finetune(context, taskOf(task, context.flags));
+  const { metrics, classes: _, ...done } = await finetune(context, detectionTask(task, context.flags));
   return { task, ...done, metrics: averagePrecisions(metrics) };
 }
 

@@ -17,7 +17,8 @@ export const finetuneFlags = {
   arch: {
     type: "string",
     placeholder: "ARCH",
-    description: "With --run: max, min, a name from the configuration, or an id (default: max)",
+    description:
+      "With --run, or of a network that --config describes: max, min, a name, or an id (default: max)",
   },
   encoder: encoderFlag,
   model: {
@@ -29,7 +30,9 @@ export const finetuneFlags = {
     type: "string",
     choices: ["pretrained", "scratch"],
     default: "pretrained",
-    description: "Start from the weights, or, to compare, from new ones of the same architecture",
+    description:
+      "Start from the weights, or from new ones: of the same architecture, to compare, or without --run and --model of the " +
+      "network that --config describes",
   },
   task: {
     type: "string",
@@ -52,7 +55,7 @@ export const finetuneFlags = {
     required: true,
     description: `Images to test on: ${forms}`,
   },
-  out: { type: "string", placeholder: "DIR", required: true, description: "Folder of the run" },
+  out: { type: "string", placeholder: "DIR", description: "Folder of the run; only a dry run needs none" },
   config: { type: "string", placeholder: "FILE", description: "Settings, e.g. configs/finetune-camvid.json" },
   set: {
     type: "strings",
@@ -75,6 +78,11 @@ export const finetuneFlags = {
       "file of COCO results",
   },
   resume: { type: "boolean", description: "Go on with an interrupted run of the same settings in --out" },
+  dryRun: {
+    type: "boolean",
+    description:
+      "Count and measure a few steps, show how long all take and how much memory, and stop: nothing is written",
+  },
 } as const;
 
 /** Values of {@linkcode finetuneFlags}. */
@@ -99,14 +107,20 @@ export function headOf(task: FinetuneFlags["task"], head: FinetuneFlags["head"])
 
 /** Checks the flags against each other. @throws {UsageError} naming those that do not go together */
 export function checkFinetuneFlags(
-  { run, model, checkpoint, arch, encoder, data, testData }: FinetuneFlags,
+  { run, model, checkpoint, arch, encoder, from, data, testData }: FinetuneFlags,
 ): void {
-  if ((run === undefined) === (model === undefined)) {
-    throw new UsageError("Give either --run DIR, a pretraining, or --model FILE.");
+  if (run !== undefined && model !== undefined) {
+    throw new UsageError("Give either --run DIR, a pretraining, or --model FILE, not both.");
+  }
+  if (run === undefined && model === undefined && from !== "scratch") {
+    throw new UsageError(
+      "Give either --run DIR, a pretraining, or --model FILE; or --from scratch with a --config that describes a network, " +
+        "as configs/finetune-cityscapes-fcn.json does.",
+    );
   }
   const ofRuns = Object.entries({
     "--checkpoint": checkpoint !== undefined,
-    "--arch": arch !== undefined,
+    "--arch": arch !== undefined && model !== undefined,
     "--encoder momentum": encoder === "momentum",
   }).find(([, given]) => given);
   if (run === undefined && ofRuns) throw new UsageError(`${ofRuns[0]} goes with --run only.`);

@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import type { PlainModel } from "../extract/model.ts";
 import { type FineTuneConfig, loadFineTuneConfig } from "../finetune/config.ts";
 import type { DenseHooks, DenseKind, DenseRequest, TrainedDense } from "../finetune/dense/run.ts";
+import type { DensePlan, PlanHooks, PlanRequest } from "../finetune/plan/plan.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { DenseReport } from "../report/dense_parts.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
@@ -15,8 +16,8 @@ import { removeFile } from "../store/remove_file.ts";
 import { version } from "../version.ts";
 import type { Context } from "./command.ts";
 import { openDevice } from "./device.ts";
-import { openBackbone } from "./finetune_backbone.ts";
-import { type finetuneFlags, finetuneOverrides } from "./finetune_flags.ts";
+import { findBackbone } from "./finetune_backbone.ts";
+import { type FinetuneFlags, type finetuneFlags, finetuneOverrides } from "./finetune_flags.ts";
 import { formatRate } from "./format.ts";
 import { FinetunePictures } from "./finetune_pictures.ts";
 import { makeOutputFolder } from "./output_folder.ts";
@@ -54,6 +55,7 @@ export interface FinetuneTask<Kind extends DenseKind> {
     request: DenseRequest<Kind>,
     hooks: DenseHooks<Kind>,
   ): Promise<TrainedDense<Kind> | undefined>;
+  plan(gpu: Gpu, request: PlanRequest<Kind>, hooks: PlanHooks): Promise<DensePlan>;
   isLine(line: MetricsLine): line is Kind["line"];
   /** What an evaluation says, for people. */
   describe(line: Kind["line"]): string;
@@ -86,7 +88,9 @@ export async function finetune<Kind extends DenseKind>(
   const warn = (text: string) => logger.warn(text);
   const config = await loadFineTuneConfig(flags.config, finetuneOverrides(flags));
   const { out, data, testData } = flags;
+  if (out === undefined) throw new UsageError("--out DIR is missing: the folder of the run.");
   const { head } = task;
+  const backbone = await findBackbone(flags, config, warn);
   await guardOutputFolder(out, finetuneOutput, [aboutName, metricsName, ...task.models, reportName], [
     ...dataPaths(data),
     ...dataPaths(testData),
@@ -98,14 +102,7 @@ export async function finetune<Kind extends DenseKind>(
   await using _ = await FolderLock.take(join(out, "finetune.lock"), warn);
   await using cleanup = new AsyncDisposableStack();
   const { seed } = config.training;
-  const open = async (spec: string, seed: number): Promise<DenseSource<Kind["target"]>> =>
-    cleanup.adopt(
-      await task.open(spec, { imageSize: 64, seed, onWarning: warn }),
-      (source) => source.release(),
-    );
-  const train = await open(data, seed);
-  // Synthetic images to test on are others.
-  const test = await open(testData, seed + 1);
+  const { train, test } = await openSets(task, flags, { seed, onWarning: warn }, cleanup);
   const shown = new FinetunePictures(test);
   const onPrediction = await task.collect(train, test, shown);
   using gpu = await openDevice(logger);
@@ -113,7 +110,7 @@ export async function finetune<Kind extends DenseKind>(
     "Stopping; the last complete step is saved. Go on with the same command and --resume.",
   );
   gpu.stream.interrupt = signal;
-  const { model, weights } = await openBackbone(gpu, flags, seed, warn);
+  const { model, weights } = await backbone.open(gpu, seed);
   const arch = formatArchitecture(model.network.space.max);
   const about = { task: flags.task, head, arch, weights, from: flags.from, data, testData, config };
   const [kept, metricsPath, reportPath] = ["last.safetensors", metricsName, reportName].map((name) =>
@@ -175,13 +172,30 @@ export async function finetune<Kind extends DenseKind>(
   return { head, arch, metrics, classes, steps, seconds, files, report: reportPath };
 }
 
+/**
+ * Opens the images to train and to test on.
+ * @param cleanup closes them
+ */
+export async function openSets<Kind extends DenseKind>(
+  task: Pick<FinetuneTask<Kind>, "open">,
+  { data, testData }: FinetuneFlags,
+  options: Pick<DenseOptions, "seed" | "onWarning">,
+  cleanup: AsyncDisposableStack,
+): Promise<Record<"train" | "test", DenseSource<Kind["target"]>>> {
+  const open = async (spec: string, seed: number): Promise<DenseSource<Kind["target"]>> =>
+    cleanup.adopt(await task.open(spec, { ...options, imageSize: 64, seed }), (source) => source.release());
+  const train = await open(data, options.seed);
+  // Synthetic images to test on are others.
+  return { train, test: await open(testData, options.seed + 1) };
+}
+
 /** All that a run was given, for its report. */
 function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig }): [string, string][] {
   const { config, ...others } = about;
   return [
     ...Object.entries(others).map(([name, value]): [string, string] => [name, String(value)]),
     ...Object.entries(config).flatMap(([section, fields]) =>
-      Object.entries(fields).map(([name, value]): [string, string] => [
+      Object.entries(fields ?? {}).map(([name, value]): [string, string] => [
         `${section}.${name}`,
         typeof value === "string" ? value : JSON.stringify(value),
       ])

@@ -9,7 +9,7 @@ import {
   writeSegmentationOnnx,
 } from "../finetune/segmentation/model_file.ts";
 import { drawClasses } from "../finetune/segmentation/pictures.ts";
-import { type SegmentationKind, trainSegmentation } from "../finetune/segmentation/run.ts";
+import { planSegmentation, type SegmentationKind, trainSegmentation } from "../finetune/segmentation/run.ts";
 import { renderSegmentationReport } from "../report/segmentation_report.ts";
 import { isPixels } from "../store/metrics.ts";
 import type { Context } from "./command.ts";
@@ -25,7 +25,10 @@ export type SegmentationResult = FinetuneResult<"segmentation", {
   readonly perClass: readonly ({ readonly class: string } & SegmentationMetrics["perClass"][number])[];
 }>;
 
-function taskOf({ head: asked, predictions }: FinetuneFlags): FinetuneTask<SegmentationKind> {
+/** Segmentation, from the command line. */
+export function segmentationTask(
+  { head: asked, predictions }: FinetuneFlags,
+): FinetuneTask<SegmentationKind> {
   const head = headOf("segmentation", asked);
   return {
     head,
@@ -44,6 +47,7 @@ function taskOf({ head: asked, predictions }: FinetuneFlags): FinetuneTask<Segme
       };
     },
     train: trainSegmentation,
+    plan: planSegmentation,
     isLine: isPixels,
     describe: ({ mIoU, pixelAccuracy }) => `mean IoU ${share(mIoU)}, pixels right ${share(pixelAccuracy)}`,
     async write(out, { encoder }, { input }, classes) {
@@ -61,7 +65,7 @@ function taskOf({ head: asked, predictions }: FinetuneFlags): FinetuneTask<Segme
 export async function finetuneSegmentation(
   context: Context<typeof finetuneFlags>,
 ): Promise<SegmentationResult> {
-  const { metrics, classes, ...done } = await finetune(context, taskOf(context.flags));
+  const { metrics, classes, ...done } = await finetune(context, segmentationTask(context.flags));
   const { mIoU, pixelAccuracy, perClass } = metrics;
   return {
     task: "segmentation",

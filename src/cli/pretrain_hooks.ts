@@ -3,7 +3,7 @@ import { evaluationText } from "../evaluate/verdict.ts";
 import type { PretrainHooks, PretrainOutcome } from "../pretrain/pretrain.ts";
 import { counted, formatCount, formatRate } from "./format.ts";
 import type { Logger } from "./logger.ts";
-import { describeTime } from "./pretrain_plan.ts";
+import { describeTime } from "./plan_text.ts";
 import { Progress } from "./progress.ts";
 
 /** What the hooks of a run work with. */

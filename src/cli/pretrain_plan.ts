@@ -10,6 +10,7 @@ import { long } from "../pretrain/fit/duration.ts";
 import { demoConfig, smallPhotosConfig } from "./default_config.ts";
 import { counted, formatCount, formatTable } from "./format.ts";
 import type { Logger } from "./logger.ts";
+import { describeTime, formatBytes, memoryRow } from "./plan_text.ts";
 
 /** What a plan is made for. */
 export interface PlanRequest {
@@ -102,20 +103,18 @@ async function smallerConfig(
 export function planLines(plan: RunPlan, software: boolean): string[] {
   const { memory: { device, host }, free, secondsPerStep } = plan;
   const needed = host.total + (software ? device.total : 0);
-  const of = free === null ? "" : ` of ${mebibytes(free)} free`;
+  const of = free === null ? "" : ` of ${formatBytes(free)} free`;
   const memory = software
-    ? `memory: about ${mebibytes(needed)}${of}`
-    : `memory: about ${mebibytes(device.total)} of the device, ${mebibytes(host.total)}${of} of the machine`;
+    ? `memory: about ${formatBytes(needed)}${of}`
+    : `memory: about ${formatBytes(device.total)} of the device, ${
+      formatBytes(host.total)
+    }${of} of the machine`;
   return secondsPerStep === null ? [memory] : [...timeLines(plan), memory];
 }
 
 function timeLines({ secondsPerStep, seconds, ends, shorter }: RunPlan): string[] {
   if (secondsPerStep === null || seconds === null || ends === null) return [];
-  const lines = [
-    `about ${formatSeconds(secondsPerStep)} a step, as measured; ${
-      formatDuration(seconds)
-    } in all: ends about ${formatClock(new Date(ends))}`,
-  ];
+  const lines = [describeTime(secondsPerStep, "as measured", seconds, new Date(ends))];
   if (seconds > long) {
     const ways = shorter.map((way) => `${way.flags} (about ${formatDuration(way.seconds)})`);
     const shorterOnes = ways.length > 0 ? ways.join(", ") : "fewer images, or smaller networks (space)";
@@ -124,49 +123,26 @@ function timeLines({ secondsPerStep, seconds, ends, shorter }: RunPlan): string[
   return lines;
 }
 
-/** `about 575 ms a step, as measured; 6:27 min in all: ends about 14:09`. */
-export function describeTime(secondsPerStep: number, how: string, seconds: number, ends: Date): string {
-  const step = formatSeconds(secondsPerStep);
-  return `about ${step} a step, ${how}; ${formatDuration(seconds)} in all: ends about ${formatClock(ends)}`;
-}
-
-function mebibytes(bytes: number): string {
-  return `${formatCount(Math.ceil(bytes / 2 ** 20))} MiB`;
-}
-
-function formatSeconds(seconds: number): string {
-  return seconds < 1 ? `${(1000 * seconds).toPrecision(3)} ms` : `${seconds.toPrecision(3)} s`;
-}
-
-/** The time of day, with the date unless it is today's. */
-export function formatClock(time: Date, now = new Date()): string {
-  const two = (value: number) => String(value).padStart(2, "0");
-  const clock = `${two(time.getHours())}:${two(time.getMinutes())}`;
-  if (time.toDateString() === now.toDateString()) return clock;
-  return `${clock} on ${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-}
-
 /** The whole plan, for a dry run. */
 export function formatPlan(plan: RunPlan): string {
   const { steps, epochs, images, memory: { device, host }, free } = plan;
-  const row = (name: string, bytes: number | null) => [name, bytes === null ? "not known" : mebibytes(bytes)];
   return [
     `${counted(steps, "step")} in ${counted(epochs, "epoch")} on ${counted(images.training, "image")}, ` +
     `${formatCount(images.heldOut)} held back`,
     ...timeLines(plan),
     formatTable([
       ["memory", ""],
-      row("device: weights, gradients, momentum, statistics", device.weights),
-      ...(device.queue > 0 ? [row("device: queue", device.queue)] : []),
-      row("device: images", device.images),
-      row("device: batches, feature maps and their gradients", device.activations),
-      row("device: all", device.total),
-      row("host: decoded images, at most", host.images),
-      ...(host.teacher > 0 ? [row("host: the teacher's features", host.teacher)] : []),
-      row("host: a checkpoint on its way to the disk", host.checkpoint),
-      row("host: runtime and driver", host.runtime),
-      row("host: all", host.total),
-      row("host: free", free),
+      memoryRow("device: weights, gradients, momentum, statistics", device.weights),
+      ...(device.queue > 0 ? [memoryRow("device: queue", device.queue)] : []),
+      memoryRow("device: images", device.images),
+      memoryRow("device: batches, feature maps and their gradients", device.activations),
+      memoryRow("device: all", device.total),
+      memoryRow("host: decoded images, at most", host.images),
+      ...(host.teacher > 0 ? [memoryRow("host: the teacher's features", host.teacher)] : []),
+      memoryRow("host: a checkpoint on its way to the disk", host.checkpoint),
+      memoryRow("host: runtime and driver", host.runtime),
+      memoryRow("host: all", host.total),
+      memoryRow("host: free", free),
     ], "lr"),
   ].join("\n");
 }

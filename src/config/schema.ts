@@ -23,7 +23,8 @@ const deviation = z.number().min(1e-6).max(1e4);
 const mean = z.number().min(-1e3).max(1e3);
 const channels = z.tuple([mean, mean, mean]);
 
-const space = z.strictObject({
+/** The `space` section. */
+export const spaceSchema = z.strictObject({
   block: z.enum(["bottleneck", "basic"]).describe(
     "Residual block: bottleneck (1x1, 3x3, 1x1; output four times as wide) or basic (3x3, 3x3).",
   ),
@@ -51,6 +52,14 @@ const specification = z.string().min(1);
 /** One specification, or several whose images make one set. */
 const images = z.union([specification, z.array(specification).min(1).max(1000)]);
 
+/** How images become a network's input. */
+export const normalisation = {
+  mean: channels.default([0.5, 0.5, 0.5]).describe("Subtracted from red, green and blue in 0..1."),
+  std: z.tuple([deviation, deviation, deviation]).default([0.25, 0.25, 0.25]).describe(
+    "Divides red, green and blue after the mean is subtracted.",
+  ),
+};
+
 const data = z.strictObject({
   source: images.default("synthetic:2560").describe(
     "Training images: DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR or tensor:FILE.safetensors; or a list " +
@@ -68,10 +77,7 @@ const data = z.strictObject({
       "smallest crops (the image size over the root of augmentation.crop.scale[0], at most 4 image sizes), null only " +
       "256/224 of the image size. None is enlarged.",
   ),
-  mean: channels.default([0.5, 0.5, 0.5]).describe("Subtracted from red, green and blue in 0..1."),
-  std: z.tuple([deviation, deviation, deviation]).default([0.25, 0.25, 0.25]).describe(
-    "Divides red, green and blue after the mean is subtracted.",
-  ),
+  ...normalisation,
   cacheMegabytes: z.int().min(0).max(2 ** 20).default(2048).describe(
     "Main memory for decoded images, in MiB.",
   ),
@@ -274,7 +280,7 @@ const knn = z.strictObject({
 export const configSchema = z.strictObject({
   $schema: z.string().optional().describe("Lets editors complete and check this file."),
   version: z.string().optional().describe("The version of Scion that wrote this file, in a run folder."),
-  space,
+  space: spaceSchema,
   data,
   augmentation,
   head,

@@ -4,11 +4,18 @@ import { explainIssues } from "../config/explain.ts";
 import { checkStructure, parseJson } from "../config/json.ts";
 import type { SchemaNode } from "../config/json_schema.ts";
 import { applyOverride, type Override } from "../config/overrides.ts";
+import { normalisation, spaceSchema } from "../config/schema.ts";
+import { SearchSpace, type SpaceDefinition } from "../elastic/search_space.ts";
 import { ConfigurationError } from "../errors.ts";
 
 const positive = z.number().gt(0).max(1e6);
 const share = z.number().min(0).max(1);
 const side = z.int().min(8).max(4096);
+
+const network = spaceSchema.extend(normalisation).describe(
+  "A network of its own, for new weights without --run and --model: the fields of a pretraining's space, of which --arch " +
+    "is taken, with the mean and std of its input. A run and a model bring theirs.",
+).nullable().default(null);
 
 const optimizer = z.strictObject({
   learningRate: z.number().gt(0).max(1e3).default(0.01).describe("Learning rate of SGD, after warm-up."),
@@ -125,6 +132,7 @@ const detection = z.strictObject({
 
 const schema = z.strictObject({
   $schema: z.string().optional().describe("Lets editors complete and check this file."),
+  network,
   optimizer,
   training,
   segmentation,
@@ -157,6 +165,7 @@ export function parseFineTuneConfig(
     throw new ConfigurationError(faults.map(({ text }) => `${name}: ${text}`).join("\n"));
   }
   const { $schema: _, ...config } = result.data;
+  if (config.network) expectNetwork(config.network, name);
   for (const section of ["segmentation", "detection"] as const) {
     const [low, high] = config[section].augmentScale;
     if (low <= high) continue;
@@ -165,6 +174,18 @@ export function parseFineTuneConfig(
     );
   }
   return config;
+}
+
+/** A network that its parts do not make is refused. */
+function expectNetwork(network: SpaceDefinition, name: string): void {
+  try {
+    new SearchSpace(network);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    throw new ConfigurationError(`${name}: ${error.message.replaceAll("space.", "network.")}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Reads a configuration file. @throws {ConfigurationError} as {@linkcode parseFineTuneConfig}, and for no such file */

@@ -7,7 +7,7 @@ import { Encoder } from "../nn/encoder.ts";
 /** Draws new weights; the same for the same seed. */
 export async function newModel(
   gpu: Gpu,
-  { network, input }: PlainModel,
+  { network, input }: Pick<PlainModel, "network" | "input">,
   seed: number,
 ): Promise<PlainModel> {
   using encoder = new Encoder(gpu, network, undefined, false);

@@ -25,6 +25,8 @@ export interface MemoryUse {
   peak: number;
   /** Number of buffers that exist. */
   buffers: number;
+  /** The largest request so far. */
+  largest: number;
 }
 
 const smallest = 256;
@@ -50,6 +52,12 @@ export class BufferPool {
   #held = 0;
   #peak = 0;
   #buffers = 0;
+  #largest = 0;
+  /**
+   * Whether a request beyond {@linkcode limit} is refused. A device that takes no memory can go on, to learn what all would
+   * need.
+   */
+  bounded = true;
   /**
    * The most bytes to hold. Before more are held, buffers that nobody uses are destroyed; what does not fit even then is
    * refused.
@@ -72,18 +80,25 @@ export class BufferPool {
 
   /** The present account. */
   get use(): MemoryUse {
-    return { used: this.#used, held: this.#held, peak: this.#peak, buffers: this.#buffers };
+    return {
+      used: this.#used,
+      held: this.#held,
+      peak: this.#peak,
+      buffers: this.#buffers,
+      largest: this.#largest,
+    };
   }
 
   /** A buffer of at least `bytes` bytes with undefined contents. */
   acquire(bytes: number): PooledBuffer {
-    if (bytes > this.#limit) {
+    this.#largest = Math.max(this.#largest, bytes);
+    if (this.bounded && bytes > this.#limit) {
       throw new DeviceLimitError(
         `a tensor of ${bytes} bytes was asked for; this adapter binds at most ${this.#limit} bytes at once. ` +
           `Use a smaller batch or smaller images.`,
       );
     }
-    const capacity = Math.min(sizeClass(bytes), this.#limit);
+    const capacity = Math.max(bytes, Math.min(sizeClass(bytes), this.#limit));
     const reused = this.#free.get(capacity)?.pop();
     const pooled = reused ?? this.#create(capacity);
     this.#used += capacity;

@@ -136,7 +136,7 @@ export class Gpu {
 
   /**
    * A device with these facts and limits that runs nothing and takes no memory, to learn from its pool's account what a
-   * recording would take. Nothing can be read from it.
+   * recording would take. What is read from it is 0.
    */
   static rehearse(facts: AdapterFacts, limits: GPUSupportedLimits): Gpu {
     return new Gpu(silentDevice(limits), facts);

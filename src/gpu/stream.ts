@@ -36,6 +36,7 @@ export class CommandStream {
   #pass: GPUComputePassEncoder | undefined;
   #bindGroups = new Map<string, GPUBindGroup>();
   #dispatches = 0;
+  #flops = 0;
   /** What is recorded and not submitted. */
   readonly submission: Submission;
   /** Of what is recorded and in no part yet. */
@@ -71,6 +72,11 @@ export class CommandStream {
     return this.#dispatches;
   }
 
+  /** Floating-point operations that the dispatches recorded so far say they make; a fused multiply-add counts two. */
+  get flops(): number {
+    return this.#flops;
+  }
+
   /** Seconds spent on handing work over. Mesa's software driver takes no more before it has done the last. */
   get submitSeconds(): number {
     return this.submission.submitSeconds;
@@ -104,6 +110,7 @@ export class CommandStream {
     pass.setBindGroup(0, bindGroup, [offset]);
     pass.dispatchWorkgroups(...call.grid);
     this.#dispatches++;
+    this.#flops += call.work?.flops ?? 0;
     if (this.profiler) this.#closePass();
   }
 

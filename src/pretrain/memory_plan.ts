@@ -54,9 +54,9 @@ export interface MemoryPlan {
 }
 
 /** What Deno, Mesa's driver with its compiled kernels, and the libraries take. */
-const runtimeBytes = 400 * 2 ** 20;
+export const runtimeBytes = 400 * 2 ** 20;
 /** Tensors come back in pieces of so many bytes at most; see `Gpu.read`. */
-const stagingBytes = 2 ** 28;
+export const stagingBytes = 2 ** 28;
 /** Steps after which new random architectures hardly ask for buffers of new sizes. */
 const rehearsedSteps = 8;
 /** Most rows that kNN compares at once, and the queries against them. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { formatClock, planLines } from "../../src/cli/pretrain_plan.ts";
+import { formatClock } from "../../src/cli/plan_text.ts";
+import { planLines } from "../../src/cli/pretrain_plan.ts";
 import type { RunPlan } from "../../src/pretrain/dry_run.ts";
 
 const MiB = 2 ** 20;

@@ -72,5 +72,8 @@ Deno.test("the published configurations of fine-tunings load", async () => {
     await loadFineTuneConfig(folder + name, []);
     names.push(name);
   }
-  assertEquals(names.sort(), ["finetune-camvid.json", "finetune-nuclei.json"]);
+  assertEquals(names.sort(), [
+    ...["finetune-camvid.json", "finetune-cityscapes-fcn.json", "finetune-cityscapes-psp.json"],
+    ...["finetune-coco-mask-rcnn.json", "finetune-nuclei.json"],
+  ]);
 });

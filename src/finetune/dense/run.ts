@@ -11,6 +11,7 @@ import { TrainingState } from "../../train/state.ts";
 import { Trainer, type TrainingPlan } from "../../train/trainer.ts";
 import type { FineTuneConfig } from "../config.ts";
 import { keepTraining, type KeptTraining, takeUpTraining } from "../kept.ts";
+import type { ImaginedData } from "../plan/imagined.ts";
 import type { DenseBatches } from "./batches.ts";
 import { explainDivergence } from "./divergence.ts";
 
@@ -63,6 +64,12 @@ export interface TrainedDense<Kind extends DenseKind> {
   readonly steps: number;
 }
 
+/** What decides about a training's network: what it is given, without weights and images. */
+export interface DenseDefinition<Kind extends DenseKind>
+  extends Pick<DenseRequest<Kind>, "head" | "config" | "train"> {
+  readonly model: Pick<PlainModel, "network" | "input">;
+}
+
 /** What a task adds to what all share. */
 export interface DenseTask<Kind extends DenseKind> {
   /** Allocates the network and its loss. @throws {ConfigurationError}, {@linkcode UsageError} for a backbone that it cannot have */
@@ -81,6 +88,8 @@ export interface DenseTask<Kind extends DenseKind> {
     signal: AbortSignal,
     onPrediction?: Kind["onPrediction"],
   ): Promise<Kind["metrics"]>;
+  /** To plan a training before it starts. */
+  readonly imagined: ImaginedData<Kind>;
   /** What a line of metrics says. */
   summary(metrics: Kind["metrics"]): Omit<Kind["line"], "step" | "epoch">;
 }
@@ -112,12 +121,7 @@ export async function trainDense<Kind extends DenseKind>(
   const testViews = cleanup.use(await DenseViews.open(gpu, test, input));
   const photos = await DenseViews.open(gpu, train, { ...input, pool: images });
   const batches = cleanup.use(task.batches(photos, objective));
-  const optimizer = cleanup.use(
-    new Sgd(gpu, objective.encoder.weights, "network", {
-      ...config.optimizer,
-      groups: [{ match: task.headWeights, learningRateFactor: config.optimizer.headFactor, frozen: false }],
-    }),
-  );
+  const optimizer = cleanup.use(optimizerOf(gpu, objective, config, task));
   const state = new TrainingState(objective, optimizer);
   if (!await takeUpTraining(kept, state)) {
     await objective.initialise(backboneValues(model));
@@ -164,13 +168,31 @@ export async function trainDense<Kind extends DenseKind>(
   return { objective, metrics, steps };
 }
 
+/** SGD as the configuration says, the head at a rate of its own. */
+export function optimizerOf<Kind extends DenseKind>(
+  gpu: Gpu,
+  { encoder }: Kind["objective"],
+  { optimizer }: FineTuneConfig,
+  { headWeights }: DenseTask<Kind>,
+): Sgd {
+  return new Sgd(gpu, encoder.weights, "network", {
+    ...optimizer,
+    groups: [{ match: headWeights, learningRateFactor: optimizer.headFactor, frozen: false }],
+  });
+}
+
 /** All but those that are known to be broken. */
 function readableImages({ images }: DenseSource<LabelTarget | InstanceTarget>): Uint32Array {
   return Uint32Array.from({ length: images.length }, (_, index) => index)
     .filter((index) => !images.broken?.has(index));
 }
 
-function planOf({ training, optimizer }: FineTuneConfig, images: number, model: PlainModel): TrainingPlan {
+/** The steps of a training on so many images. */
+export function planOf(
+  { training, optimizer }: FineTuneConfig,
+  images: number,
+  model: Pick<PlainModel, "network">,
+): TrainingPlan {
   const { epochs, batch, seed, logEvery, evaluateEvery } = training;
   const milestones = optimizer.milestones.map((part) => Math.round(part * epochs));
   return {
@@ -187,7 +209,8 @@ function planOf({ training, optimizer }: FineTuneConfig, images: number, model: 
   };
 }
 
-function expectSameClasses(
+/** @throws {DataError} naming the classes of both */
+export function expectSameClasses(
   train: DenseSource<LabelTarget | InstanceTarget>,
   test: DenseSource<LabelTarget | InstanceTarget>,
 ): void {

@@ -6,6 +6,7 @@ import type { Gpu } from "../../gpu/device.ts";
 import type { ObjectMetrics } from "../../store/metrics.ts";
 import { Detection } from "../../train/detection/detection.ts";
 import {
+  type DenseDefinition,
   type DenseHooks,
   type DenseKind,
   type DenseRequest,
@@ -13,8 +14,10 @@ import {
   trainDense,
   type TrainedDense,
 } from "../dense/run.ts";
+import { type DensePlan, planDense, type PlanHooks, type PlanRequest } from "../plan/plan.ts";
 import { DrawnObjects } from "./batches.ts";
 import { type DetectionMetrics, evaluateDetection, type OnDetections } from "./evaluate.ts";
+import { imaginedObjects } from "./imagined.ts";
 import { type DetectionHead, detectorSettings } from "./settings.ts";
 
 /** Detection with or without masks, as a task that is trained. */
@@ -38,7 +41,7 @@ export function averagePrecisions({ boxes, masks }: DetectionMetrics): Omit<Obje
 }
 
 function taskOf(
-  { model, head, config: { detection, training: { seed } }, train }: DenseRequest<DetectionKind>,
+  { model, head, config: { detection, training: { seed } }, train }: DenseDefinition<DetectionKind>,
 ): DenseTask<DetectionKind> {
   return {
     build(gpu) {
@@ -58,6 +61,7 @@ function taskOf(
     },
     headWeights: "^(backbone\\.fpn|rpn|roi_heads)\\.",
     antialias: detection.antialias,
+    imagined: imaginedObjects(detection),
     batches: (photos, { encoder }) => new DrawnObjects(photos, detection, encoder.stride, seed),
     evaluate: ({ encoder }, views, indices, signal, onDetections) =>
       evaluateDetection(encoder, views, indices, detection, signal, onDetections),
@@ -76,4 +80,17 @@ export function trainDetection(
   hooks: DenseHooks<DetectionKind>,
 ): Promise<TrainedDense<DetectionKind> | undefined> {
   return trainDense(gpu, request, taskOf(request), hooks);
+}
+
+/**
+ * Plans such a training; see {@linkcode planDense}.
+ *
+ * @throws {UsageError} for a network with fewer maps than a pyramid has
+ */
+export function planDetection(
+  gpu: Gpu,
+  request: PlanRequest<DetectionKind>,
+  hooks: PlanHooks,
+): Promise<DensePlan> {
+  return planDense(gpu, request, taskOf(request), hooks);
 }

@@ -6,6 +6,7 @@ import type { PixelMetrics } from "../../store/metrics.ts";
 import { withOutputStride } from "../../nn/output_stride.ts";
 import { Segmentation } from "../../train/segmentation/segmentation.ts";
 import {
+  type DenseDefinition,
   type DenseHooks,
   type DenseKind,
   type DenseRequest,
@@ -13,8 +14,10 @@ import {
   trainDense,
   type TrainedDense,
 } from "../dense/run.ts";
+import { type DensePlan, planDense, type PlanHooks, type PlanRequest } from "../plan/plan.ts";
 import { LabelledCrops } from "./batches.ts";
 import { evaluateSegmentation, type OnPrediction } from "./evaluate.ts";
+import { imaginedLabels } from "./imagined.ts";
 import { type SegmentationHead, segmentationHead } from "./network.ts";
 
 /** Segmentation, as a task that is trained. */
@@ -28,7 +31,7 @@ export interface SegmentationKind extends DenseKind {
 }
 
 function taskOf(
-  { model, head, config: { segmentation, training: { seed } }, train }: DenseRequest<SegmentationKind>,
+  { model, head, config: { segmentation, training: { seed } }, train }: DenseDefinition<SegmentationKind>,
 ): DenseTask<SegmentationKind> {
   const classes = train.classes.length;
   return {
@@ -43,6 +46,7 @@ function taskOf(
     },
     headWeights: "^(aux_)?classifier\\.",
     antialias: true,
+    imagined: imaginedLabels(segmentation),
     batches: (photos) => new LabelledCrops(photos, segmentation, seed),
     async evaluate({ encoder }, views, indices, signal, onPrediction) {
       const { scale } = segmentation;
@@ -64,4 +68,13 @@ export function trainSegmentation(
   hooks: DenseHooks<SegmentationKind>,
 ): Promise<TrainedDense<SegmentationKind> | undefined> {
   return trainDense(gpu, request, taskOf(request), hooks);
+}
+
+/** Plans such a training; see {@linkcode planDense}. */
+export function planSegmentation(
+  gpu: Gpu,
+  request: PlanRequest<SegmentationKind>,
+  hooks: PlanHooks,
+): Promise<DensePlan> {
+  return planDense(gpu, request, taskOf(request), hooks);
 }

@@ -8,6 +8,7 @@ import { purpose, Random } from "../../random.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { rehearseStep } from "../memory_plan.ts";
 import { PretrainState } from "../state.ts";
+import { fillWithStandIns } from "../../train/stand_in_values.ts";
 import { stopwatch } from "../../train/step_times.ts";
 import { averageStepMacs, stepMacs } from "./step_macs.ts";
 
@@ -18,7 +19,6 @@ const fewestSeconds = 0.5;
 const mostSteps = 8;
 /** The first try: enough for batch statistics, little for a slow device. */
 const firstBatch = 8;
-const tableLength = 4099;
 
 /** A measured step. */
 interface Measured {
@@ -40,7 +40,7 @@ export async function measureStep(gpu: Gpu, config: Config, onFirst?: () => void
   const average = averageStepMacs(config);
   onFirst?.();
   using state = new PretrainState(gpu, config);
-  fill(state);
+  fillWithStandIns(state.objective);
   using pixels = Tensor.from(gpu, randomPixels(imageSize));
   const run = async (size: number): Promise<Measured> => {
     const seconds = stopwatch();
@@ -80,22 +80,6 @@ function scaled(measured: readonly Measured[], batch: number): number {
   const [first] = measured;
   const slope = (last.seconds - first.seconds) / (last.batch - first.batch);
   return slope > 0 ? last.seconds + slope * (batch - last.batch) : last.seconds * batch / last.batch;
-}
-
-/** Values that are as good as weights for the clock; to draw those of a large network takes longer than its steps. */
-function fill({ objective: { encoder, sources } }: PretrainState): void {
-  const random = new Random(0, purpose.tuning, 1);
-  const table = Float32Array.from({ length: tableLength }, () => random.uniform(-0.05, 0.05));
-  for (const [, source] of sources) {
-    for (const tensor of source instanceof Tensor ? [source] : source.chunks) {
-      const values = new Float32Array(tensor.length);
-      for (let at = 0; at < values.length; at += tableLength) {
-        values.set(table.subarray(0, values.length - at), at);
-      }
-      tensor.write(values);
-    }
-  }
-  encoder.statistics.reset();
 }
 
 /** One image. */
