@@ -1,5 +1,6 @@
 /** A training for a dense task, from a backbone to its measures: trained, kept while it lasts, tested. */
 import { DenseViews } from "../../data/dense/dense_views.ts";
+import type { Size } from "../../data/dense/placement.ts";
 import type { DenseSource, InstanceTarget, LabelTarget } from "../../data/dense/target.ts";
 import { DataError } from "../../errors.ts";
 import { backboneValues, type PlainModel } from "../../extract/model.ts";
@@ -11,8 +12,7 @@ import { TrainingState } from "../../train/state.ts";
 import { Trainer, type TrainingPlan } from "../../train/trainer.ts";
 import type { FineTuneConfig } from "../config.ts";
 import { keepTraining, type KeptTraining, takeUpTraining } from "../kept.ts";
-import type { ImaginedData } from "../plan/imagined.ts";
-import type { DenseBatches } from "./batches.ts";
+import type { DenseBatches, GivenWithImages } from "./batches.ts";
 import { explainDivergence } from "./divergence.ts";
 
 /** The types that make a task what it is. */
@@ -70,6 +70,23 @@ export interface DenseDefinition<Kind extends DenseKind>
   readonly model: Pick<PlainModel, "network" | "input">;
 }
 
+/** What a task trains and tests on, as far as sizes decide about memory and time. */
+export interface ImaginedData<Objective, Target> {
+  /**
+   * Sizes of the inputs of steps over images of some sizes: first the largest that can come up, then some as they do.
+   * @param sources sizes of images, in no order
+   * @param batch images of a step
+   */
+  inputs(sources: readonly Size[], batch: number, objective: Objective): readonly [Size, ...Size[]];
+  /**
+   * What goes with a batch of such inputs.
+   * @param objects in each of them, where the task has objects: as many as a step can train on, or few, which is quicker
+   */
+  given(objective: Objective, batch: number, size: Size, objects: "most" | "few"): GivenWithImages;
+  /** What is known of an image without anything on it. */
+  target(size: Size): Target;
+}
+
 /** What a task adds to what all share. */
 export interface DenseTask<Kind extends DenseKind> {
   /** Allocates the network and its loss. @throws {ConfigurationError}, {@linkcode UsageError} for a backbone that it cannot have */
@@ -89,7 +106,7 @@ export interface DenseTask<Kind extends DenseKind> {
     onPrediction?: Kind["onPrediction"],
   ): Promise<Kind["metrics"]>;
   /** To plan a training before it starts. */
-  readonly imagined: ImaginedData<Kind>;
+  readonly imagined: ImaginedData<Kind["objective"], Kind["target"]>;
   /** What a line of metrics says. */
   summary(metrics: Kind["metrics"]): Omit<Kind["line"], "step" | "epoch">;
 }

@@ -1,9 +1,10 @@
 /** Objects that nobody saw, to plan a detector with. */
 import { batchSize, detectionSize, type Size } from "../../data/dense/placement.ts";
+import type { InstanceTarget } from "../../data/dense/target.ts";
 import type { TrainingObjects } from "../../nn/detection/losses.ts";
+import type { Detection } from "../../train/detection/detection.ts";
 import type { FineTuneConfig } from "../config.ts";
-import type { ImaginedData } from "../plan/imagined.ts";
-import type { DetectionKind } from "./run.ts";
+import type { ImaginedData } from "../dense/run.ts";
 
 /** Batches as they come up, beside the largest: to rehearse one takes a while. */
 const usualBatches = 2;
@@ -37,7 +38,9 @@ function sideBySide(count: number, { height, width }: Size, masks: boolean): Tra
 }
 
 /** Inputs are photos, resized and padded to the largest of their batch, or crops. */
-export function imaginedObjects(config: FineTuneConfig["detection"]): ImaginedData<DetectionKind> {
+export function imaginedObjects(
+  config: FineTuneConfig["detection"],
+): ImaginedData<Detection, InstanceTarget> {
   return {
     inputs(sources, batch, { encoder: { stride } }) {
       const sizes = sources.map((source) => trainedSize(source, config));

@@ -7,26 +7,8 @@ import { Tensor } from "../../tensor/tensor.ts";
 import type { Objective } from "../../train/objective.ts";
 import { recordStep } from "../../train/step.ts";
 import type { TrainingState } from "../../train/state.ts";
-import type { GivenWithImages } from "../dense/batches.ts";
 import type { DenseKind, DenseTask } from "../dense/run.ts";
 import { area } from "./look.ts";
-
-/** What a task trains and tests on, as far as its sizes decide about memory and time. */
-export interface ImaginedData<Kind extends DenseKind> {
-  /**
-   * Sizes of the inputs of steps over images of some sizes: first the largest that can come up, then some as they do.
-   * @param sources sizes of images, in no order
-   * @param batch images of a step
-   */
-  inputs(sources: readonly Size[], batch: number, objective: Kind["objective"]): readonly [Size, ...Size[]];
-  /**
-   * What goes with a batch of such inputs.
-   * @param objects in each of them, where the task has objects: as many as a step can train on, or few, which is quicker
-   */
-  given(objective: Kind["objective"], batch: number, size: Size, objects: "most" | "few"): GivenWithImages;
-  /** What is known of an image without anything on it. */
-  target(size: Size): Kind["target"];
-}
 
 /** A batch's inputs and where they come from. */
 export interface ImaginedBatch {
