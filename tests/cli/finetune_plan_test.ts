@@ -103,11 +103,8 @@ cliTest("what is missing or contradicts itself is said", async (folder) => {
   );
   assertEquals(alone.status, 0, alone.err);
   await says("network.depths: describes 1 stages", ...both, "--set", "network.depths=[[1]]", ...out);
-  await says(
-    "segmentation.convolutions is 2",
-    ...argumentsOf(fullSize[0], 4, narrow).slice(0, 4),
-    "--head",
-    "psp",
-    ...out,
-  );
+  const otherHead = argumentsOf({ ...fullSize[0], flags: ["--head", "psp"] }, 4, narrow);
+  const { status, out: refused } = await finetune(...otherHead, ...out);
+  assertEquals(status, 2);
+  assertStringIncludes(refused, "segmentation.convolutions is 2");
 });

@@ -87,6 +87,7 @@ Deno.test("tasks have just the permissions that they need", async () => {
       "bench:distillation",
       "test",
       "test:faults",
+      "test:full-size",
       "test:pages",
       "bench:distillation",
     ].includes(name);
