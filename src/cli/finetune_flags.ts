@@ -118,9 +118,13 @@ export function checkFinetuneFlags(
         "as configs/finetune-cityscapes-fcn.json does.",
     );
   }
+  if (model !== undefined && arch !== undefined) {
+    throw new UsageError(
+      `--arch ${arch} does not go with --model, which is of one architecture. Leave it out.`,
+    );
+  }
   const ofRuns = Object.entries({
     "--checkpoint": checkpoint !== undefined,
-    "--arch": arch !== undefined && model !== undefined,
     "--encoder momentum": encoder === "momentum",
   }).find(([, given]) => given);
   if (run === undefined && ofRuns) throw new UsageError(`${ofRuns[0]} goes with --run only.`);
