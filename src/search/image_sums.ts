@@ -47,14 +47,18 @@ export class ImageSums {
     for (let image = 0; image < images && blocks > 0; image++) this.counts[this.#blockOf(image)]++;
   }
 
-  /** Those of a search; what was collected before, or none, in as many blocks as the host's memory is to hold. */
+  /**
+   * Those of a search: what was collected before, or none.
+   *
+   * @param blocks default as many as the host's memory is to hold
+   */
   static of(
     images: number,
     slots: number,
     components: number,
     values?: Float32Array<ArrayBuffer>,
+    blocks = imageBlocks(images, slots, components),
   ): ImageSums {
-    const blocks = imageBlocks(images, slots, components);
     return new ImageSums(
       images,
       blocks,

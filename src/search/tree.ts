@@ -9,7 +9,6 @@ import { choicesBySegment, imageShape, unitsOfSegment } from "../elastic/network
 import { traceMacs, traceUnit } from "../elastic/unit.ts";
 import type { NetworkUnit } from "../nn/layers.ts";
 import type { Network } from "../nn/network.ts";
-import type { Shape } from "../shape.ts";
 import type { Place } from "./places.ts";
 
 /** A score to be taken of a node's output. */
@@ -156,16 +155,16 @@ function branch(unit: NetworkUnit, counted: boolean): Branch {
   return { node, byKey: new Map(), bySegment: new Map() };
 }
 
-/** Calls for each node, after those before it, with the shape of its input. */
-export function visitShapes(
-  tree: PrefixTree,
-  imageSize: number,
-  visit: (node: TreeNode, input: Shape) => Shape,
-): void {
-  const walk = (nodes: readonly TreeNode[], input: Shape): void => {
-    for (const node of nodes) walk(node.children, visit(node, input));
+/**
+ * Makes a value for each node, in the order of the walk, out of that of the node before it.
+ *
+ * @param start what roots begin with
+ */
+export function foldTree<T>(tree: PrefixTree, start: T, visit: (node: TreeNode, before: T) => T): void {
+  const walk = (nodes: readonly TreeNode[], before: T): void => {
+    for (const node of nodes) walk(node.children, visit(node, before));
   };
-  walk(tree.roots, imageShape(tree.network, imageSize));
+  walk(tree.roots, start);
 }
 
 /**
@@ -176,7 +175,7 @@ export function visitShapes(
 export function countWork(imageSize: number, tree: PrefixTree): TreeWork {
   const { network, segments } = tree;
   const shared = { blocks: 0, macs: 0 };
-  visitShapes(tree, imageSize, ({ unit, counted }, input) => {
+  foldTree(tree, imageShape(network, imageSize), ({ unit, counted }, input) => {
     const trace = traceUnit(unit, input);
     shared.blocks += counted ? 1 : 0;
     shared.macs += traceMacs(trace);
