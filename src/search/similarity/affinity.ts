@@ -22,6 +22,7 @@ import type { Shape } from "../../shape.ts";
 import { addCosines, type ScoreTarget } from "./cosine_sums.ts";
 import { compareGrams, gramMatrices, workgroupSize } from "./gram.ts";
 import type { SimilarityMetric } from "./metric.ts";
+import { MeanFormat } from "./score_table.ts";
 import { type PreparedTeacher, preparedTeacher } from "./teacher.ts";
 import { checkPositions, packSamples, padded, type PositionGrid, positionGrid } from "./samples.ts";
 import { kernel } from "../../gpu/kernel.ts";
@@ -39,15 +40,13 @@ const affinityBytes = 2 ** 27;
  * Mean over positions and images of the cosine between corresponding rows of two self-affinities. A position whose channel
  * vector is zero has a zero row: two of them agree, 1; one of them scores 0.
  */
-export class AffinityMetric implements SimilarityMetric {
-  readonly components = 2;
-  readonly imageComponents = 1;
-
+export class AffinityMetric extends MeanFormat implements SimilarityMetric {
   /**
    * @param positions at most so many positions of a map, on a regular grid; default all
    * @param keptBytes the most that the teacher's affinities of a stage may take; beyond, the way over channels is taken
    */
   constructor(readonly gpu: Gpu, readonly positions?: number, readonly keptBytes: number = affinityBytes) {
+    super();
     checkPositions(positions);
   }
 
@@ -106,16 +105,6 @@ export class AffinityMetric implements SimilarityMetric {
     const [images, , height, width] = teacher;
     table.check(this, slot, firstImage, images);
     expectShape("affinity", "the candidate's features", candidate, [images, -1, height, width]);
-  }
-
-  /** Mean from (sum of cosines, number of rows). */
-  score([sum, count]: readonly number[]): number {
-    return sum / count;
-  }
-
-  /** The mean over other images, exactly: each has as many positions. */
-  scoreOfImages(means: ArrayLike<number>): number {
-    return means[0];
   }
 }
 

@@ -31,7 +31,7 @@ import {
   type PositionGrid,
   positionGrid,
 } from "./samples.ts";
-import { type ScoreTable, slotValues } from "./score_table.ts";
+import { type ScoreTable, slotValues, type TableFormat } from "./score_table.ts";
 import { kernel } from "../../gpu/kernel.ts";
 import ckaScoreSource from "../../../kernels/cka_score.wgsl" with { type: "text" };
 import imageCkaSource from "../../../kernels/image_cka.wgsl" with { type: "text" };
@@ -51,21 +51,42 @@ export type CkaSamples = "images" | "positions" | "all-positions";
 /** The fewest samples for which the estimators exist. */
 export const fewestSamples: Readonly<Record<CkaEstimator, number>> = { biased: 2, debiased: 4 };
 
+/** What linear CKA keeps: the three HSIC with their number, and the three terms of each image. */
+export class CkaFormat implements TableFormat {
+  readonly components = 4;
+  readonly imageComponents = 3;
+
+  constructor(readonly samples: CkaSamples = "images") {}
+
+  /** The quotient from (HSIC(K,L), HSIC(L,L), HSIC(K,K), minibatches). */
+  score([cross, candidate, teacher, batches]: readonly number[]): number {
+    if (batches === 0 || ![cross, candidate, teacher].every(Number.isFinite)) return NaN;
+    // Negative only by rounding, where nothing is left of the matrices.
+    if (candidate <= 0 || teacher <= 0) return 0;
+    return cross / Math.sqrt(candidate * teacher);
+  }
+
+  /** The quotient of what other images make of the three HSIC: each mean counts as often as an image enters. */
+  scoreOfImages(means: ArrayLike<number>, whole: ArrayLike<number>): number {
+    const times = this.samples === "positions" ? 1 : 2;
+    const of = (at: number) => whole[at] + times * (means[at] - whole[at]);
+    return this.score([of(0), of(1), of(2), 1]);
+  }
+}
+
 /**
  * Linear CKA between features with any two numbers of channels. 1 for features that are alike up to rotation, shift and
  * one scale factor; 0 where either side does not vary between the samples.
  */
-export class CkaMetric implements SimilarityMetric {
-  readonly components = 4;
-  readonly imageComponents = 3;
-
+export class CkaMetric extends CkaFormat implements SimilarityMetric {
   /** @param positions at most so many positions of a map, on a regular grid; default all */
   constructor(
     readonly gpu: Gpu,
     readonly estimator: CkaEstimator = "debiased",
-    readonly samples: CkaSamples = "images",
+    samples?: CkaSamples,
     readonly positions?: number,
   ) {
+    super(samples);
     checkPositions(positions);
   }
 
@@ -209,20 +230,5 @@ export class CkaMetric implements SimilarityMetric {
       turns: loop(samples),
       work: { bytes: 2 * sums.cross.byteLength },
     });
-  }
-
-  /** The quotient from (HSIC(K,L), HSIC(L,L), HSIC(K,K), minibatches). */
-  score([cross, candidate, teacher, batches]: readonly number[]): number {
-    if (batches === 0 || ![cross, candidate, teacher].every(Number.isFinite)) return NaN;
-    // Negative only by rounding, where nothing is left of the matrices.
-    if (candidate <= 0 || teacher <= 0) return 0;
-    return cross / Math.sqrt(candidate * teacher);
-  }
-
-  /** The quotient of what other images make of the three HSIC: each mean counts as often as an image enters. */
-  scoreOfImages(means: ArrayLike<number>, whole: ArrayLike<number>): number {
-    const times = this.samples === "positions" ? 1 : 2;
-    const of = (at: number) => whole[at] + times * (means[at] - whole[at]);
-    return this.score([of(0), of(1), of(2), 1]);
   }
 }

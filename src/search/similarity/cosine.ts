@@ -5,17 +5,17 @@ import { rowProducts } from "../../tensor/ops/row_products.ts";
 import { expectShape, Tensor } from "../../tensor/tensor.ts";
 import { addCosines, type ScoreTarget } from "./cosine_sums.ts";
 import type { SimilarityMetric } from "./metric.ts";
+import { MeanFormat } from "./score_table.ts";
 import { type PreparedTeacher, preparedTeacher } from "./teacher.ts";
 
 /**
  * Mean over images of the cosine between the teacher's vector and the candidate's, [N, D] each, of one width. Two zero
  * vectors agree: 1; a zero vector and another score 0.
  */
-export class CosineMetric implements SimilarityMetric {
-  readonly components = 2;
-  readonly imageComponents = 1;
-
-  constructor(readonly gpu: Gpu) {}
+export class CosineMetric extends MeanFormat implements SimilarityMetric {
+  constructor(readonly gpu: Gpu) {
+    super();
+  }
 
   /** See {@linkcode SimilarityMetric}. Throws {@linkcode ShapeError} for features other than [N, D]. */
   prepareTeacher(features: Tensor): PreparedTeacher {
@@ -57,15 +57,5 @@ export class CosineMetric implements SimilarityMetric {
       { groups: 1, samples: rows, images: rows },
       target,
     );
-  }
-
-  /** Mean from (sum of cosines, number of images). */
-  score([sum, count]: readonly number[]): number {
-    return sum / count;
-  }
-
-  /** The mean over other images, exactly. */
-  scoreOfImages(means: ArrayLike<number>): number {
-    return means[0];
   }
 }

@@ -1,9 +1,10 @@
 /** Metrics by their options. */
 import type { Gpu } from "../../gpu/device.ts";
 import { AffinityMetric } from "./affinity.ts";
-import { type CkaEstimator, CkaMetric, type CkaSamples, fewestSamples } from "./cka.ts";
+import { type CkaEstimator, CkaFormat, CkaMetric, type CkaSamples, fewestSamples } from "./cka.ts";
 import { CosineMetric } from "./cosine.ts";
 import type { SimilarityMetric } from "./metric.ts";
+import { MeanFormat, type TableFormat } from "./score_table.ts";
 
 /** Which metric, and its settings. */
 export type SimilarityOptions =
@@ -34,6 +35,11 @@ export function similarityMetric(gpu: Gpu, options: SimilarityOptions): Similari
     case "cka":
       return new CkaMetric(gpu, options.estimator, options.samples, options.positions);
   }
+}
+
+/** What the metric for these options keeps of scores; needs no device, and makes the same scores of it. */
+export function tableFormat(options: SimilarityOptions): TableFormat {
+  return options.metric === "cka" ? new CkaFormat(options.samples) : new MeanFormat();
 }
 
 /** The fewest images of a batch: those that CKA over images needs, else two, for batchnorm. */

@@ -26,6 +26,22 @@ export interface TableFormat {
   scoreOfImages(means: ArrayLike<number>, whole: ArrayLike<number>): number;
 }
 
+/** What a mean of cosines keeps: their sum and their number, and the mean of each image. */
+export class MeanFormat implements TableFormat {
+  readonly components = 2;
+  readonly imageComponents = 1;
+
+  /** Mean from (sum of cosines, number of them). */
+  score([sum, count]: readonly number[]): number {
+    return sum / count;
+  }
+
+  /** The mean over other images, exactly: each has as many cosines. */
+  scoreOfImages(means: ArrayLike<number>): number {
+    return means[0];
+  }
+}
+
 /**
  * A slot for each place that is compared, e.g. a node of the prefix tree: what hangs below a node shares its score. Takes
  * 256 bytes a slot on the device, and 4 for each number of an image.
