@@ -3,14 +3,8 @@
  * @module
  */
 
-export {
-  type RankHooks,
-  type RankOutcome,
-  type RankRequest,
-  rankSubnets,
-  type SearchImages,
-  type SearchStart,
-} from "../search/rank_subnets.ts";
+export { type RankHooks, type RankOutcome, type RankRequest, rankSubnets } from "../search/rank_subnets.ts";
+export type { SearchImages, SearchStart } from "../search/scoring.ts";
 export type { Interval } from "../search/intervals.ts";
 export type { Preference } from "../search/preference.ts";
 export type { Latency } from "../search/latency.ts";

@@ -6,8 +6,9 @@ import { batchBounds } from "../data/chosen_images.ts";
 import { Pace } from "./pace.ts";
 import { type BatchnormMode, NetworkRunner } from "./runner.ts";
 import type { SimilarityMetric } from "./similarity/metric.ts";
+import type { TableFormat } from "./similarity/score_table.ts";
 import { type ImageRange, ImageSums } from "./image_sums.ts";
-import { type CollectedSums, ScoreSums } from "./sums.ts";
+import { type CollectedSums, ScoreSums, slotScore } from "./sums.ts";
 import type { PrefixTree } from "./tree.ts";
 import { prepareTeachers, releaseTeachers, walkTree } from "./walk.ts";
 
@@ -31,6 +32,8 @@ export interface SearchTask {
   readonly images: number;
   /** Images of a batch, at most. */
   readonly batch: number;
+  /** Blocks of images that are kept apart; default as many as the host's memory is to hold for this tree. */
+  readonly blocks?: number;
   /** Images [first, end), normalised; released here. */
   load(first: number, end: number): Promise<Tensor>;
   readonly signal: AbortSignal;
@@ -46,6 +49,8 @@ export interface SearchTask {
 export interface SearchScores {
   /** [candidates, places], in the order of the tree; missing when the search was interrupted. */
   readonly scores: readonly (readonly number[])[] | undefined;
+  /** [slots, components]. */
+  readonly sums: Float64Array<ArrayBuffer>;
   /** What each image contributed to each slot. */
   readonly images: ImageSums;
 }
@@ -68,7 +73,10 @@ export function searchRounds(images: number, batch: number, mode: BatchnormMode)
 export async function searchTree(task: SearchTask): Promise<SearchScores> {
   const { gpu, tree, metric, start } = task;
   const values = start?.sums ?? new Float64Array(tree.slots * metric.components);
-  const images = ImageSums.of(task.images, tree.slots, metric.imageComponents, start?.imageSums);
+  const { imageComponents } = metric;
+  const images = ImageSums.of(task.images, tree.slots, imageComponents, start?.imageSums, task.blocks);
+  // A part of a search may have no candidates.
+  if (tree.slots === 0) return { scores: [], sums: values, images };
   const rounds = searchRounds(task.images, task.batch, task.mode);
   const ranges = rounds.map((bounds): ImageRange => ({
     first: bounds[0][0],
@@ -89,18 +97,27 @@ export async function searchTree(task: SearchTask): Promise<SearchScores> {
     if (gpu.stream.discards > discards) sums.revert();
     await gpu.stream.uninterrupted(() => sums.collect());
     await task.save?.({ round, slot: sums.next }, sums.collected);
-    return { scores: undefined, images };
+    return { scores: undefined, sums: values, images };
   } finally {
     sums.release();
   }
-  const places = tree.places.length;
-  const scores = tree.candidates.map((_, candidate) =>
-    Array.from(
-      tree.candidateSlots.subarray(candidate * places, (candidate + 1) * places),
-      (slot) => sums.score(slot),
-    )
+  return { scores: scoresOf(tree, metric, values), sums: values, images };
+}
+
+/**
+ * Scores of a tree's candidates from complete sums, [candidates, places]; NaN for features that were not finite.
+ *
+ * @param sums [slots, components]
+ */
+export function scoresOf(
+  { places, candidates, candidateSlots }: PrefixTree,
+  format: TableFormat,
+  sums: Float64Array,
+): number[][] {
+  const ofSlot = (slot: number) => slotScore(format, sums, slot);
+  return candidates.map((_, candidate) =>
+    Array.from(candidateSlots.subarray(candidate * places.length, (candidate + 1) * places.length), ofSlot)
   );
-  return { scores, images };
 }
 
 async function walkRound(

@@ -39,6 +39,12 @@ export interface CollectedSums {
   readonly imageSums: Float32Array<ArrayBuffer>;
 }
 
+/** The score of a slot from [slots, components]; NaN for features that were not finite. */
+export function slotScore(format: TableFormat, sums: Float64Array, slot: number): number {
+  const { components } = format;
+  return format.score([...sums.subarray(slot * components, (slot + 1) * components)]);
+}
+
 /** Sums of all scores, of which a window is on the device at a time. */
 export class ScoreSums {
   readonly table: ScoreTable;
@@ -114,12 +120,6 @@ export class ScoreSums {
     if (images.length > 0) this.images.add(images, this.table.images, this.#first, this.#images);
     this.restart(this.next, this.#images);
     this.table.clear();
-  }
-
-  /** The score of a slot; NaN for features that were not finite. */
-  score(slot: number): number {
-    const { components } = this.metric;
-    return this.metric.score([...this.values.subarray(slot * components, (slot + 1) * components)]);
   }
 
   /** Releases the device memory. */

@@ -6,7 +6,7 @@ import type { Gpu } from "../../gpu/device.ts";
 import type { Encoder } from "../../nn/encoder.ts";
 import type { ElasticResNet } from "../../nn/resnet.ts";
 import { openEncoder } from "../../pretrain/encoder_file.ts";
-import type { SearchImages } from "../../search/rank_subnets.ts";
+import type { SearchImages } from "../../search/scoring.ts";
 import type { Task } from "../../search/places.ts";
 import { fittingImages } from "../../search/zero_cost/naswot.ts";
 import { naswotImages, scoreUntrained } from "../../search/zero_cost/zero_cost.ts";
