@@ -17,7 +17,7 @@ interface Valued<T> extends Described {
 
 /**
  * A flag that a command declares. `quantity` is a number above 0 that may end with K, M, G or T;
- * `strings` may be given several times.
+ * `strings` may be given several times, or, with `list`, several words at once.
  */
 export type Flag =
   | Valued<string> & { readonly type: "string"; readonly choices?: readonly string[] }
@@ -28,7 +28,7 @@ export type Flag =
   }
   | Valued<number> & { readonly type: "quantity" }
   | Described & { readonly type: "boolean" }
-  | Described & { readonly type: "strings"; readonly required?: true };
+  | Described & { readonly type: "strings"; readonly required?: true; readonly list?: true };
 
 /** Flags by name in camel case: `groupSize` is given as `--group-size`. */
 export type Flags = Readonly<Record<string, Flag>>;
@@ -116,7 +116,7 @@ function unknownArgument(argument: string, names: Iterable<string>): UsageError 
 }
 
 /**
- * Reads arguments of the forms `--flag value`, `--flag=value` and, for booleans, `--flag`.
+ * Reads arguments of the forms `--flag value`, `--flag=value`, for lists `--flag value value` and for booleans `--flag`.
  *
  * @throws {UsageError} naming the flag, what was given and what is allowed
  */
@@ -162,8 +162,11 @@ export function parseFlags<const F extends Flags>(flags: F, args: readonly strin
     if (value === undefined) {
       throw new UsageError(`${name} cannot be "${shorten(text)}". Allowed: ${describeAllowed(flag)}.`);
     }
-    if (flag.type === "strings") (values[key] as string[]).push(String(value));
-    else values[key] = value;
+    if (flag.type === "strings") {
+      const list = values[key] as string[];
+      list.push(String(value));
+      while (flag.list && rest.length > 0 && !rest[0].startsWith("-")) list.push(rest.shift()!);
+    } else values[key] = value;
   }
 
   for (const [name, { flag }] of byName) {

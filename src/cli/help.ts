@@ -32,7 +32,7 @@ function signature(name: string, flag: Flag): string {
 }
 
 function notes(flag: Flag): string {
-  if (flag.type === "strings") return " (may be repeated)";
+  if (flag.type === "strings") return flag.list ? " (one or more)" : " (may be repeated)";
   if ("required" in flag && flag.required) return " (required)";
   return "default" in flag && flag.default !== undefined ? ` (default: ${flag.default})` : "";
 }

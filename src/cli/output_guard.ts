@@ -218,6 +218,12 @@ export const searchOutput: OutputKind = {
   isOurs: (path) => hasLists(path, "ranking", "groups"),
 };
 
+/** `deno task search --shard`, by its shard.safetensors. */
+export const shardOutput: OutputKind = {
+  name: "a shard of a search",
+  isOurs: (path) => metadataSay(path, ({ shard }) => shard !== undefined),
+};
+
 /** `deno task compare`, by its comparison.json. */
 export const compareOutput: OutputKind = {
   name: "a comparison",

@@ -6,11 +6,12 @@ import type { Metric, Task } from "../search/places.ts";
 import { formatTimes, type Preference } from "../search/preference.ts";
 import { type Ranking, rankingCsv } from "../search/ranking.ts";
 import type { BatchnormMode } from "../search/runner.ts";
+import type { TreeWork } from "../search/tree.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { version } from "../version.ts";
 
-/** A search that is done. */
-export interface FinishedSearch {
+/** What is searched, and how: the same for a search in one piece and for each of its shards. */
+export interface SearchDescription {
   readonly run: string;
   /** Steps of the checkpoint that was searched. */
   readonly step: number;
@@ -29,10 +30,6 @@ export interface FinishedSearch {
   /** Names of the places that were compared. */
   readonly stages: readonly string[];
   readonly groupSize: number;
-  /** What the bests of groups are to cost little of, among those that cannot be told from the highest score. */
-  readonly prefer: Preference | null;
-  /** Milliseconds for a single image that the bests of groups keep to. */
-  readonly latencyBudget: Range | null;
   /** What intervals are: which share of how many resamples they hold, and how many blocks of images were drawn from. */
   readonly intervals: {
     readonly level: number;
@@ -40,12 +37,55 @@ export interface FinishedSearch {
     readonly blocks: number;
   } | null;
   readonly seed: number;
+}
+
+/** A search that is done. */
+export interface FinishedSearch extends SearchDescription {
+  /** What the bests of groups are to cost little of, among those that cannot be told from the highest score. */
+  readonly prefer: Preference | null;
+  /** Milliseconds for a single image that the bests of groups keep to. */
+  readonly latencyBudget: Range | null;
+  /** Of a search in shards, the sum of theirs. */
   readonly seconds: number;
-  /** Forward passes through one block on one batch. */
+  /** Forward passes through one block on one batch; of a search in shards, those of one piece. */
   readonly blockEvaluations: { readonly done: number; readonly saved: number };
-  /** MACs for one image of all candidates. */
+  /** MACs for one image of all candidates; likewise. */
   readonly macsPerImage: { readonly done: number; readonly saved: number };
   readonly ranking: Ranking;
+}
+
+/** Forward passes through one block on one batch: made, and saved by shared prefixes. */
+export function blockEvaluations(
+  { images, batch, batchnorm }: Pick<SearchDescription, "images" | "batch" | "batchnorm">,
+  { blocks }: TreeWork,
+): FinishedSearch["blockEvaluations"] {
+  const batches = Math.ceil(images / batch);
+  const passes = batchnorm === "recalibrated" ? 2 * batches : batches;
+  return { done: passes * blocks.tree, saved: passes * (blocks.alone - blocks.tree) };
+}
+
+/** Completes a description by what was found. */
+export function finishSearch(
+  description: SearchDescription,
+  { ranking, seconds, work, prefer, latency }: {
+    readonly ranking: Ranking;
+    readonly seconds: number;
+    /** Of all candidates. */
+    readonly work: TreeWork;
+    readonly prefer: Preference | undefined;
+    readonly latency?: Range;
+  },
+): FinishedSearch {
+  const { macs } = work;
+  return {
+    ...description,
+    prefer: prefer ?? null,
+    latencyBudget: latency ?? null,
+    seconds: Number(seconds.toFixed(2)),
+    blockEvaluations: blockEvaluations(description, work),
+    macsPerImage: { done: macs.tree, saved: macs.alone - macs.tree },
+    ranking,
+  };
 }
 
 const batchnormWords: Readonly<Record<BatchnormMode, string>> = {

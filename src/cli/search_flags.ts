@@ -14,6 +14,7 @@ import { dataFlag } from "./data_flag.ts";
 import type { Flags, FlagValues } from "./flags.ts";
 import { parseRange, parseTimeRange } from "./range.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
+import { refuseMeasuring, shardOf } from "./search_shard_flags.ts";
 
 const ckaSamples = ["images", "positions", "all-positions"] as const;
 const defaultPerGroup = 100;
@@ -157,6 +158,20 @@ export const searchFlags = {
     placeholder: "DIR",
     description: "Folder for ranking.json, ranking.csv and report.html (default: search in the run folder)",
   },
+  shard: {
+    type: "string",
+    placeholder: "I/N",
+    description:
+      "Score only part I, from 0, of N parts of the work, e.g. 0/4 to 3/4 on four machines; the folder is search-shard-I-of-N " +
+      "in the run folder, for --merge",
+  },
+  merge: {
+    type: "strings",
+    list: true,
+    placeholder: "DIR…",
+    description:
+      "Rank what all shards of a search scored, as one piece would be ranked; nothing is scored, and no image is opened",
+  },
   resume: { type: "boolean", description: "Continue an interrupted search of the same settings in --out" },
   measure: {
     type: "boolean",
@@ -211,6 +226,7 @@ export function checkSearchFlags(flags: SearchFlags): void {
   }
   if (all && perGroup !== undefined) refuse("--all and --per-group are given. Give one of them.");
   latencyOf(flags);
+  if (shardOf(flags)) refuseMeasuring(flags);
   if (dryRun && resume) refuse("--dry-run and --resume are given. Give one of them.");
   if (flags.ckaSamples !== undefined && metricOf(flags) !== "cka") {
     refuse("--cka-samples goes with --metric cka only.");

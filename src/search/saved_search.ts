@@ -2,12 +2,13 @@
 import { z } from "zod";
 import { DataError, UsageError } from "../errors.ts";
 import { openSafetensors, writeSafetensors } from "../store/safetensors.ts";
+import type { CollectedSums } from "./sums.ts";
 
 /** What decides about scores, by name, in words that can be shown. */
 export type SearchSettings = Readonly<Record<string, string>>;
 
 /** How far a search came. */
-export interface SavedSearch {
+export interface SavedSearch extends CollectedSums {
   readonly settings: SearchSettings;
   /** Rounds that are complete. */
   readonly round: number;
@@ -15,10 +16,6 @@ export interface SavedSearch {
   readonly slot: number;
   /** Time spent so far. */
   readonly seconds: number;
-  /** [slots, components]. */
-  readonly sums: Float64Array<ArrayBuffer>;
-  /** [slots, blocks, imageComponents]: what each image contributed, from which intervals follow. */
-  readonly imageSums: Float32Array<ArrayBuffer>;
 }
 
 const whole = z.int().min(0);
@@ -34,10 +31,36 @@ export async function saveSearch(
   path: string,
   { sums, imageSums, ...state }: SavedSearch,
 ): Promise<void> {
+  await writeSums(path, { sums, imageSums }, { search: JSON.stringify(state) });
+}
+
+/** Writes what was collected of scores, atomically. */
+export async function writeSums(
+  path: string,
+  { sums, imageSums }: CollectedSums,
+  metadata: Readonly<Record<string, string>>,
+): Promise<void> {
   await writeSafetensors(path, [
     ["sums", { dtype: "F64", shape: [sums.length], data: sums }],
     ["imageSums", { dtype: "F32", shape: [imageSums.length], data: imageSums }],
-  ], { search: JSON.stringify(state) });
+  ], metadata);
+}
+
+/**
+ * Reads what {@linkcode writeSums} wrote.
+ *
+ * @throws {DataError} for another file, and for one that is damaged
+ */
+export async function readSums(
+  path: string,
+): Promise<CollectedSums & { readonly metadata: Readonly<Record<string, string>> }> {
+  using file = await openSafetensors(path);
+  const sums = (await file.readExpected("sums", "F64", [null])).data as Float64Array<ArrayBuffer>;
+  const imageSums = (await file.readExpected("imageSums", "F32", [null])).data as Float32Array<ArrayBuffer>;
+  if (file.checksum === undefined) {
+    throw new DataError(`${path} has no checksum. Remove it, and begin again.`);
+  }
+  return { sums, imageSums, metadata: file.metadata };
 }
 
 /**
@@ -46,14 +69,9 @@ export async function saveSearch(
  * @throws {DataError} when it is not what {@linkcode saveSearch} writes
  */
 export async function readSavedSearch(path: string): Promise<SavedSearch> {
-  using file = await openSafetensors(path);
-  const sums = (await file.readExpected("sums", "F64", [null])).data as Float64Array<ArrayBuffer>;
-  const imageSums = (await file.readExpected("imageSums", "F32", [null])).data as Float32Array<ArrayBuffer>;
-  if (file.checksum === undefined) {
-    throw new DataError(`${path} has no checksum. Remove it, and begin again.`);
-  }
+  const { sums, imageSums, metadata } = await readSums(path);
   try {
-    const state = stateSchema.parse(JSON.parse(file.metadata.search ?? "null"));
+    const state = stateSchema.parse(JSON.parse(metadata.search ?? "null"));
     return { ...state, sums, imageSums };
   } catch (error) {
     throw new DataError(`${path} is no interrupted search. Remove it, and begin again.`, {

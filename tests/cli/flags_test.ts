@@ -26,6 +26,16 @@ Deno.test("values after a space or an equals sign, repeated and boolean flags", 
   );
 });
 
+Deno.test("a list takes the words up to the next flag", () => {
+  const lists = { ...flags, merge: { type: "strings", list: true, description: "Folders" } } as const;
+  const merged = (...args: string[]) => parseFlags(lists, ["--run", "here", ...args]).merge;
+  assertEquals(merged(), []);
+  assertEquals(merged("--merge", "a", "b c", "--resume", "--merge=d", "e"), ["a", "b c", "d", "e"]);
+  assertThrows(() => merged("--merge", "--resume"), UsageError, "--merge needs a value");
+  assertThrows(() => merged("--merge", "a", "-x"), UsageError, "There is no flag -x.");
+  assertThrows(() => merged("--set", "a=1", "b=2"), UsageError, '"b=2" is not expected here');
+});
+
 Deno.test("quantities", () => {
   const sizes = { "1e9": 1e9, "1G": 1e9, "500M": 5e8, "2.5k": 2500, "7": 7, "1.5T": 1.5e12 };
   for (const [text, value] of Object.entries(sizes)) {
