@@ -8,6 +8,7 @@ import { SearchSpace } from "../../src/elastic/search_space.ts";
 import { writeSafetensors } from "../../src/store/safetensors.ts";
 import { basicSpace } from "../extract/encoders.ts";
 import { randomValues } from "../helpers.ts";
+import { interruptSearch } from "./interrupt_search.ts";
 import { cliTest, createRun, runInProcess } from "./run_command.ts";
 
 const space = new SearchSpace(basicSpace);
@@ -288,35 +289,12 @@ cliTest("search refuses what it cannot do, with the reason", async (folder) => {
   await refused(1, "last.safetensors", ...at);
 });
 
-/** Runs the command as a process of its own and interrupts it once it reports progress. */
-async function interrupt(...args: string[]): Promise<{ code: number; err: string }> {
-  const process = new Deno.Command("deno", {
-    args: [
-      ...["run", "--no-prompt", "--allow-read", "--allow-write"],
-      ...["--allow-env=SCION_DEBUG,XDG_RUNTIME_DIR,DENO_WEBGPU_BACKEND", "src/cli/search.ts", ...args],
-    ],
-    cwd: new URL("../../", import.meta.url),
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  const reader = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
-  let err = "";
-  let sent = false;
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    err += part.value;
-    if (sent || !err.includes("blocks)")) continue;
-    process.kill("SIGINT");
-    sent = true;
-  }
-  return { code: (await process.status).code, err };
-}
-
 cliTest("an interrupted search says how to go on, and ends with the same ranking", async (folder) => {
   await createRun(`${folder}/run`);
   const args = ["--run", `${folder}/run`, "--data", "synthetic:800", "--images", "800", "--batch", "4"];
   args.push("--arch", "min", "--arch", "inner", "--arch", "max");
   const out = ["--out", `${folder}/interrupted`];
-  const { code, err } = await interrupt(...args, ...out);
+  const { code, err } = await interruptSearch(...args, ...out);
   assertEquals(code, 130, err);
   assertStringIncludes(err, "Continue with the same command and --resume");
 
