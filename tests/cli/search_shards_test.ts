@@ -152,7 +152,7 @@ cliTest(
   async (folder) => {
     const run = `${folder}/run`;
     await createRun(run);
-    const args = ["--run", run, "--data", "synthetic:400", "--images", "400", "--batch", "4"];
+    const args = ["--run", run, "--data", "synthetic:240", "--images", "240", "--batch", "4"];
     args.push("--arch", "min", "--arch", "inner", "--arch", "max");
     await searchShards(2, ...args);
     const folders = [0, 1].map((index) => `${run}/search-shard-${index}-of-2`);
@@ -240,12 +240,9 @@ cliTest(
       "--run",
       `${folder}/other`,
     );
-    await refused(
-      2,
-      "holds a ranking.json that is not of a search",
-      ...["--merge", one, two, "--out", folder]
-        .concat(await Deno.writeTextFile(`${folder}/ranking.json`, "{}") ?? []),
-    );
+    await Deno.writeTextFile(`${folder}/ranking.json`, "{}");
+    const taken = ["--merge", one, two, "--out", folder];
+    await refused(2, "holds a ranking.json that is not of a search", ...taken);
 
     for (const wrong of ["4/4", "1", "1/0", "-1/2", "a/b", "1/2/3", "0/10001"]) {
       await refused(
