@@ -4,7 +4,22 @@
  */
 
 export { type RankHooks, type RankOutcome, type RankRequest, rankSubnets } from "../search/rank_subnets.ts";
-export type { SearchImages, SearchStart } from "../search/scoring.ts";
+export type { ScoreHooks, ScoreRequest, SearchImages, SearchStart } from "../search/scoring.ts";
+export {
+  mergeShards,
+  type NamedShard,
+  scoreShard,
+  type ShardOutcome,
+  type ShardSums,
+} from "../search/shards.ts";
+export type { ShardOf } from "../search/split.ts";
+export {
+  type RankedScores,
+  type RankRules,
+  rankScores,
+  type RankSession,
+  type ScoredTree,
+} from "../search/rank_scores.ts";
 export type { Interval } from "../search/intervals.ts";
 export type { Preference } from "../search/preference.ts";
 export type { Latency } from "../search/latency.ts";
@@ -17,7 +32,7 @@ export { extractFeatures, type FeatureKind, type FeatureMatrix } from "../evalua
 export { knnAccuracy, type KnnSettings, type LabelledFeatures } from "../evaluate/knn.ts";
 export { linearDefaults, linearProbe, type LinearResult, type LinearSettings } from "../evaluate/linear.ts";
 export { type SimilarityMetric } from "../search/similarity/metric.ts";
-export { similarityMetric, type SimilarityOptions } from "../search/similarity/options.ts";
+export { similarityMetric, type SimilarityOptions, tableFormat } from "../search/similarity/options.ts";
 export { type PreparedTeacher } from "../search/similarity/teacher.ts";
 export type { CkaEstimator, CkaSamples } from "../search/similarity/cka.ts";
 export { ScoreTable, type TableFormat } from "../search/similarity/score_table.ts";
