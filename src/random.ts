@@ -29,6 +29,7 @@ export const purpose = {
   validation: 14,
   labelledSubset: 15,
   linearProbe: 19,
+  timing: 20,
   dropout: 24,
   headInitialisation: 30,
   regionSampling: 31,

@@ -31,6 +31,11 @@ const advice = {
     "The scores are kept: give the same command with --resume and another --latency or --measure-best.",
 };
 
+const mergeAdvice = {
+  prefer: "The flag is --prefer.",
+  latency: "The flags are --latency and --measure-best.",
+};
+
 /** The command; exported for its tests. */
 export const searchCommand = defineCommand({
   name: "search",
@@ -49,7 +54,10 @@ export const searchCommand = defineCommand({
     "deno task search --merge runs/photos/search-shard-*-of-4",
     "deno task search --dry-run --all --config configs/imagenet-ar50to101.json",
   ],
-  run: (context): Promise<SearchSummary | SearchPlan> => withAdvice(advice, () => search(context)),
+  run: (context): Promise<SearchSummary | SearchPlan> =>
+    context.flags.merge.length > 0
+      ? withAdvice(mergeAdvice, () => merge(context))
+      : withAdvice(advice, () => search(context)),
   format: (result) => "macsPerSecond" in result ? formatPlan(result) : formatSummary(result),
 });
 
@@ -57,7 +65,6 @@ type SearchContext = Context<typeof searchFlags>;
 
 async function search(context: SearchContext): Promise<SearchSummary | SearchPlan> {
   const { flags, logger, onInterrupt } = context;
-  if (flags.merge.length > 0) return await merge(context);
   checkSearchFlags(flags);
   const checkpoint = flags.run === undefined
     ? undefined
@@ -104,7 +111,7 @@ async function merge({ flags, logger, onInterrupt, next }: SearchContext): Promi
   checkMergeFlags(givenFlags(searchFlags, flags));
   const signal = onInterrupt("Stopping; the shards stay as they are.", "nothing to save");
   const { search, out, shards } = await mergeSearch(flags, { logger, signal });
-  sayNext(next, search, out);
+  sayNext(next, search, out, flags.latency);
   return {
     ...{ metric: search.metric, task: search.task },
     ...summariseFound(search),

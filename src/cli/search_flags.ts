@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import type { CandidateFilter, Range } from "../search/candidates.ts";
 import { defaultMetric, metrics, tasks } from "../search/places.ts";
 import { batchnormModes } from "../search/runner.ts";
+import type { RankRules } from "../search/rank_scores.ts";
 import { preferences } from "../search/preference.ts";
 import { fewestImages, type SimilarityOptions } from "../search/similarity/options.ts";
 import { type ElasticNetwork, tapShapes } from "../elastic/network.ts";
@@ -14,7 +15,7 @@ import { dataFlag } from "./data_flag.ts";
 import type { Flags, FlagValues } from "./flags.ts";
 import { parseRange, parseTimeRange } from "./range.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
-import { refuseMeasuring, shardOf } from "./search_shard_flags.ts";
+import { checkShardFlags, givenFlags, shardOf } from "./search_shard_flags.ts";
 
 const ckaSamples = ["images", "positions", "all-positions"] as const;
 const defaultPerGroup = 100;
@@ -170,7 +171,8 @@ export const searchFlags = {
     list: true,
     placeholder: "DIR…",
     description:
-      "Rank what all shards of a search scored, as one piece would be ranked; nothing is scored, and no image is opened",
+      "Rank what all shards of a search scored, as one piece would be ranked; no image is opened. --prefer, --latency, --measure " +
+      "and --measure-best go with it",
   },
   resume: { type: "boolean", description: "Continue an interrupted search of the same settings in --out" },
   measure: {
@@ -226,7 +228,7 @@ export function checkSearchFlags(flags: SearchFlags): void {
   }
   if (all && perGroup !== undefined) refuse("--all and --per-group are given. Give one of them.");
   latencyOf(flags);
-  if (shardOf(flags)) refuseMeasuring(flags);
+  if (shardOf(flags)) checkShardFlags(givenFlags(searchFlags, flags));
   if (dryRun && resume) refuse("--dry-run and --resume are given. Give one of them.");
   if (flags.ckaSamples !== undefined && metricOf(flags) !== "cka") {
     refuse("--cka-samples goes with --metric cka only.");
@@ -244,6 +246,12 @@ export function checkSearchFlags(flags: SearchFlags): void {
 /** The time budget, in milliseconds for a single image. Throws {@linkcode UsageError} for a range that is none. */
 export function latencyOf({ latency }: Pick<SearchFlags, "latency">): Range | undefined {
   return latency === undefined ? undefined : parseTimeRange("--latency", latency);
+}
+
+/** How the bests of groups are chosen, as flags say. */
+export function rankRules(flags: SearchFlags): RankRules {
+  const { prefer, measure, measureBest } = flags;
+  return { prefer, latency: latencyOf(flags), measureBest: measureBest ?? (measure ? Infinity : 0) };
 }
 
 /** The metric that flags ask for. */

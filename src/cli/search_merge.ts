@@ -15,8 +15,9 @@ import { makeOutputFolder } from "./output_folder.ts";
 import { guardOutputFolder, searchOutput } from "./output_guard.ts";
 import { openRunCheckpoint } from "./run_checkpoint.ts";
 import { type FinishedSearch, finishSearch, searchFileNames, writeSearchFiles } from "./search_files.ts";
-import type { SearchFlags } from "./search_flags.ts";
-import { sayComparing, warnOfNoIntervals } from "./search_run.ts";
+import { rankRules, type SearchFlags } from "./search_flags.ts";
+import { MergeTimes } from "./search_merge_times.ts";
+import { sayComparing, sayOutcome } from "./search_run.ts";
 import type { StoredShard } from "./search_shard_file.ts";
 import { readShards } from "./search_shard_folders.ts";
 
@@ -30,27 +31,30 @@ export interface MergedSearch {
 
 /** Merges, and writes the files of a search. */
 export async function mergeSearch(
-  { merge, run: givenRun, out: givenOut, prefer }: SearchFlags,
-  { logger, signal }: { logger: Logger; signal: AbortSignal },
+  flags: SearchFlags,
+  session: { readonly logger: Logger; readonly signal: AbortSignal },
 ): Promise<MergedSearch> {
-  const shards = await readShards(merge);
-  const [{ description: { run: ownRun }, settings }] = shards;
-  const run = givenRun ?? ownRun;
-  const out = givenOut ?? join(run, "search");
-  if (givenRun !== undefined) await expectCheckpoint(shards[0], givenRun);
-  if (settings.version !== version) {
+  const shards = await readShards(flags.merge);
+  const [first] = shards;
+  if (first.settings.version !== version) {
     throw new UsageError(
-      `The shards were searched by version ${settings.version}, this is ${version}. Merge them with the other, or ` +
+      `The shards were searched by version ${first.settings.version}, this is ${version}. Merge them with the other, or ` +
         "search them again.",
     );
   }
-  await guardOutputFolder(out, searchOutput, searchFileNames, merge);
+  const run = flags.run ?? first.description.run;
+  const out = flags.out ?? join(run, "search");
+  const { latency, measureBest, prefer } = rankRules(flags);
+  const timed = latency !== undefined || measureBest !== 0 || prefer === "latency";
+  const checkpoint = timed || flags.run !== undefined ? await findCheckpoint(first, run) : undefined;
+  await guardOutputFolder(out, searchOutput, searchFileNames, flags.merge);
   await makeOutputFolder(out);
-  await using _ = await FolderLock.take(join(out, "search.lock"), (text) => logger.warn(text));
-  const { ranking, tree } = await rank(shards, prefer, { logger, signal });
-  const description = { ...shards[0].description, run };
-  const search = finishSearch(description, {
-    ...{ ranking, prefer },
+  await using _ = await FolderLock.take(join(out, "search.lock"), (text) => session.logger.warn(text));
+  using times = timed ? await MergeTimes.open(checkpoint!, first, session) : undefined;
+  const { ranking, tree } = await rank(shards, flags, times, session);
+  const { description } = first;
+  const search = finishSearch({ ...description, run }, {
+    ...{ ranking, prefer, latency },
     seconds: shards.reduce((sum, { seconds }) => sum + seconds, 0),
     work: countWork(description.imageSize, tree),
   });
@@ -60,30 +64,34 @@ export async function mergeSearch(
 
 async function rank(
   shards: readonly StoredShard[],
-  prefer: SearchFlags["prefer"],
-  { logger, signal }: { logger: Logger; signal: AbortSignal },
+  flags: SearchFlags,
+  times: MergeTimes | undefined,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): Promise<{ ranking: Ranking; tree: PrefixTree }> {
   const [{ network, description }] = shards;
   const { task, metric, metricSettings, stages, images, groupSize, imageSize, seed } = description;
   const places = choosePlaces(network, task, metric, stages.join(","));
   const format = tableFormat({ metric, ...metricSettings } as SimilarityOptions);
   const scored = await mergeShards(network, places, format, shards);
-  const { blocks } = scored.images;
-  expectTies(prefer, images, blocks);
-  if (blocks === 0) warnOfNoIntervals(logger);
-  const { ranking } = await rankScores(scored, { groupSize, imageSize }, { prefer, seed }, {
+  const { tree, images: { blocks: imageBlocks } } = scored;
+  const rules = { ...rankRules(flags), seed };
+  expectTies(rules.prefer, images, imageBlocks);
+  const ranked = await rankScores(scored, { groupSize, imageSize }, rules, {
     signal,
-    onRanked: () => sayComparing(scored.tree.candidates.length, logger),
-    measure: () => Promise.resolve(new Map()),
+    onRanked: () => sayComparing(tree.candidates.length, logger),
+    measure: (architectures) => times!.measure(architectures),
   });
-  if (!ranking) throw signal.reason;
-  return { ranking, tree: scored.tree };
+  if (!ranked.ranking) throw signal.reason;
+  sayOutcome(ranked, { imageBlocks, groupSize, latency: flags.latency, logger });
+  return { ranking: ranked.ranking, tree };
 }
 
-async function expectCheckpoint({ settings, flags, name }: StoredShard, run: string): Promise<void> {
+/** The checkpoint that the shards searched. Throws {@linkcode UsageError} where the run has another by now. */
+async function findCheckpoint({ settings, flags, name }: StoredShard, run: string): Promise<string> {
   const { path } = await openRunCheckpoint(run, flags.checkpoint as string | undefined, () => {});
-  if (await fileFingerprint(path) === settings.checkpoint) return;
+  if (await fileFingerprint(path) === settings.checkpoint) return path;
   throw new UsageError(
-    `--run ${run} has another checkpoint than the one that ${name} was searched with. Leave --run out.`,
+    `${run} has another checkpoint than the one that ${name} was searched with: it is another run, or went on since. ` +
+      "Leave --run and times out.",
   );
 }

@@ -2,10 +2,11 @@
 import { formatCount, formatRoundQuantity } from "./format.ts";
 import type { Logger } from "./logger.ts";
 import { searchOutput } from "./output_guard.ts";
+import type { RankedScores } from "../search/rank_scores.ts";
 import { type RankOutcome, rankSubnets } from "../search/rank_subnets.ts";
 import type { Ranking } from "../search/ranking.ts";
 import { type FinishedSearch, finishSearch, searchFileNames, writeSearchFiles } from "./search_files.ts";
-import { latencyOf } from "./search_flags.ts";
+import { latencyOf, rankRules } from "./search_flags.ts";
 import { type SearchOrder, type SearchSession, withSearch } from "./search_session.ts";
 
 /** How a search ended: with files, or interrupted after so many seconds. */
@@ -39,9 +40,7 @@ async function rank(session: SearchSession): Promise<RankOutcome> {
   const outcome = await rankSubnets(session.gpu, {
     ...await session.request(),
     ...{ groupSize, seed },
-    measureBest: flags.measureBest ?? (flags.measure ? Infinity : 0),
-    latency: latencyOf(flags),
-    prefer: flags.prefer,
+    ...rankRules(flags),
   }, {
     ...hooks,
     signal,
@@ -54,12 +53,25 @@ async function rank(session: SearchSession): Promise<RankOutcome> {
   });
   session.endProgress();
   if (!outcome.ranking) session.onInterrupted();
-  if (outcome.unmeasured > 0) {
-    logger.warn(`${formatCount(outcome.unmeasured)} architectures have no time: interrupted`);
-  }
-  if (outcome.ranking) warnOfUndecided(outcome.ranking, groupSize, flags.latency, logger);
-  if (outcome.ranking && outcome.imageBlocks === 0) warnOfNoIntervals(logger);
+  sayOutcome(outcome, { imageBlocks: outcome.imageBlocks, groupSize, latency: flags.latency, logger });
   return outcome;
+}
+
+/** Says what a ranking is without: times that were to be measured, bests of groups, intervals. */
+export function sayOutcome(
+  { ranking, unmeasured }: RankedScores,
+  { imageBlocks, groupSize, latency, logger }: {
+    readonly imageBlocks: number;
+    readonly groupSize: number;
+    /** The budget as it was given. */
+    readonly latency: string | undefined;
+    readonly logger: Logger;
+  },
+): void {
+  if (unmeasured > 0) logger.warn(`${formatCount(unmeasured)} architectures have no time: interrupted`);
+  if (!ranking) return;
+  warnOfUndecided(ranking, groupSize, latency, logger);
+  if (imageBlocks === 0) warnOfNoIntervals(logger);
 }
 
 /** Says that many are compared on resampled images, which takes a while. */

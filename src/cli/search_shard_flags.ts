@@ -29,26 +29,25 @@ export function shardFolder(run: string, { index, count }: ShardOf): string {
   return join(run, `search-shard-${index}-of-${count}`);
 }
 
-/** Refuses, in a shard, what decides about the bests of groups: that is the whole ranking's. */
-export function refuseMeasuring({ prefer, latency, measure, measureBest }: {
-  readonly prefer: string | undefined;
-  readonly latency: string | undefined;
-  readonly measure: boolean;
-  readonly measureBest: number | undefined;
-}): void {
-  if (prefer !== undefined) {
-    throw new UsageError("--prefer goes with --merge: a shard ranks nothing. Leave it out here.");
-  }
-  const flag = latency !== undefined ? "--latency" : measure ? "--measure" : measureBest && "--measure-best";
-  if (!flag) return;
-  throw new UsageError(
-    `${flag} goes with a search in one piece: a shard ranks nothing, and times of several machines do not compare. ` +
-      "Leave it out.",
-  );
-}
+/** Flags that decide about the bests of groups, and about times. */
+const rankingFlags = ["prefer", "latency", "measure", "measure-best"];
 
 /** Flags that a merge takes. */
-const mergeFlags = ["merge", "run", "out", "prefer"];
+const mergeFlags = ["merge", "run", "out", ...rankingFlags];
+
+/**
+ * Refuses flags that a shard has no use for.
+ *
+ * @param flags those that were given
+ */
+export function checkShardFlags(flags: GivenFlags): void {
+  const flag = rankingFlags.find((name) => name in flags);
+  if (flag === undefined) return;
+  throw new UsageError(
+    `--${flag} goes with --merge and not with --shard: a shard ranks nothing, and times of several machines do not ` +
+      "compare. Leave it out here.",
+  );
+}
 
 /**
  * Refuses flags that a merge has no use for.
@@ -56,18 +55,12 @@ const mergeFlags = ["merge", "run", "out", "prefer"];
  * @param flags those that were given
  */
 export function checkMergeFlags(flags: GivenFlags): void {
-  const others = Object.keys(flags).filter((name) => !mergeFlags.includes(name));
-  if (others.length > 0) {
-    throw new UsageError(
-      `--${
-        others[0]
-      } goes with a search and not with --merge, which takes all but --prefer and --out from the shards. ` +
-        "Leave it out.",
-    );
-  }
-  if (flags.prefer !== "latency") return;
+  const flag = Object.keys(flags).find((name) => !mergeFlags.includes(name));
+  if (flag === undefined) return;
   throw new UsageError(
-    "--prefer latency cannot go with --merge, which measures nothing. Allowed: macs, params.",
+    `--${flag} goes with a search and not with --merge: the shards say what was searched. Allowed beside it: ${
+      mergeFlags.slice(1).map((name) => `--${name}`).join(", ")
+    }.`,
   );
 }
 

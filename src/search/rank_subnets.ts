@@ -1,7 +1,7 @@
 /** Ranking: from two encoders, images and candidates to scores and times. The whole of a search but its files. */
 import { roundGroupSize } from "../elastic/costs.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { type Latency, latencyRounds, measureLatencies } from "./latency.ts";
+import { measureArchitectures } from "./measuring.ts";
 import { expectTies, type RankedScores, type RankRules, rankScores } from "./rank_scores.ts";
 import { prepareSearch, scoreCandidates, type ScoreHooks, type ScoreRequest } from "./scoring.ts";
 import type { PrefixTree, TreeWork } from "./tree.ts";
@@ -66,40 +66,15 @@ export async function rankSubnets(
     {
       signal,
       onRanked: () => hooks.onScored?.(seconds),
-      measure: (architectures) => measure(architectures, request, { batch, signal, hooks }),
+      measure: (architectures) =>
+        measureArchitectures(architectures, {
+          ...{ student, signal },
+          batch: Math.min(batch, images.count),
+          load: (count) => images.load(0, count),
+          onMeasure: (measurements) => hooks.onMeasure?.(measurements),
+          onMeasured: () => hooks.onMeasured?.(),
+        }),
     },
   );
   return { ...common, ...ranked };
-}
-
-/** What measurements need besides the request. */
-interface MeasuringSession {
-  /** Images of a batch. */
-  readonly batch: number;
-  readonly signal: AbortSignal;
-  readonly hooks: RankHooks;
-}
-
-/** Times by architecture, for single images and for batches of the search's size; none where it was stopped early. */
-async function measure(
-  architectures: readonly string[],
-  { student, images }: RankRequest,
-  { batch, signal, hooks: { onMeasure, onMeasured } }: MeasuringSession,
-): Promise<Map<string, readonly Latency[]>> {
-  if (signal.aborted) return new Map();
-  onMeasure?.(architectures.length * latencyRounds);
-  using single = await images.load(0, 1);
-  using input = await images.load(0, Math.min(batch, images.count));
-  const { space } = student.network;
-  const latencies = await measureLatencies(
-    student,
-    architectures.map((arch) => space.resolve(arch)),
-    input.shape[0] === 1 ? [single] : [single, input],
-    { signal, onMeasured },
-  );
-  return new Map(
-    architectures.flatMap((arch, index) =>
-      latencies[index].length > 0 ? [[arch, latencies[index]] as const] : []
-    ),
-  );
 }

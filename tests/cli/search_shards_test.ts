@@ -2,6 +2,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { searchCommand } from "../../src/cli/search.ts";
 import { SearchSpace } from "../../src/elastic/search_space.ts";
+import { readShard, writeShard } from "../../src/cli/search_shard_file.ts";
+import { writeSafetensors } from "../../src/store/safetensors.ts";
+import { randomValues } from "../helpers.ts";
 import { basicSpace } from "../extract/encoders.ts";
 import { interruptSearch } from "./interrupt_search.ts";
 import { cliTest, createRun, runInProcess } from "./run_command.ts";
@@ -147,6 +150,65 @@ cliTest(
   },
 );
 
+cliTest("times are measured after a merge, on a device like the shards', without images", async (folder) => {
+  const run = `${folder}/run`;
+  const { lastCheckpointPath } = await createRun(run);
+  const images = `${folder}/images.safetensors`;
+  const data = randomValues(16 * 3 * 256, 1);
+  await writeSafetensors(images, [["images", { dtype: "F32", shape: [16, 3, 16, 16], data }]]);
+  await searchShards(
+    2,
+    "--run",
+    run,
+    "--all",
+    ...small,
+    "--data",
+    `tensor:${images}`,
+    "--group-size",
+    "0.5M",
+  );
+  await Deno.remove(images);
+  const merge = ["--merge", ...[0, 1].map((index) => `${run}/search-shard-${index}-of-2`)];
+  const merged = await search(...merge, "--latency", "..60s", "--measure-best", "1", "--json");
+  assertEquals(merged.status, 0, merged.err);
+  const { latencyBudget, ranking, groups } = JSON.parse(
+    await Deno.readTextFile(`${run}/search/ranking.json`),
+  );
+  assertEquals(latencyBudget, { to: 60_000 });
+  const timed = ranking.filter(({ latency }: { latency?: unknown }) => latency);
+  const highest = groups.map((group: { highest: string }) => group.highest);
+  assertEquals(timed.map(({ arch }: { arch: string }) => arch), highest);
+  for (const { latency, withinBudget } of timed) {
+    assertEquals([latency.map(({ batch }: { batch: number }) => batch), withinBudget], [[1, 8], true]);
+    assert(latency.every(({ msPerImage }: { msPerImage: number }) => msPerImage > 0));
+  }
+  const none = await search(...merge, "--latency", "..1us", "--measure-best", "1");
+  assertEquals(none.status, 2);
+  assertStringIncludes(none.err, "The flags are --latency and --measure-best.");
+
+  // Shards of another device, and a run that went on.
+  for (const name of merge.slice(1)) {
+    const { shard, settings, candidates, images, sums, imageSums, description, network, ...rest } =
+      await readShard(name);
+    const record = {
+      ...rest,
+      space: network.space.definition,
+      description: { ...description, device: "other" },
+    };
+    await writeShard(name, { shard, settings, candidates, images, sums, imageSums }, record);
+  }
+  assertEquals((await search(...merge)).status, 0);
+  const other = await search(...merge, "--measure");
+  assertEquals(other.status, 2);
+  assertMatch(other.err, /Times would be those of .*, but the shards were searched on other\./);
+  await createRun(`${folder}/later`, ["training.seed=4"]);
+  await Deno.copyFile(`${folder}/later/checkpoints/last.safetensors`, lastCheckpointPath);
+  const late = await search(...merge, "--measure");
+  assertEquals(late.status, 2);
+  assertStringIncludes(late.err, `${run} has another checkpoint than the one that`);
+  assertEquals((await search(...merge)).status, 0, "times alone need it");
+});
+
 cliTest(
   "an interrupted shard is named by a merge, goes on, and ends as if nothing had been",
   async (folder) => {
@@ -253,15 +315,15 @@ cliTest(
       );
     }
     const sharded = [...args, "--shard", "0/2"];
-    await refused(2, "--prefer goes with --merge: a shard ranks nothing", ...sharded, "--prefer", "macs");
-    await refused(2, "--latency goes with a search in one piece", ...sharded, "--latency", "..5ms");
-    await refused(2, "--measure goes with a search in one piece", ...sharded, "--measure");
-    await refused(2, "--measure-best goes with a search in one piece", ...sharded, "--measure-best", "3");
+    for (
+      const flags of [["--prefer", "macs"], ["--latency", "..5ms"], ["--measure"], ["--measure-best", "3"]]
+    ) {
+      await refused(2, `${flags[0]} goes with --merge and not with --shard`, ...sharded, ...flags);
+    }
     const merge = ["--merge", one, two];
     await refused(2, "--images goes with a search and not with --merge", ...merge, "--images", "12");
     await refused(2, "--shard goes with a search and not with --merge", ...merge, "--shard", "0/2");
-    await refused(2, "--measure goes with a search and not with --merge", ...merge, "--measure");
-    await refused(2, "--prefer latency cannot go with --merge", ...merge, "--prefer", "latency");
+    await refused(2, "Allowed beside it: --run, --out, --prefer, --latency", ...merge, "--resume");
     await refused(2, "--merge needs a value", "--merge");
   },
 );
