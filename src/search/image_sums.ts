@@ -57,7 +57,7 @@ export class ImageSums {
     slots: number,
     components: number,
     values?: Float32Array<ArrayBuffer>,
-    blocks = imageBlocks(images, slots, components),
+    blocks: number = imageBlocks(images, slots, components),
   ): ImageSums {
     return new ImageSums(
       images,
