@@ -9,6 +9,7 @@ import { type SimilarityOptions, tableFormat } from "../search/similarity/option
 import { countWork, type PrefixTree } from "../search/tree.ts";
 import { fileFingerprint } from "../store/fingerprint.ts";
 import { FolderLock } from "../store/folder_lock.ts";
+import { RunFolder } from "../store/run_folder.ts";
 import { version } from "../version.ts";
 import type { Logger } from "./logger.ts";
 import { makeOutputFolder } from "./output_folder.ts";
@@ -44,6 +45,12 @@ export async function mergeSearch(
   }
   const run = flags.run ?? first.description.run;
   const out = flags.out ?? join(run, "search");
+  if (flags.out === undefined && !await RunFolder.holdsRun(run)) {
+    throw new UsageError(
+      `The shards searched the run ${run}, which is not there. Say where to write with --out DIR, or where the run is with ` +
+        "--run DIR.",
+    );
+  }
   const { latency, measureBest, prefer } = rankRules(flags);
   const timed = latency !== undefined || measureBest !== 0 || prefer === "latency";
   const checkpoint = timed || flags.run !== undefined ? await findCheckpoint(first, run) : undefined;

@@ -31,21 +31,21 @@ export async function searchShard(order: SearchOrder, shard: ShardOf): Promise<S
     const outcome = await session.resumable(async () =>
       await scoreShard(gpu, await session.request(), shard, { ...hooks, signal })
     );
-    const { collected, seconds, work } = outcome;
+    const { collected, work } = outcome;
+    const seconds = Number(outcome.seconds.toFixed(2));
     const images = inputs.images.count;
     session.endProgress();
     if (!collected) {
       session.onInterrupted();
       return { images, seconds, evaluated: 0, blockEvaluations: null, file: null };
     }
-    await session.onScored(seconds);
+    await session.onScored(outcome.seconds);
     if (outcome.imageBlocks === 0) warnOfNoIntervals(logger);
     const description = await session.describe({ ...outcome, groupSize });
     const blocks = blockEvaluations(description, work);
     const { shard: _, out: _1, resume: _2, profile: _3, ...given } = givenFlags(searchFlags, flags);
     await writeShard(out, collected, {
-      ...{ description, space, blockEvaluations: blocks, flags: given },
-      seconds: Number(seconds.toFixed(2)),
+      ...{ description, space, seconds, blockEvaluations: blocks, flags: given },
     });
     await session.forgetSaved();
     const evaluated = collected.candidates.length;
