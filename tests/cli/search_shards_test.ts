@@ -58,6 +58,7 @@ cliTest(
       const one = await search(...args, "--shard", `${index}/3`, "--json");
       assertEquals(one.status, 0, one.err);
       const { evaluated, seconds, blockEvaluations, ...rest } = JSON.parse(one.out);
+      assertEquals(typeof seconds, "number");
       const shard = { index, count: 3, file: `${out}/shard.safetensors` };
       const common = { metric: "affinity", task: "detection", images: 16 };
       assertEquals(rest, { ...common, groups: [], ranking: null, shard });
