@@ -65,6 +65,14 @@ export async function planCorrelation(flags: CorrelateFlags, run: Config): Promi
     };
   }
   const config = await loadFineTuneConfig(flags.config, flags.set.map(parseSet));
+  if (config.network) {
+    throw new UsageError(
+      `${
+        flags.config ?? "The settings"
+      } describe a network of their own, but the subnets are those of --run ${flags.run}. ` +
+        "Leave it out with --set network=null.",
+    );
+  }
   const head = protocol === "segmentation" ? headOf(protocol, flags.head) : headOf(protocol, flags.head);
   const [data, testData] = [oneOf(flags.data, "--data"), oneOf(flags.testData, "--test-data")];
   const { segmentation, detection } = config;

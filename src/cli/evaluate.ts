@@ -2,18 +2,16 @@
 import { basename, dirname, join } from "@std/path";
 import { sourceName } from "../config/data_source.ts";
 import type { Config } from "../config/schema.ts";
-import { thumbnails } from "../data/thumbnails.ts";
 import { formatDuration } from "../duration.ts";
 import { SearchSpace } from "../elastic/search_space.ts";
 import { TrainingError, UsageError } from "../errors.ts";
-import { imagePaths } from "../extract/embed.ts";
 import { bestFirst, type Mistake } from "../report/evaluate_data.ts";
 import { renderEvaluateReport } from "../report/evaluate_report.ts";
 import { readDataRecord } from "../store/data_record.ts";
 import { fileFingerprint } from "../store/fingerprint.ts";
 import { FolderLock } from "../store/folder_lock.ts";
 import { evaluate, type Evaluation } from "../studies/evaluate/evaluate.ts";
-import type { EvaluationImages, ImagesRequest } from "../studies/evaluate/images.ts";
+import type { ImagesRequest } from "../studies/evaluate/images.ts";
 import type { Protocol } from "../studies/evaluate/protocols.ts";
 import type { EvaluatedNetwork } from "../studies/evaluate/request.ts";
 import { openModelSubjects, openRunSubjects, type Subject } from "../studies/evaluate/subjects.ts";
@@ -28,6 +26,7 @@ import { rankedChoice } from "./extract_flags.ts";
 import { formatCount, formatQuantity, formatShare, formatTable } from "./format.ts";
 import { chooseFromRanking } from "./from_ranking.ts";
 import type { Logger } from "./logger.ts";
+import { picturesOfMistakes } from "./mistake_pictures.ts";
 import { makeOutputFolder } from "./output_folder.ts";
 import { dataPaths, evaluateOutput, guardOutputFolder } from "./output_guard.ts";
 import { Progress } from "./progress.ts";
@@ -53,9 +52,6 @@ interface EvaluateResult {
 }
 
 const advice = { labels: "Give labelled images with --data and --test-data." };
-
-/** Pictures of mistakes in a report, and their side in pixels. */
-const pictures = 24, pictureSide = 96;
 
 /** The command; exported for its tests. */
 export const evaluateCommand = defineCommand({
@@ -150,7 +146,11 @@ async function run({ flags, logger, onInterrupt }: Context<typeof evaluateFlags>
       checkpointOf: (subject) => tuned.checkpointOf(subject),
       onTuned: (subject, model) => tuned.write(subject, model),
     }, async (evaluation, images) => {
-      mistakes = await picturesOf(evaluation, images);
+      mistakes = await picturesOfMistakes(
+        bestFirst(evaluation.results)[0].mistakes,
+        evaluation.classes,
+        images,
+      );
     });
   } catch (error) {
     if (error instanceof TrainingError && await folder.abandon()) await tuned.removeCheckpoints();
@@ -267,23 +267,6 @@ async function imagesOf(
   const given = givenData(data);
   if (given !== undefined) return { kind: "given", data: given, testData: givenData(testData)!, seed };
   return { kind: "run", run: run!, config: config!, record: await readDataRecord(run!) ?? undefined };
-}
-
-/** Pictures of the best network's mistakes, the surest first. */
-async function picturesOf(
-  { results, classes }: Evaluation,
-  { queries: { source } }: EvaluationImages,
-): Promise<Mistake[]> {
-  const [{ mistakes }] = bestFirst(results);
-  const shown = mistakes.slice(0, pictures);
-  const images = await thumbnails(source, shown.map(({ index }) => index), pictureSide);
-  const paths = imagePaths(source);
-  return shown.flatMap(({ index, actual, predicted, confidence }, at) => {
-    const image = images[at];
-    if (image === undefined) return [];
-    const name = paths?.[index] ?? `image ${index}`;
-    return [{ actual: classes[actual], predicted: classes[predicted], confidence, image, name }];
-  });
 }
 
 function networkProgress(logger: Logger, protocol: string) {

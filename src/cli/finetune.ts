@@ -1,6 +1,11 @@
 /** `deno task finetune`: trains a head on a subnet, and the subnet with it, on labelled images. */
 import { type Context, defineCommand, runCommand } from "./command.ts";
 import {
+  type ClassificationResult,
+  finetuneClassification,
+  formatClassification,
+} from "./finetune_classification.ts";
+import {
   type DetectionResult,
   detectionTask,
   finetuneDetection,
@@ -19,9 +24,9 @@ import {
 export const finetuneCommand = defineCommand({
   name: "finetune",
   summary:
-    "Trains a head for a dense task on a subnet of a run or on an extracted model, and the network with it; tests it on " +
-    "other images, and writes it as .safetensors with torchvision's names, and as .onnx: a segmentation whole, a detector " +
-    "up to what its heads say of images and of regions.",
+    "Trains a head for a task on a subnet of a run or on an extracted model, and the network with it; tests it on other " +
+    "images, and writes it as .safetensors with torchvision's names, and as .onnx: a classifier and a segmentation whole, " +
+    "a detector up to what its heads say of images and of regions.",
   flags: finetuneFlags,
   examples: [
     "deno task finetune --run runs/roads --arch max --data masks:roads/train --test-data masks:roads/test --out runs/fcn",
@@ -32,15 +37,17 @@ export const finetuneCommand = defineCommand({
   run,
   format(result) {
     if ("memory" in result) return formatFinetunePlan(result);
+    if (result.task === "classification") return formatClassification(result);
     return result.task === "segmentation" ? formatSegmentation(result) : formatDetection(result);
   },
 });
 
 async function run(
   context: Context<typeof finetuneFlags>,
-): Promise<SegmentationResult | DetectionResult | FinetunePlan> {
+): Promise<ClassificationResult | SegmentationResult | DetectionResult | FinetunePlan> {
   const { flags, flags: { task } } = context;
   checkFinetuneFlags(flags);
+  if (task === "classification") return await finetuneClassification(context);
   if (flags.dryRun) {
     return task === "segmentation"
       ? await planFinetuning(context, segmentationTask(flags))

@@ -9,7 +9,8 @@ import type { FlagValues } from "./flags.ts";
 import { checkpointFlag } from "./run_checkpoint.ts";
 
 const forms =
-  "masks:DIR, cityscapes:DIR, voc:DIR or synthetic:N; for objects also coco:IMAGES,ANNOTATIONS.json";
+  "masks:DIR, cityscapes:DIR, voc:DIR or synthetic:N; for objects also coco:IMAGES,ANNOTATIONS.json; for classes of images " +
+  "what evaluate takes, e.g. a folder of one folder a class";
 
 export const finetuneFlags = {
   run: { type: "string", placeholder: "DIR", description: "Run folder of a pretraining" },
@@ -36,16 +37,17 @@ export const finetuneFlags = {
   },
   task: {
     type: "string",
-    choices: ["segmentation", "detection", "instances"],
+    choices: ["classification", "segmentation", "detection", "instances"],
     default: "segmentation",
     description:
-      "What is learnt: the class of each pixel, objects with their boxes, or objects with boxes and masks",
+      "What is learnt: the class of each image, the class of each pixel, objects with their boxes, or objects with boxes " +
+      "and masks",
   },
   head: {
     type: "string",
-    choices: [...segmentationHeads, ...detectionHeads],
+    choices: ["linear", ...segmentationHeads, ...detectionHeads],
     description:
-      "For segmentation fcn, the default, torchvision's, or psp, PSPNet's pyramid of pooled maps; both with an auxiliary " +
+      "For classification linear, a layer over the pooled features. For segmentation fcn, the default, torchvision's, or psp, PSPNet's pyramid of pooled maps; both with an auxiliary " +
       "classifier. For detection faster-rcnn, for instances mask-rcnn, torchvision's",
   },
   data: { type: "string", placeholder: "SPEC", required: true, description: `Images to train on: ${forms}` },
@@ -74,8 +76,8 @@ export const finetuneFlags = {
     type: "string",
     placeholder: "PATH",
     description:
-      "Also write what is predicted of the test images: into a folder of label PNGs with the files' own ids, or, of objects, a " +
-      "file of COCO results",
+      "Also write what is predicted of the test images: into a folder of label PNGs with the files' own ids, of objects a " +
+      "file of COCO results, of classes a .csv",
   },
   resume: { type: "boolean", description: "Go on with an interrupted run of the same settings in --out" },
   dryRun: {
@@ -90,12 +92,14 @@ export type FinetuneFlags = FlagValues<typeof finetuneFlags>;
 
 /** The heads of each task, the default first. */
 const headsOfTasks = {
+  classification: ["linear"],
   segmentation: segmentationHeads,
   detection: ["faster-rcnn"],
   instances: ["mask-rcnn"],
 } as const satisfies Record<FinetuneFlags["task"], readonly FinetuneFlags["head"][]>;
 
 /** The head that was asked for, or the task's own. @throws {UsageError} for one of another task */
+export function headOf(task: "classification", head: FinetuneFlags["head"]): "linear";
 export function headOf(task: "segmentation", head: FinetuneFlags["head"]): SegmentationHead;
 export function headOf(task: "detection" | "instances", head: FinetuneFlags["head"]): DetectionHead;
 export function headOf(task: FinetuneFlags["task"], head: FinetuneFlags["head"]): string {

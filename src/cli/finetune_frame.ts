@@ -14,7 +14,9 @@ import { FolderLock } from "../store/folder_lock.ts";
 import { appendMetrics, isStep, type MetricsLine, readMetrics, truncateMetrics } from "../store/metrics.ts";
 import { removeFile } from "../store/remove_file.ts";
 import { version } from "../version.ts";
+import type { TestLine, TrainingHooks } from "../finetune/training.ts";
 import type { Context } from "./command.ts";
+import type { Logger } from "./logger.ts";
 import { openDevice } from "./device.ts";
 import { findBackbone } from "./finetune_backbone.ts";
 import { type FinetuneFlags, type finetuneFlags, finetuneOverrides } from "./finetune_flags.ts";
@@ -76,6 +78,15 @@ export interface FinetuneTask<Kind extends DenseKind> {
 
 const reportName = "report.html", aboutName = "finetune.json", metricsName = "metrics.jsonl";
 
+/** Names of what every fine-tuning leaves in its folder; the first tells what it is. */
+export const finetuneFileNames = [aboutName, metricsName, reportName] as const;
+
+/** Where a fine-tuning keeps what it reaches, and writes. */
+export function finetuneFiles(out: string): Record<"kept" | "metricsPath" | "reportPath", string> {
+  const at = (name: string) => join(out, name);
+  return { kept: at("last.safetensors"), metricsPath: at(metricsName), reportPath: at(reportName) };
+}
+
 /**
  * Trains and tests, or goes on, and writes all files of `--out`.
  *
@@ -91,7 +102,7 @@ export async function finetune<Kind extends DenseKind>(
   if (out === undefined) throw new UsageError("--out DIR is missing: the folder of the run.");
   const { head } = task;
   const backbone = await findBackbone(flags, config, warn);
-  await guardOutputFolder(out, finetuneOutput, [aboutName, metricsName, ...task.models, reportName], [
+  await guardOutputFolder(out, finetuneOutput, [...finetuneFileNames, ...task.models], [
     ...dataPaths(data),
     ...dataPaths(testData),
     flags.model,
@@ -113,40 +124,13 @@ export async function finetune<Kind extends DenseKind>(
   const { model, weights } = await backbone.open(gpu, seed);
   const arch = formatArchitecture(model.network.space.max);
   const about = { task: flags.task, head, arch, weights, from: flags.from, data, testData, config };
-  const [kept, metricsPath, reportPath] = ["last.safetensors", metricsName, reportName].map((name) =>
-    join(out, name)
-  );
-  await expectResumable(out, kept, reportPath, flags.resume);
+  const { kept, metricsPath, reportPath } = finetuneFiles(out);
+  await expectResumable(out, flags.resume);
   const begun = performance.now();
-  let progress: Progress | undefined;
   const request = { model, head, config, train, test, kept: { path: kept, about: JSON.stringify(about) } };
-  const trained = await task.train(gpu, request, {
-    signal,
-    append: async (...lines) => await appendMetrics(metricsPath, lines),
-    async onStart({ step, totalSteps }) {
-      await writeFileAtomically(join(out, aboutName), JSON.stringify({ version, ...about }, null, 1) + "\n");
-      await truncateMetrics(metricsPath, step === 0 ? -1 : step);
-      logger.info(
-        `${train.images.length} images to train on, ${test.images.length} to test on, ${totalSteps} steps`,
-      );
-      progress = new Progress({ logger, label: "finetune", total: totalSteps, unit: "steps", done: step });
-    },
-    evaluated: async (step) =>
-      (await readMetrics(metricsPath)).some((line) => task.isLine(line) && line.step === step),
-    onPart: (done) => progress?.update(done),
-    onSteps: ({ step, loss, imagesPerSecond }) =>
-      progress?.update(step, {
-        ...imagesPerSecond > 0 && { "images/s": formatRate(imagesPerSecond) },
-        ...Number.isFinite(loss) && { loss: loss.toFixed(3) },
-      }),
-    onEvaluation(line) {
-      logger.info(`epoch ${line.epoch}: ${task.describe(line)}`);
-      progress?.restart();
-    },
-    onPrediction,
-  });
+  const telling = tell<Kind["line"]>(logger, out, about, task, [train.images.length, test.images.length]);
+  const trained = await task.train(gpu, request, { ...telling, signal, onPrediction });
   if (!trained) throw signal.reason;
-  progress?.finish();
   using objective = trained.objective;
   const { metrics, steps } = trained;
   const classes = train.classes.map(({ name }) => name);
@@ -189,8 +173,48 @@ export async function openSets<Kind extends DenseKind>(
   return { train, test: await open(testData, options.seed + 1) };
 }
 
+/**
+ * Keeps what a training tells in its folder, and shows it.
+ *
+ * @param about what `finetune.json` says of it
+ * @param images to train and to test on
+ */
+export function tell<Line extends TestLine>(
+  logger: Logger,
+  out: string,
+  about: object,
+  { isLine, describe }: { isLine(line: MetricsLine): line is Line; describe(line: Line): string },
+  [train, test]: readonly [train: number, test: number],
+): Omit<TrainingHooks<Line>, "signal"> {
+  const { metricsPath } = finetuneFiles(out);
+  let progress: Progress | undefined, total = Infinity;
+  return {
+    append: async (...lines) => await appendMetrics(metricsPath, lines),
+    async onStart({ step, totalSteps }) {
+      await writeFileAtomically(join(out, aboutName), JSON.stringify({ version, ...about }, null, 1) + "\n");
+      await truncateMetrics(metricsPath, step === 0 ? -1 : step);
+      logger.info(`${train} images to train on, ${test} to test on, ${totalSteps} steps`);
+      total = totalSteps;
+      progress = new Progress({ logger, label: "finetune", total, unit: "steps", done: step });
+    },
+    evaluated: async (step) =>
+      (await readMetrics(metricsPath)).some((line) => isLine(line) && line.step === step),
+    onPart: (done) => progress?.update(done),
+    onSteps: ({ step, loss, imagesPerSecond }) =>
+      progress?.update(step, {
+        ...imagesPerSecond > 0 && { "images/s": formatRate(imagesPerSecond) },
+        ...Number.isFinite(loss) && { loss: loss.toFixed(3) },
+      }),
+    onEvaluation(line) {
+      logger.info(`epoch ${line.epoch}: ${describe(line)}`);
+      if (line.step < total) progress?.restart();
+      else progress?.finish();
+    },
+  };
+}
+
 /** All that a run was given, for its report. */
-function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig }): [string, string][] {
+export function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig }): [string, string][] {
   const { config, ...others } = about;
   return [
     ...Object.entries(others).map(([name, value]): [string, string] => [name, String(value)]),
@@ -204,12 +228,8 @@ function settingsOf(about: Record<string, unknown> & { config: FineTuneConfig })
 }
 
 /** A folder's interrupted run is gone on with only where that is asked for, and a finished one never. @throws {UsageError} */
-async function expectResumable(
-  out: string,
-  kept: string,
-  report: string,
-  resume: boolean,
-): Promise<void> {
+export async function expectResumable(out: string, resume: boolean): Promise<void> {
+  const { kept, reportPath: report } = finetuneFiles(out);
   const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);
   const interrupted = await isThere(kept);
   if (interrupted && !resume) {

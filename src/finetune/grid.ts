@@ -13,6 +13,7 @@ import { keepFound, readFound } from "./kept.ts";
 import { entriesOf, type FineTuneRates } from "./settings.ts";
 import { classOfRow } from "./predictions.ts";
 import type { FineTuneState } from "./state.ts";
+import type { TunedNetwork } from "./tuned_model.ts";
 
 /** What a choice is made with. */
 export interface GridTask extends FineTuneTask {
@@ -34,12 +35,9 @@ export interface GridHooks extends FineTuneHooks {
   onDiverged?(rates: FineTuneRates): void;
 }
 
-/** A fine-tuned network. */
-export interface FineTuned {
-  /** The caller releases it. */
+/** A fine-tuned network; the caller releases it and its statistics. */
+export interface FineTuned extends TunedNetwork {
   readonly state: FineTuneState;
-  /** Of batchnorm, taken anew; the caller releases them. */
-  readonly statistics: Statistics;
   readonly rates: FineTuneRates;
   /** Every entry, where there was a choice. */
   readonly validated: readonly ValidatedRates[];

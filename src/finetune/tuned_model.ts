@@ -2,7 +2,14 @@
 import { cutSubnet } from "../extract/cut.ts";
 import { expectFiniteStatistics } from "../extract/extract.ts";
 import { type Calibration, classifierNames, type PlainModel } from "../extract/model.ts";
-import type { FineTuned } from "./grid.ts";
+import type { Statistics } from "../nn/weights.ts";
+import type { FineTuneState } from "./state.ts";
+
+/** A fine-tuned network on the device, and batchnorm statistics that were taken anew. */
+export interface TunedNetwork {
+  readonly state: Pick<FineTuneState, "model" | "objective">;
+  readonly statistics: Statistics;
+}
 
 /**
  * Brings a fine-tuned network to the host.
@@ -12,7 +19,7 @@ import type { FineTuned } from "./grid.ts";
  * @throws {DataError} when these are not finite
  */
 export async function tunedModel(
-  { state: { model, objective: { gpu, encoder } }, statistics }: FineTuned,
+  { state: { model, objective: { gpu, encoder } }, statistics }: TunedNetwork,
   classes: readonly string[],
   calibration: Calibration,
 ): Promise<PlainModel> {

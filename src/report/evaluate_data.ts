@@ -1,5 +1,6 @@
 /** What the report of an evaluation is made from. */
 
+import type { StepMetrics } from "../store/metrics.ts";
 import type { EvaluatedNetwork } from "../studies/evaluate/request.ts";
 
 export type { EvaluatedNetwork };
@@ -32,6 +33,8 @@ export interface EvaluateReport {
   readonly images: { readonly train: number; readonly test: number };
   /** In any order; at least one. */
   readonly results: readonly EvaluatedNetwork[];
+  /** Losses of the training, where one is reported. */
+  readonly training?: readonly StepMetrics[];
   /** What needs no network, e.g. raw pixels. */
   readonly baselines: readonly { readonly name: string; readonly accuracy: number }[];
   /** Mistakes of the best network, surest first. */

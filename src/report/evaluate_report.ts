@@ -10,6 +10,7 @@ import {
 } from "../number_format.ts";
 import { accuracyFigure } from "./accuracy_chart.ts";
 import { classSection, testedClasses } from "./class_section.ts";
+import { lossFigure } from "./dense_parts.ts";
 import { confusionSection } from "./confusion_section.ts";
 import { bestFirst, type EvaluatedNetwork, type EvaluateReport, reaches } from "./evaluate_data.ts";
 import { mistakeSection } from "./mistake_section.ts";
@@ -52,6 +53,7 @@ export async function renderEvaluateReport(report: EvaluateReport): Promise<stri
       ${keyFigures(mainFigures(report, ordered))}
       ${ordered.length > 1 && await accuracyFigure(ordered, report.baselines)}
       ${networkSection(report, ordered)}
+      ${report.training && await lossFigure(report.training, "Cross-entropy of the training images.")}
       ${classSection(classes, best)}
       ${confusionSection(classes, best.confusion)}
       ${mistakeSection(mistakes, wrongCount(best.confusion))}

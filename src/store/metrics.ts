@@ -100,8 +100,23 @@ export interface ObjectMetrics {
   readonly maskAP75?: number | null;
 }
 
+/** How a fine-tuned classifier does on its test images. */
+export interface ClassMetrics {
+  readonly step: number;
+  /** Epochs done. */
+  readonly epoch: number;
+  /** 0 to 1. */
+  readonly accuracy: number;
+}
+
 /** A line of `metrics.jsonl`. */
-export type MetricsLine = StepMetrics | EvaluationMetrics | KnnMetrics | PixelMetrics | ObjectMetrics;
+export type MetricsLine =
+  | StepMetrics
+  | EvaluationMetrics
+  | KnnMetrics
+  | PixelMetrics
+  | ObjectMetrics
+  | ClassMetrics;
 
 /** Whether a line is a training step. */
 export function isStep(line: MetricsLine): line is StepMetrics {
@@ -110,7 +125,7 @@ export function isStep(line: MetricsLine): line is StepMetrics {
 
 /** Whether a line is an evaluation of a pretraining. */
 export function isEvaluation(line: MetricsLine): line is EvaluationMetrics | KnnMetrics {
-  return !isStep(line) && !isPixels(line) && !isObjects(line);
+  return !isStep(line) && !isPixels(line) && !isObjects(line) && !isClasses(line);
 }
 
 /** Whether a line is an evaluation of a segmentation. */
@@ -121,6 +136,11 @@ export function isPixels(line: MetricsLine): line is PixelMetrics {
 /** Whether a line is an evaluation of a detector. */
 export function isObjects(line: MetricsLine): line is ObjectMetrics {
   return "boxAP" in line;
+}
+
+/** Whether a line is an evaluation of a classifier. */
+export function isClasses(line: MetricsLine): line is ClassMetrics {
+  return "accuracy" in line;
 }
 
 /** Whether a line is an evaluation with labels. */
@@ -174,7 +194,7 @@ async function readLines(path: string): Promise<{ text: string; value: MetricsLi
     if (value !== undefined) return { text, value };
     throw new DataError(
       `${path}, line ${index + 1}, is no metrics line: ${JSON.stringify(text.slice(0, 80))}. ` +
-        `Each must be a JSON object with step, epoch and one of loss, knn, spread, mIoU and boxAP. Remove the line, or start another run.`,
+        `Each must be a JSON object with step, epoch and one of loss, knn, spread, mIoU, boxAP and accuracy. Remove the line, or start another run.`,
     );
   });
   const last = parseLine(rest);
@@ -204,7 +224,7 @@ function parseLine(text: string): MetricsLine | undefined {
   const fields = value as Record<string, unknown>;
   const measured = typeof fields.loss === "number" || typeof fields.knn === "number" ||
     typeof fields.spread === "object" || typeof fields.mIoU === "number" || fields.mIoU === null ||
-    typeof fields.boxAP === "number" || fields.boxAP === null;
+    typeof fields.boxAP === "number" || fields.boxAP === null || typeof fields.accuracy === "number";
   const placed = Number.isInteger(fields.step) && Number.isInteger(fields.epoch);
   return measured && placed ? value as MetricsLine : undefined;
 }

@@ -5,15 +5,14 @@ import type { DenseSource, InstanceTarget, LabelTarget } from "../../data/dense/
 import { DataError } from "../../errors.ts";
 import { backboneValues, type PlainModel } from "../../extract/model.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import type { ObjectMetrics, PixelMetrics, StepMetrics } from "../../store/metrics.ts";
+import type { ObjectMetrics, PixelMetrics } from "../../store/metrics.ts";
 import type { NetworkObjective, TrainedNetwork } from "../../train/network_objective.ts";
 import { Sgd } from "../../train/optimizer.ts";
 import { TrainingState } from "../../train/state.ts";
-import { Trainer, type TrainingPlan } from "../../train/trainer.ts";
 import type { FineTuneConfig } from "../config.ts";
-import { keepTraining, type KeptTraining, takeUpTraining } from "../kept.ts";
+import { type KeptTraining, takeUpTraining } from "../kept.ts";
+import { trainAndTest, type TrainingHooks } from "../training.ts";
 import type { DenseBatches, GivenWithImages } from "./batches.ts";
-import { explainDivergence } from "./divergence.ts";
 
 /** The types that make a task what it is. */
 export interface DenseKind {
@@ -42,17 +41,7 @@ export interface DenseRequest<Kind extends DenseKind> {
 }
 
 /** What a training tells. */
-export interface DenseHooks<Kind extends DenseKind> {
-  readonly signal: AbortSignal;
-  /** Training begins or goes on; lines of metrics beyond the step are of no use. */
-  onStart(started: { step: number; totalSteps: number }): Promise<void>;
-  /** Whether the lines that were kept hold the evaluation of a step. */
-  evaluated(step: number): Promise<boolean>;
-  onSteps(done: { step: number; loss: number; imagesPerSecond: number }): void;
-  onPart?(done: number): void;
-  onEvaluation(line: Kind["line"]): void;
-  /** Keeps lines of metrics. */
-  append(...lines: readonly (StepMetrics | Kind["line"])[]): Promise<void>;
+export interface DenseHooks<Kind extends DenseKind> extends TrainingHooks<Kind["line"]> {
   /** Called at the end. */
   onPrediction?: Kind["onPrediction"];
 }
@@ -144,45 +133,15 @@ export async function trainDense<Kind extends DenseKind>(
     await objective.initialise(backboneValues(model));
     state.restart();
   }
-  const evaluate = (onPrediction?: Kind["onPrediction"]) =>
-    task.evaluate(objective, testViews, testImages, signal, onPrediction);
-  let metrics: Kind["metrics"] | undefined;
-  const trainer: Trainer<Kind["line"]> = new Trainer<Kind["line"]>({
-    gpu,
-    state,
-    plan: planOf(config, images.length, model),
-    keeper: {
-      lastCheckpoint: kept.path,
-      append: hooks.append,
-      save: (epoch) => keepTraining(gpu, state, kept, epoch),
-    },
-    views: batches,
-    images,
+  const trained = await trainAndTest<Kind["line"], Kind["metrics"]>({
+    ...{ state, config, model, kept, images, views: batches },
     given: () => batches.takeGiven(),
-    async evaluate(step, epoch) {
-      const last = step === trainer.totalSteps;
-      const found = await evaluate(last ? hooks.onPrediction : undefined);
-      if (last) metrics = found;
-      return { step, epoch, ...task.summary(found) } as Kind["line"];
-    },
-    // It is kept before its evaluation is, where an interrupt stops that.
-    evaluated: state.step > 0 && await hooks.evaluated(state.step),
-    observer: {
-      onSteps: hooks.onSteps,
-      onEvaluation: hooks.onEvaluation,
-      onPart: hooks.onPart,
-    },
-    signal,
-  });
-  await hooks.onStart({ step: state.step, totalSteps: trainer.totalSteps });
-  const { interrupted, steps } = await trainer.run().catch((error) =>
-    explainDivergence(error, state.step, config, kept)
-  );
-  if (interrupted) return undefined;
-  // A run that was done before has nothing left to evaluate.
-  metrics ??= await evaluate(hooks.onPrediction);
-  done = true;
-  return { objective, metrics, steps };
+    test: (last) =>
+      task.evaluate(objective, testViews, testImages, signal, last ? hooks.onPrediction : undefined),
+    summary: task.summary,
+  }, hooks);
+  done = trained !== undefined;
+  return trained && { objective, ...trained };
 }
 
 /** SGD as the configuration says, the head at a rate of its own. */
@@ -202,28 +161,6 @@ export function optimizerOf<Kind extends DenseKind>(
 function readableImages({ images }: DenseSource<LabelTarget | InstanceTarget>): Uint32Array {
   return Uint32Array.from({ length: images.length }, (_, index) => index)
     .filter((index) => !images.broken?.has(index));
-}
-
-/** The steps of a training on so many images. */
-export function planOf(
-  { training, optimizer }: FineTuneConfig,
-  images: number,
-  model: Pick<PlainModel, "network">,
-): TrainingPlan {
-  const { epochs, batch, seed, logEvery, evaluateEvery } = training;
-  const milestones = optimizer.milestones.map((part) => Math.round(part * epochs));
-  return {
-    epochs,
-    batch: Math.min(batch, images),
-    lastBatch: "drop",
-    seed,
-    logEvery,
-    checkpointEvery: 0,
-    evaluateEvery: evaluateEvery === 0 ? epochs : evaluateEvery,
-    schedule: { ...optimizer, milestones },
-    passesPerStep: 1,
-    passes: () => [{ role: "largest", architecture: model.network.space.max }],
-  };
 }
 
 /** @throws {DataError} naming the classes of both */

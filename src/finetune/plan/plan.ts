@@ -8,8 +8,8 @@ import {
   type DenseRequest,
   type DenseTask,
   expectSameClasses,
-  planOf,
 } from "../dense/run.ts";
+import { planOf } from "../training.ts";
 import { lookAtSet } from "./look.ts";
 import { type DenseMemory, rehearseTraining } from "./memory.ts";
 import { measurePace, type StepInputSize } from "./pace.ts";

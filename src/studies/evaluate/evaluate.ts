@@ -128,7 +128,10 @@ async function judge(
   };
 }
 
-function mistakesOf({ predictions, confidences, labels, indices }: JudgedImages): MistakenImage[] {
+/** The images that were given a wrong class, the surest first. */
+export function mistakesOf(
+  { predictions, confidences, labels, indices }: Omit<JudgedImages, "chosen">,
+): MistakenImage[] {
   const wrong = [...labels.keys()].filter((row) => predictions[row] !== labels[row]);
   return wrong.sort((a, b) => confidences[b] - confidences[a]).slice(0, mostMistakes).map((row) => ({
     index: indices[row],

@@ -1,8 +1,8 @@
 /** What to do about a training that diverged. */
-import { TrainingError } from "../../errors.ts";
-import { removeFile } from "../../store/remove_file.ts";
-import type { FineTuneConfig } from "../config.ts";
-import type { KeptTraining } from "../kept.ts";
+import { TrainingError } from "../errors.ts";
+import { removeFile } from "../store/remove_file.ts";
+import type { FineTuneConfig } from "./config.ts";
+import type { KeptTraining } from "./kept.ts";
 
 /**
  * Turns a loss or weights that are not finite into advice, and removes what was kept: with other settings it could not be
