@@ -22,7 +22,7 @@ async function lacksGpu(): Promise<boolean> {
 }
 
 /**
- * The demo's, the one for the weights that are named, or for folders and lists of photos theirs: half as wide without a
+ * The demo's, the one for the weights that are named, or for folders, lists and shards of photos theirs: half as wide without a
  * GPU.
  *
  * @throws {ConfigurationError} for a specification that cannot be used
@@ -35,7 +35,8 @@ export async function defaultConfigFor(
   if (init !== undefined) return await configurationFor(init);
   const source = givenData(data);
   const kinds = data.map((spec) => parseDataSpec(spec).kind);
-  if (source === undefined || !kinds.every((kind) => kind === "folder" || kind === "list")) return demoConfig;
+  const ofFiles = kinds.every((kind) => kind === "folder" || kind === "list" || kind === "tar");
+  if (source === undefined || !ofFiles) return demoConfig;
   const settings = await loadSettings(photosConfig, [{ path: "data.source", value: source, flag: "--data" }]);
   const { shorterSide = 0 } = await lookAtImages(settings, 1, {});
   if (shorterSide < photoSide) return demoConfig;

@@ -1,9 +1,10 @@
 /** `deno task embed`: writes the features of images. */
 
 import { dirname } from "@std/path";
+import { imageName } from "../data/image_name.ts";
 import { openSource } from "../data/source.ts";
 import { UsageError } from "../errors.ts";
-import { featureFormat, imagePaths, writeFeatures } from "../extract/embed.ts";
+import { featureFormat, writeFeatures } from "../extract/embed.ts";
 import { type FeatureNetwork, pooledFeatures } from "../extract/feature_network.ts";
 import type { Calibration, ModelInput } from "../extract/model.ts";
 import { openModelNetwork, openRunNetwork } from "../extract/network.ts";
@@ -255,7 +256,7 @@ export const embedCommand = defineCommand({
   summary:
     "Writes the features of images, a row each in the order of the data (folders: sorted paths). .safetensors and .npz " +
     'hold "features" [N, D], "labels" [N] where they are known, "indices" [N], the number of each row\'s image in the ' +
-    'data, from 0, and for folders "files" [N], their paths (in .safetensors a JSON list in the metadata); .csv has the ' +
+    'data, from 0, and for folders and shards "files" [N], their names (in .safetensors a JSON list in the metadata); .csv has the ' +
     "columns file, label, f0, f1, …. An image that cannot be read is named and has no row.",
   flags: embedFlags,
   examples: [
@@ -313,7 +314,7 @@ export const embedCommand = defineCommand({
         `features [${images}, ${network.dimension}]`,
         ...(labels ? [`labels [${images}]`] : []),
         `indices [${images}]`,
-        ...(imagePaths(source)
+        ...(imageName(source, 0) !== undefined
           ? ["files" + (flags.out.endsWith(".npz") ? ` [${images}]` : " (metadata)")]
           : []),
       ]);

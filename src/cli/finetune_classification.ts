@@ -5,7 +5,7 @@ import { formatArchitecture } from "../elastic/architecture.ts";
 import { macs, parameters } from "../elastic/costs.ts";
 import { UsageError } from "../errors.ts";
 import { perClassAccuracy, wilsonInterval } from "../evaluate/classification.ts";
-import { imagePaths } from "../extract/embed.ts";
+import { imageName } from "../data/image_name.ts";
 import { writeModel } from "../extract/model_file.ts";
 import {
   calibrationImages,
@@ -195,11 +195,10 @@ function predictionsCsv(
   { indices, labels, predictions, confidences }: ClassificationMetrics,
   { classes, queries: { source } }: EvaluationImages,
 ): string {
-  const paths = imagePaths(source);
   const quoted = (text: string) => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   const lines = indices.map((index, row) =>
     [
-      quoted(paths?.[index] ?? `image ${index}`),
+      quoted(imageName(source, index) ?? `image ${index}`),
       quoted(classes[labels[row]]),
       quoted(classes[predictions[row]]),
       confidences[row].toFixed(6),

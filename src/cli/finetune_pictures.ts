@@ -2,7 +2,7 @@
 import type { DenseSource, InstanceTarget, LabelTarget } from "../data/dense/target.ts";
 import type { DecodedImage } from "../data/image_set.ts";
 import { pictureAddress } from "../data/thumbnails.ts";
-import { imagePaths } from "../extract/embed.ts";
+import { imageName } from "../data/image_name.ts";
 import type { DensePicture } from "../report/dense_parts.ts";
 
 /** Test images that a report shows, and their width in pixels. */
@@ -29,7 +29,7 @@ export class FinetunePictures {
       [photo, ...await draw(photo)].map((picture) => pictureAddress(picture, pictureWidth)),
     );
     this.pictures.push({
-      name: imagePaths(test.images)?.[index] ?? `image ${index}`,
+      name: imageName(test.images, index) ?? `image ${index}`,
       image,
       truth,
       prediction,

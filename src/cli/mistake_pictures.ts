@@ -1,6 +1,6 @@
 /** Pictures of images that a network got wrong, for a report. */
+import { imageName } from "../data/image_name.ts";
 import { thumbnails } from "../data/thumbnails.ts";
-import { imagePaths } from "../extract/embed.ts";
 import type { Mistake } from "../report/evaluate_data.ts";
 import type { EvaluationImages } from "../studies/evaluate/images.ts";
 import type { MistakenImage } from "../studies/evaluate/request.ts";
@@ -20,11 +20,10 @@ export async function picturesOfMistakes(
 ): Promise<Mistake[]> {
   const shown = mistakes.slice(0, pictures);
   const images = await thumbnails(source, shown.map(({ index }) => index), pictureSide);
-  const paths = imagePaths(source);
   return shown.flatMap(({ index, actual, predicted, confidence }, at) => {
     const image = images[at];
     if (image === undefined) return [];
-    const name = paths?.[index] ?? `image ${index}`;
+    const name = imageName(source, index) ?? `image ${index}`;
     return [{ actual: classes[actual], predicted: classes[predicted], confidence, image, name }];
   });
 }

@@ -27,7 +27,9 @@ export type Inputs = readonly (string | undefined)[];
 
 /** The paths in data specifications; none where the images come from no file. */
 export function dataPaths(source: DataSource | undefined | null): string[] {
-  return specsOf(source ?? []).map(parseDataSpec).flatMap((spec) => "path" in spec ? [spec.path] : []);
+  return specsOf(source ?? []).map(parseDataSpec).flatMap((spec) =>
+    spec.kind === "tar" ? spec.shards : "path" in spec ? [spec.path] : []
+  );
 }
 
 /** Paths of a run that nothing may write over. */

@@ -4,7 +4,7 @@ import type { Size } from "../data/dense/placement.ts";
 import { predictionPng } from "../data/dense/prediction_png.ts";
 import type { DenseClass, SegmentationSource } from "../data/dense/target.ts";
 import { UsageError } from "../errors.ts";
-import { imagePaths } from "../extract/embed.ts";
+import { imageNames } from "../data/image_name.ts";
 import { writeFileAtomically } from "../store/atomic_file.ts";
 import { version } from "../version.ts";
 import { makeOutputFolder } from "./output_folder.ts";
@@ -67,7 +67,7 @@ export class PredictionsFolder {
 
 /** Names of the images' files, below the last folder that holds all of them, ending in `.png`. */
 function predictionNames({ images }: SegmentationSource): string[] {
-  const paths = imagePaths(images);
+  const paths = imageNames(images);
   if (!paths) return Array.from({ length: images.length }, (_, index) => `${index}.png`);
   const folders = paths.map((path) => path.split("/").slice(0, -1));
   let shared = 0;

@@ -1,6 +1,7 @@
 import { DataError } from "../errors.ts";
 import type { DecodeSizes } from "./decode.ts";
 import type { DecodeReply, DecodeRequest } from "./decode_worker.ts";
+import type { FileRange } from "./image_file.ts";
 import type { DecodedImage, ImageUse } from "./image_set.ts";
 
 /** A decoded image, or the reason why the file cannot be used. */
@@ -36,19 +37,19 @@ export class DecodePool {
   }
 
   /**
-   * Decodes files, in any order inside, results in the order of `paths`.
+   * Decodes files, in any order inside, results in the order of `files`.
    *
    * @throws DataError when a Worker itself fails or the pool is closed; a broken file is a result with a reason
    */
-  decode(paths: readonly string[], use: ImageUse): Promise<DecodeResult[]> {
+  decode(files: readonly FileRange[], use: ImageUse): Promise<DecodeResult[]> {
     if (this.#failure) return Promise.reject(this.#failure);
-    if (paths.length === 0) return Promise.resolve([]);
-    while (this.#workers.length < Math.min(this.#size, paths.length)) this.#start();
+    if (files.length === 0) return Promise.resolve([]);
+    while (this.#workers.length < Math.min(this.#size, files.length)) this.#start();
     const id = this.#nextId++;
     const next = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-    const request: DecodeRequest = { id, paths, use, sizes: this.#sizes, next };
+    const request: DecodeRequest = { id, files, use, sizes: this.#sizes, next };
     return new Promise((resolve, reject) => {
-      this.#jobs.set(id, { results: new Array(paths.length), missing: paths.length, resolve, reject });
+      this.#jobs.set(id, { results: new Array(files.length), missing: files.length, resolve, reject });
       for (const worker of this.#workers) worker.postMessage(request);
     });
   }

@@ -5,13 +5,13 @@
  */
 
 import type { DecodeSizes } from "./decode.ts";
-import { readImageFile } from "./image_file.ts";
+import { type FileRange, readImageFile } from "./image_file.ts";
 import type { DecodedImage, ImageUse } from "./image_set.ts";
 
 /** Files to decode, shared by all Workers. */
 export interface DecodeRequest {
   id: number;
-  paths: readonly string[];
+  files: readonly FileRange[];
   use: ImageUse;
   sizes: DecodeSizes;
   /** One Int32: number of the next file that nobody has claimed. */
@@ -44,16 +44,16 @@ decoder.catch((error) => scope.postMessage({ failure: messageOf(error) }, []));
 scope.onmessage = async (event) => {
   const loaded = await decoder.catch(() => undefined);
   if (!loaded) return; // reported above
-  const { id, paths, use, sizes } = event.data;
+  const { id, files, use, sizes } = event.data;
   const next = new Int32Array(event.data.next);
   const claimAll = async () => {
     for (
       let position = Atomics.add(next, 0, 1);
-      position < paths.length;
+      position < files.length;
       position = Atomics.add(next, 0, 1)
     ) {
       try {
-        const file = await readImageFile(paths[position]);
+        const file = await readImageFile(files[position]);
         const image = await loaded.decodeImage(file, use, sizes);
         scope.postMessage({ id, position, image }, [image.pixels.buffer]);
       } catch (error) {

@@ -90,7 +90,8 @@ export class GpuImages {
   ) {}
 
   /**
-   * Uploads the source if it fits into one buffer and no more of its images break; else its batches will be streamed.
+   * Uploads the source if it fits into one buffer and no more of its images break; else, and where it is in shards, its
+   * batches will be streamed.
    *
    * @param limitBytes most bytes of device memory for a whole set; 0 always streams
    * @param evaluated given for a set that is only evaluated: it is kept as evaluation sees it
@@ -101,7 +102,7 @@ export class GpuImages {
     limitBytes = defaultResidentBytes(gpu),
     evaluated?: EvaluationSize,
   ): Promise<GpuImages> {
-    const packed = limitBytes === 0
+    const packed = limitBytes === 0 || source.shards
       ? undefined
       : await packSet(source, Math.min(limitBytes, gpu.pool.limit), evaluated);
     if (!packed) return new GpuImages(gpu, source, undefined);

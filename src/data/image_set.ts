@@ -1,4 +1,5 @@
 /** What a set of images looks like to the rest of the program. */
+import type { ListedFile } from "../store/data_record.ts";
 
 /** An 8-bit image on the host. */
 export interface DecodedImage {
@@ -19,12 +20,20 @@ export interface SkippedFile {
   reason: string;
 }
 
+/** Images that are members of archives. */
+export interface ArchiveMembers {
+  /** The archives, with digests of what their members are. */
+  readonly files: readonly ListedFile[];
+  /** The archive's path, relative to the set's folder, a colon, and the image's name in it. */
+  nameOf(index: number): string;
+}
+
 /** What the images of a set are read from. */
 export type ImageOrigin =
   /** Image `i` is file `i` of these, relative to `root`. */
   | { kind: "images"; root: string; paths: readonly string[] }
   /** Each file holds many images, one after the other. Paths are relative to `root`. */
-  | { kind: "records"; root: string; paths: readonly string[] }
+  | { kind: "records"; root: string; paths: readonly string[]; members?: ArchiveMembers }
   /** The images are made; these words say how, and equal words make equal images. */
   | { kind: "made"; recipe: string };
 
@@ -37,6 +46,11 @@ interface Source {
   origin?: ImageOrigin;
   /** Indices of broken files found so far; absent where there cannot be any. A broken file keeps its index. */
   readonly broken?: ReadonlySet<number>;
+  /**
+   * Index of the first image of each shard, ascending, for a set that may be larger than any memory: it is never held whole
+   * but batch by batch, and an epoch has the images of few shards at a time.
+   */
+  readonly shards?: Uint32Array;
   /** Files and folders that look like images but are not listed: they have no index. */
   readonly leftOut?: readonly SkippedFile[];
   /** Class of each image, [length]; absent when the set has no labels. */

@@ -11,7 +11,7 @@ import { openListing } from "./folder.ts";
 import { isImageName } from "./formats.ts";
 import type { ImageSource, SourceOptions } from "./image_set.ts";
 import { reasonOf } from "./image_file.ts";
-import { statPath } from "./path.ts";
+import { statPath, withSlashes } from "./path.ts";
 import { classify, type FolderListing } from "./scan.ts";
 
 /** Listed files and the folder that their paths are relative to. */
@@ -89,10 +89,6 @@ async function expectFiles(list: string, lines: ReadonlyMap<string, number>): Pr
 
 function lineError(list: string, line: number, path: string, why: string): ConfigurationError {
   return new ConfigurationError(`${list}, line ${line}: "${shorten(path)}" ${why}`);
-}
-
-function withSlashes(path: string): string {
-  return Deno.build.os === "windows" ? path.replaceAll("\\", "/") : path;
 }
 
 /**

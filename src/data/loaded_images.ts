@@ -61,7 +61,8 @@ export class LoadedImages implements Disposable {
   /**
    * Opens a set of images.
    *
-   * @param source `DIR`, `LIST.txt`, `cifar10:DIR`, `tensor:FILE.safetensors` or `synthetic:N`; or several folders and lists
+   * @param source `DIR`, `LIST.txt`, `cifar10:DIR`, `tensor:FILE.safetensors`, `tar:FILE.tar` or `synthetic:N`; or several
+   * folders and lists
    * @throws {ConfigurationError} for a specification that cannot be used
    * @throws {DataError} for images that cannot be read
    */
@@ -134,7 +135,7 @@ export class LoadedImages implements Disposable {
     let list = this.#orders.get(key);
     if (!list) {
       const all = Uint32Array.from({ length: this.count }, (_, index) => index);
-      list = batchesOf(epochOrder(all, this.seed, epoch), { batchSize, dropLast: true });
+      list = batchesOf(epochOrder(all, this.seed, epoch, this.set.shards), { batchSize, dropLast: true });
       this.#orders.clear();
       this.#orders.set(key, list);
     }

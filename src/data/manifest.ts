@@ -10,7 +10,7 @@ const chunkBytes = 2 ** 24;
 const unsettledMilliseconds = 3000;
 
 /**
- * Lists the files of a set with a digest of each one's contents. What an earlier list has a digest of is not read again
+ * Lists the files of a set with a digest of each one's contents, of archives of what their members are. What an earlier list has a digest of is not read again
  * unless length or time stamps say that it was written.
  *
  * @param known an earlier list of the same set
@@ -25,7 +25,8 @@ export async function listImages(
     return { ...list, listed: Date.now(), digest: await listDigest(list) };
   }
   const listed = Date.now();
-  const files = await listFiles(origin.root, origin.paths, known);
+  const members = origin.kind === "records" ? origin.members : undefined;
+  const files = members?.files ?? await listFiles(origin.root, origin.paths, known);
   const list = { kind: origin.kind, recipe: "", images, files };
   return { ...list, listed, digest: await listDigest(list) };
 }

@@ -25,6 +25,11 @@ export function trimSlashes(path: string): string {
   return path.replace(/(?<=.)\/+$/, "");
 }
 
+/** The path with "/" between its parts, on every system. */
+export function withSlashes(path: string): string {
+  return Deno.build.os === "windows" ? path.replaceAll("\\", "/") : path;
+}
+
 /** The origin of a set whose files, all in one folder, hold many images each. */
 export function recordsOrigin(paths: readonly string[]): ImageOrigin {
   return { kind: "records", root: dirname(paths[0]), paths: paths.map((path) => basename(path)) };

@@ -17,13 +17,9 @@ export async function recordSet(
 ): Promise<RecordedSet> {
   const list = await listImages(source, known?.list);
   if (known?.list.digest === list.digest) return { source: source.name, list, unreadable: known.unreadable };
-  const reasons = new Map(source.skipped.map(({ path, reason }) => [path, reason]));
-  const { origin, broken } = source;
-  const reasonOf = (index: number) =>
-    (origin?.kind === "images" ? reasons.get(`${origin.root}/${origin.paths[index]}`) : undefined) ??
-      "broken";
-  const indices = [...broken ?? []].sort((a, b) => a - b);
-  return { source: source.name, list, unreadable: indices.map((index) => [index, reasonOf(index)]) };
+  const { broken, skipped } = source;
+  const unreadable = [...broken ?? []].map((index, at) => [index, skipped[at].reason] as const);
+  return { source: source.name, list, unreadable: unreadable.sort(([a], [b]) => a - b) };
 }
 
 /**

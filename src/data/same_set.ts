@@ -24,8 +24,17 @@ async function isSameSpec(one: string, other: string): Promise<boolean> {
   if (a.kind === "synthetic" || b.kind === "synthetic") {
     return a.kind === "synthetic" && b.kind === "synthetic" && a.length === b.length;
   }
+  if (a.kind === "tar" || b.kind === "tar") {
+    return a.kind === "tar" && b.kind === "tar" && await areSameFiles(a.shards, b.shards);
+  }
   if (a.kind === "coco" && b.kind === "coco" && !await isSameFile(a.annotations, b.annotations)) return false;
   return a.kind === b.kind && await isSameFile(a.path, b.path);
+}
+
+async function areSameFiles(one: readonly string[], other: readonly string[]): Promise<boolean> {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at++) if (!await isSameFile(one[at], other[at])) return false;
+  return true;
 }
 
 async function isSameFile(one: string, other: string): Promise<boolean> {

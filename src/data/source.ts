@@ -9,7 +9,7 @@ const mostSides = 8;
 
 /**
  * Opens the images of a data specification: a folder (`DIR` or `folder:DIR`), a list file (`LIST.txt` or `list:FILE`),
- * `synthetic[:N]`, `cifar10:DIR`, `tensor:FILE.safetensors`, or the photos of a set with labels of pixels or objects
+ * `synthetic[:N]`, `cifar10:DIR`, `tensor:FILE.safetensors`, shards (`tar:DIR/train-{000..127}.tar`), or the photos of a set with labels of pixels or objects
  * (`masks:DIR`, `cityscapes:DIR`, `voc:DIR`, `coco:IMAGES,ANNOTATIONS.json`); or of several, whose images follow each other as one set.
  * Close the source when done: its Workers keep the process alive.
  *
@@ -50,6 +50,8 @@ export async function openSource(
       return await (await import("./cifar10.ts")).openCifar10(spec, one.path);
     case "tensor":
       return await (await import("./tensor_file.ts")).openTensorFile(spec, one.path);
+    case "tar":
+      return await (await import("./tar/tar_source.ts")).openTar(spec, one.shards, options);
     default: {
       // Without their labels, e.g. to pretrain on.
       const { root, paths } = await (await import("./dense/open.ts")).listDense(one, options);

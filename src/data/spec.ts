@@ -1,5 +1,6 @@
 import { ConfigurationError } from "../errors.ts";
 import { shorten } from "../suggest.ts";
+import { expandShards } from "./tar/shard_pattern.ts";
 
 /** A parsed data specification: where the images come from. */
 export type DataSpec =
@@ -8,6 +9,8 @@ export type DataSpec =
   | { kind: "list"; path: string }
   | { kind: "cifar10"; path: string }
   | { kind: "tensor"; path: string }
+  /** `shards` are paths, in the order of their numbers. */
+  | { kind: "tar"; shards: readonly string[] }
   | DenseSpec;
 
 /** Images whose pixels or objects are labelled. `path` is the folder of the set; of `coco` that of the images. */
@@ -27,6 +30,7 @@ const forms = {
   list: "list:FILE",
   cifar10: "cifar10:DIR",
   tensor: "tensor:FILE.safetensors",
+  tar: "tar:DIR/train-{000..127}.tar",
   masks: "masks:DIR",
   cityscapes: "cityscapes:DIR",
   voc: "voc:DIR",
@@ -35,7 +39,7 @@ const forms = {
 
 const allowed =
   "DIR or folder:DIR, LIST.txt or list:FILE, synthetic, synthetic:N, cifar10:DIR, tensor:FILE.safetensors, " +
-  "masks:DIR, cityscapes:DIR, voc:DIR or coco:IMAGES,ANNOTATIONS.json";
+  "tar:FILE.tar or tar:DIR/train-{000..127}.tar, masks:DIR, cityscapes:DIR, voc:DIR or coco:IMAGES,ANNOTATIONS.json";
 
 /**
  * Reads a data specification such as `photos/train`, `photos.txt` or `synthetic:4096`. Touches no file. A text without a
@@ -67,8 +71,9 @@ export function parseDataSpec(text: string): DataSpec {
     return { kind, length };
   }
   if (kind === "coco") return parseCoco(text, rest);
+  if (kind === "tar" && rest) return { kind, shards: expandShards(rest) };
   if (Object.hasOwn(forms, kind)) {
-    if (rest) return { kind: kind as Exclude<keyof typeof forms, "coco">, path: rest };
+    if (rest) return { kind: kind as Exclude<keyof typeof forms, "coco" | "tar">, path: rest };
     throw noPath(text, kind as keyof typeof forms);
   }
   throw new ConfigurationError(

@@ -1,5 +1,6 @@
 /** The features of all images of a source as a file: .safetensors, .npz or .csv. */
 import { describePreprocessing } from "../data/evaluation_image.ts";
+import { imageNames } from "../data/image_name.ts";
 import type { ImageSource, TensorSource } from "../data/image_set.ts";
 import { streamImages } from "../data/stream.ts";
 import { UsageError } from "../errors.ts";
@@ -34,15 +35,10 @@ export function featureFormat(path: string): FeatureFormat {
   );
 }
 
-/** The path of each image, relative to the folder of the source; undefined for images that are no files of their own. */
-export function imagePaths({ origin }: ImageSource | TensorSource): readonly string[] | undefined {
-  return origin?.kind === "images" ? origin.paths : undefined;
-}
-
 /**
  * Writes a row for each image that can be read, in the order of the source. `.safetensors` and `.npz` hold `features`
  * [N, D], `indices` [N] (which image of the source each row is of) and, where the source has them, `labels` [N] and
- * `files` (the path of each row's image: a JSON list in the metadata of `.safetensors`, an array of `.npz`). `.csv` has
+ * `files` (the name of each row's image, see `imageName`: a JSON list in the metadata of `.safetensors`, an array of `.npz`). `.csv` has
  * the columns `file` (or the source and the image's number), `label` (the class's name, or number), `f0`, `f1`, ….
  * In memory are two batches of images and eight bytes an image beside what the source keeps.
  *
@@ -60,7 +56,7 @@ export async function writeFeatures(
   const format = featureFormat(path);
   const rows = featureRows(network, source, onProgress);
   const { labels, classes, name, length } = source;
-  const paths = imagePaths(source);
+  const paths = imageNames(source);
   if (format === "csv") {
     return await writeCsvRows(path, {
       leading: csvLeading,

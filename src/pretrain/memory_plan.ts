@@ -97,7 +97,8 @@ export async function planMemory(
     ? Math.max(sizes.bank, sizes.sheet) + sizes.queries
     : 0;
   const cache = Math.min(cacheMegabytes * 2 ** 20, images * imageBytes + ownImages * 4 * imageSize ** 2);
-  const resident = images * imageBytes > defaultResidentBytes(gpu)
+  const inShards = specsOf(config.data.source).some((spec) => parseDataSpec(spec).kind === "tar");
+  const resident = inShards || images * imageBytes > defaultResidentBytes(gpu)
     ? undefined
     : Tensor.create(rehearsal, [Math.max(1, Math.ceil(images * imageBytes / 4))]);
   const kept = { resident, bytes: imageBytes };

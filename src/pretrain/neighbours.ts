@@ -1,6 +1,7 @@
 /** Images and those that the network finds most alike: what a run has learnt, for the eye, without labels. */
 import { dataSeed } from "../config/data_seed.ts";
 import type { Config } from "../config/schema.ts";
+import { imageName } from "../data/image_name.ts";
 import { thumbnails } from "../data/thumbnails.ts";
 import { nearestRows } from "../evaluate/nearest.ts";
 import type { PretrainState } from "./state.ts";
@@ -89,6 +90,6 @@ export async function neighbourSheet(
   return { bank: bankFeatures.rows, heldOut: queries !== undefined, rows };
 }
 
-function nameOf({ source: { origin } }: WatchedImages, index: number): string {
-  return origin?.kind === "images" ? origin.paths[index] : `image ${index}`;
+function nameOf({ source }: WatchedImages, index: number): string {
+  return imageName(source, index) ?? `image ${index}`;
 }

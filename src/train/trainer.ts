@@ -90,8 +90,10 @@ export interface TrainingTask<Line extends object> {
   state: TrainingState;
   keeper: TrainingKeeper<Line>;
   views: ViewSource;
-  /** Indices of the training images. */
+  /** Indices of the training images, ascending. */
   images: Uint32Array;
+  /** The set's shards, where it is in some; see {@linkcode epochOrder}. */
+  shards?: Uint32Array | undefined;
   /**
    * What is said of the images of a batch, by a teacher or by labels; the caller releases it. Called when their views are
    * made; absent where nothing is.
@@ -231,10 +233,10 @@ export class Trainer<Line extends object> {
    * The images of a step. An epoch that is a single batch keeps their order: shuffled, it would be the same batch.
    */
   #batch(step: number): Uint32Array {
-    const { plan: { batch, lastBatch, seed }, images } = this.#task;
+    const { plan: { batch, lastBatch, seed }, images, shards } = this.#task;
     const epoch = Math.floor(step / this.#perEpoch);
     if (this.#batches.epoch !== epoch) {
-      const order = images.length <= batch ? images : epochOrder(images, seed, epoch);
+      const order = images.length <= batch ? images : epochOrder(images, seed, epoch, shards);
       this.#batches = { epoch, list: batchesOf(order, { batchSize: batch, dropLast: lastBatch === "drop" }) };
     }
     return this.#batches.list[step % this.#perEpoch];

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConfigurationError } from "../../src/errors.ts";
 import { openSource } from "../../src/data/source.ts";
+import { expandShards } from "../../src/data/tar/shard_pattern.ts";
 import { defaultSyntheticLength, parseDataSpec } from "../../src/data/spec.ts";
 
 Deno.test("data specifications are parsed", () => {
@@ -51,4 +52,35 @@ Deno.test("an impossible image size is refused", async () => {
       "to 8 times the image size, 16",
     );
   }
+});
+
+Deno.test("ranges of shards count up, padded as they are written; the last of several the fastest", () => {
+  assertEquals(parseDataSpec("tar:a:b.tar"), { kind: "tar", shards: ["a:b.tar"] });
+  assertEquals(expandShards("d/x-{8..11}.tar"), ["d/x-8.tar", "d/x-9.tar", "d/x-10.tar", "d/x-11.tar"]);
+  assertEquals(expandShards("{098..101}"), ["098", "099", "100", "101"]);
+  assertEquals(expandShards("{0..010}").slice(-2), ["009", "010"]);
+  assertEquals(expandShards("{1..2}/{00..01}.tar"), ["1/00.tar", "1/01.tar", "2/00.tar", "2/01.tar"]);
+  assertEquals(expandShards("{5..5}"), ["5"]);
+});
+
+Deno.test("braces that hold no range, too many shards, and one twice are refused", () => {
+  for (
+    const pattern of [
+      "a{",
+      "a}",
+      "{}",
+      "{a..b}",
+      "{1,2}",
+      "{2..1}",
+      "{1..2",
+      "{{1..2}}",
+      "{-1..2}",
+    ]
+  ) {
+    assertThrows(() => expandShards(pattern), ConfigurationError, "hold no range of numbers");
+  }
+  for (const pattern of ["{1..999}{1..999}", "{0..999999999}"]) {
+    assertThrows(() => expandShards(pattern), ConfigurationError, "more than 100000");
+  }
+  assertThrows(() => expandShards("{1..11}{1..1}{1..11}"), ConfigurationError, "names a shard twice");
 });

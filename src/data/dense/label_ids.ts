@@ -15,7 +15,7 @@ const mostClasses = ignoredClass;
  */
 export async function readLabelPng(path: string, colours?: ColourIds): Promise<LabelPng> {
   try {
-    return await decodeLabelPng(await readImageFile(path), colours);
+    return await decodeLabelPng(await readImageFile({ path }), colours);
   } catch (error) {
     throw new DataError(`label "${path}" cannot be used: ${(error as Error).message}`, { cause: error });
   }

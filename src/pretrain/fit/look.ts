@@ -57,7 +57,8 @@ export async function lookAtImages(
       bytesPerImage: 4 * data.imageSize ** 2,
       shorterSide: undefined,
     };
-    if (source.kind !== "images" || source.origin?.kind !== "images") return nothing;
+    // What cannot be broken is not decoded.
+    if (source.kind !== "images" || !source.broken) return nothing;
     const step = Math.max(1, Math.floor(images / sampled));
     const some = Array.from({ length: Math.min(sampled, images) }, (_, at) => at * step);
     const warm = Math.min(unmeasured, Math.floor(some.length / 2));
