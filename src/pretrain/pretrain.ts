@@ -2,6 +2,7 @@
 import { configWarnings } from "../config/checks.ts";
 import type { Override } from "../config/overrides.ts";
 import type { Config } from "../config/schema.ts";
+import { imageName } from "../data/image_name.ts";
 import type { SourceOptions } from "../data/image_set.ts";
 import { ConfigurationError, DataError, TrainingError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -38,7 +39,7 @@ import {
 import type { Peers } from "../train/distributed/peers.ts";
 import { CollapseAlarm } from "./collapse_alarm.ts";
 import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
-import { expectSame, keepsNothing, leads, ownShare, trainTogether } from "./together.ts";
+import { expectSame, keepsNothing, leads, ownShare, trainTogether, unionOfRanks } from "./together.ts";
 import { KnnWatch, SpreadWatch } from "./watch.ts";
 
 /** What the caller of a run hears of it. */
@@ -239,6 +240,7 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     },
     views: data.views,
     images: data.train,
+    shards: data.source.shards,
     given: targets && ((batch) => ({ targets: targets(batch) })),
     evaluate: watch && ((step, epoch) => watch.evaluate(step, epoch, step === 0)),
     evaluated: resumedFrom !== undefined &&
@@ -280,15 +282,8 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
     totalSteps: trainer.totalSteps,
   });
   const result = await trainer.run();
-  const { skipped, leftOut = [], classes, labels } = data.source;
-  const missing = skipped.length + leftOut.length;
-  if (missing > 0) {
-    hooks.onWarning(
-      missing === 1
-        ? "1 image could not be read and was left out."
-        : `${missing} images could not be read and were left out.`,
-    );
-  }
+  await reportUnread(run);
+  const { classes, labels } = data.source;
   const all = leads(peers) ? await folder.readMetrics() : [];
   const outcome = {
     ...result,
@@ -302,6 +297,22 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
   };
   if (leads(peers)) await hooks.onEnd?.(outcome);
   return outcome;
+}
+
+/** Names what other ranks alone could not read, and counts all. */
+async function reportUnread({ data: { source }, hooks, peers }: ReadyRun): Promise<void> {
+  const { broken = new Set<number>(), leftOut = [] } = source;
+  const all = peers ? await unionOfRanks(peers, broken) : [...broken];
+  for (const index of all.filter((index) => !broken.has(index))) {
+    hooks.onWarning(`another rank skipped the broken image "${imageName(source, index)}"`);
+  }
+  const missing = all.length + leftOut.length;
+  if (missing === 0) return;
+  hooks.onWarning(
+    missing === 1
+      ? "1 image could not be read and was left out."
+      : `${missing} images could not be read and were left out.`,
+  );
 }
 
 /** What a configuration says about the loop. */

@@ -46,6 +46,20 @@ export function keepsNothing(lastCheckpoint: string): TrainingKeeper<EvaluationM
   return { lastCheckpoint, append: () => Promise.resolve(), save: () => Promise.resolve() };
 }
 
+/** Numbers, whole and from 0 to 2^32 - 1, that any rank has; ascending. All ranks call it. */
+export async function unionOfRanks({ communicator }: Peers, own: Iterable<number>): Promise<number[]> {
+  const numbers = Uint32Array.from(own);
+  const gather = async (values: Uint32Array<ArrayBuffer>) =>
+    new Uint32Array((await gatherAll(communicator, new Float32Array(values.buffer))).buffer);
+  const counts = await gather(Uint32Array.of(numbers.length));
+  const most = Math.max(...counts);
+  const padded = new Uint32Array(most);
+  padded.set(numbers);
+  const all = await gather(padded);
+  const each = Array.from(counts, (count, rank) => all.subarray(rank * most, rank * most + count));
+  return [...new Set(each.flatMap((part) => [...part]))].sort((a, b) => a - b);
+}
+
 /**
  * Waits for all ranks, and sees that they are about to train the same.
  *
