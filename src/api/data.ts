@@ -1,5 +1,5 @@
 /**
- * Images: folders, CIFAR-10 files, ready-made tensors, drawn ones; and the views of them that networks are given.
+ * Images: folders, shards, CIFAR-10 files, ready-made tensors, drawn ones; and the views of them that networks are given.
  * @module
  */
 

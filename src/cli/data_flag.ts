@@ -3,7 +3,7 @@ import type { Flag } from "./flags.ts";
 
 /** What follows `--data`. */
 const forms =
-  "DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR, tensor:FILE.safetensors, or masks:, voc:, cityscapes: or " +
+  "DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR, tensor:FILE.safetensors, tar:DIR/train-{000..127}.tar (shards), or masks:, voc:, cityscapes: or " +
   "coco: for the photos of such a set; several folders " +
   "and lists make one set";
 

@@ -24,7 +24,7 @@ export interface Config {
   };
   /** Where images come from. */
   data: {
-    /** Training images: DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR or tensor:FILE.safetensors; or a list of folders and list files, which make one set. */
+    /** Training images: DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR, tensor:FILE.safetensors or tar:DIR/train-{000..127}.tar; or a list of folders and list files, which make one set. */
     source: string | string[];
     /** Labelled images for kNN, in the same form; null holds images of the source back. */
     test: string | string[] | null;

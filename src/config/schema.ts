@@ -62,8 +62,8 @@ export const normalisation = {
 
 const data = z.strictObject({
   source: images.default("synthetic:2560").describe(
-    "Training images: DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR or tensor:FILE.safetensors; or a list " +
-      "of folders and list files, which make one set.",
+    "Training images: DIR, LIST.txt (a path a line), synthetic[:N], cifar10:DIR, tensor:FILE.safetensors or " +
+      "tar:DIR/train-{000..127}.tar; or a list of folders and list files, which make one set.",
   ),
   test: images.nullable().default(null).describe(
     "Labelled images for kNN, in the same form; null holds images of the source back.",

@@ -14,6 +14,7 @@ import type { Flags } from "../../src/cli/flags.ts";
 import { Logger } from "../../src/cli/logger.ts";
 import { pretrainCommand } from "../../src/cli/pretrain.ts";
 import { searchCommand } from "../../src/cli/search.ts";
+import { writeShards } from "../data/tar/shards.ts";
 import { smallConfig } from "../pretrain/small_run.ts";
 import { withFolder } from "../store/with_folder.ts";
 
@@ -123,7 +124,7 @@ photosTest("several folders and a list make one set for every command", async (f
   assertStringIncludes(missing.err, "--data SPEC is missing");
 });
 
-Deno.test("folders and lists of photos have a configuration of their own; all else has the demo's", () =>
+Deno.test("folders, lists and shards of photos have a configuration of their own; all else has the demo's", () =>
   withFolder(async (folder) => {
     await writeImages(folder, ["small/a.jpg"]);
     const large = sharp({ create: { width: 90, height: 70, channels: 3, background: "#456" } });
@@ -141,6 +142,8 @@ Deno.test("folders and lists of photos have a configuration of their own; all el
     assertEquals(await chosen(true, `${folder}/photos`), photosConfig);
     assertEquals(await chosen(false, `${folder}/photos`), smallPhotosConfig);
     assertEquals(await chosen(true, `${folder}/list.txt`), photosConfig);
+    await writeShards(folder, [1], 0, 70);
+    assertEquals(await chosen(true, `tar:${folder}/train-0.tar`), photosConfig);
     assertEquals(await chosen(false, `${folder}/small`), demoConfig);
     assertEquals(await chosen(true, "synthetic:8"), demoConfig);
     assertEquals(await chosen(true), demoConfig);
