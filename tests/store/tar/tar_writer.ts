@@ -29,7 +29,8 @@ export function tarOf(entries: readonly Entry[], end = 2 * block): Uint8Array<Ar
   return new Uint8Array(concatenate([...parts, new Uint8Array(end)]));
 }
 
-function headerOf(entry: Entry, length: number): Uint8Array {
+/** A member's header; its data have `length` bytes. */
+export function headerOf(entry: Entry, length: number): Uint8Array {
   const header = new Uint8Array(block);
   const put = (start: number, value: Uint8Array | string) => header.set(toBytes(value), start);
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
