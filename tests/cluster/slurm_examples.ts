@@ -41,7 +41,7 @@ async function finished(environment: Record<string, string>, minutes: number): P
   throw new Error(`jobs are left after ${minutes} minutes:\n${await run(environment, "squeue")}`);
 }
 
-const missing = !await isHere("slurmctld") || !await isHere("mpirun.openmpi");
+const missing = !await isHere("sinfo") || !await isHere("mpirun.openmpi");
 if (missing) {
   console.log(
     "skipped: Slurm or Open MPI is not installed (Debian: slurm-wlm, munge, openmpi-bin, libpmix-dev)",
