@@ -97,8 +97,7 @@ export function expectGiven({ data, moco, optimizer, training, knn }: Settings):
     "optimizer.learningRate": optimizer.learningRate,
     "training.batch": training.batch,
     "training.epochs": training.epochs,
-    "knn.neighbours": knn.neighbours,
-    "knn.bank": knn.bank,
+    ...knn.every > 0 && { "knn.neighbours": knn.neighbours, "knn.bank": knn.bank },
   };
   const open = Object.entries(fields).filter(([, value]) => value === "auto").map(([field]) => field);
   if (open.length === 0) return;
