@@ -1,5 +1,5 @@
 /**
- * What a step of several processes costs beside computing: bytes that a rank sends, and milliseconds until it has the sums,
+ * What a step of several processes costs beside computing: bytes that a rank sends, and milliseconds until it has the means,
  * of gradients and statistics as large as a configuration's, and of its keys. No device is used: what is measured is the
  * way between ranks, and adding up.
  *
@@ -14,7 +14,7 @@ import { MpiCommunicator } from "../src/host/mpi/communicator.ts";
 import { median } from "../src/median.ts";
 import { configuredNetwork } from "../src/nn/configured_network.ts";
 import { elements, type Shape } from "../src/shape.ts";
-import { gatherAll, sumAll } from "../src/train/distributed/communicator.ts";
+import { averageAll, gatherAll } from "../src/train/distributed/communicator.ts";
 
 const rounds = 7;
 const path = Deno.args[0] ?? "configs/imagenet-ar50to101.json";
@@ -53,10 +53,10 @@ async function measured(work: () => Promise<unknown>): Promise<{ milliseconds: n
   return { milliseconds: median(times), bytes };
 }
 
-const sums = await measured(() => sumAll(communicator, values));
+const means = await measured(() => averageAll(communicator, values));
 const rows = await measured(() => gatherAll(communicator, keys));
 if (rank === 0) {
-  const line = (what: string, count: number, { milliseconds, bytes }: typeof sums) =>
+  const line = (what: string, count: number, { milliseconds, bytes }: typeof means) =>
     console.log(
       `${what.padEnd(24)} ${String(count).padStart(10)} values, ${
         (bytes / 1e6).toFixed(2).padStart(8)
@@ -64,7 +64,7 @@ if (rank === 0) {
         `${milliseconds.toFixed(1).padStart(8)} ms, ${(bytes / 1e6 / milliseconds).toFixed(2)} GB/s`,
     );
   console.log(`${path}, ${size} ranks, ${communicator.description}`);
-  line("gradients and statistics", values.length, sums);
+  line("gradients and statistics", values.length, means);
   line("keys", keys.length, rows);
 }
 communicator.finish();

@@ -7,8 +7,11 @@ import { findMpi, type Message, MpiLibrary } from "./library.ts";
 /** Messages longer than this are sent in pieces: MPI counts in 32 bits, and pieces arrive while others are on their way. */
 const pieceBytes = 16 * 2 ** 20;
 
-/** How many times messages are asked for before others have their turn: a short one is there at once. */
-const patience = 64;
+/**
+ * MPI moves bytes only while it is asked. So a wait asks without a pause for so many milliseconds, in which short messages
+ * are there; then so many times between the turns of timers and signals, which leave the processor to others.
+ */
+const eagerMilliseconds = 8, testsBetweenTurns = 64;
 
 /** Bytes and seconds that ranks have cost. */
 export interface Traffic {
@@ -83,12 +86,12 @@ export class MpiCommunicator implements Communicator {
   }
 
   async #wait(messages: readonly [rank: number, message: Message][], what: string): Promise<void> {
-    const deadline = performance.now() + 1000 * this.#timeout;
+    const begun = performance.now(), deadline = begun + 1000 * this.#timeout;
     let left = messages;
-    for (let round = 0;; round++) {
+    for (let test = 1;; test++) {
       left = left.filter(([, message]) => !message.test());
       if (left.length === 0) return;
-      if (round < patience) continue;
+      if (test % testsBetweenTurns !== 0 || performance.now() < begun + eagerMilliseconds) continue;
       await turn();
       if (performance.now() < deadline) continue;
       const missing = [...new Set(left.map(([rank]) => rank))].sort((a, b) => a - b);

@@ -43,10 +43,10 @@ export async function gatherAll(
 }
 
 /**
- * Adds up what all ranks have, in place, in the order of ranks: each adds up a part of all and gives it to the others, which
- * moves 2 (ranks - 1) / ranks of the values from and to each.
+ * Puts the mean of what all ranks have in its place. Each adds up a part of all, in the order of ranks, divides, and gives it
+ * to the others, which moves 2 (ranks - 1) / ranks of the values from and to each.
  */
-export async function sumAll(
+export async function averageAll(
   { rank, size, exchange }: Communicator,
   values: Float32Array<ArrayBuffer>,
 ): Promise<void> {
@@ -59,6 +59,7 @@ export async function sumAll(
   for (const other of received.slice(1)) {
     for (let at = 0; at < own.length; at++) own[at] += other[at];
   }
+  if (size > 1) { for (let at = 0; at < own.length; at++) own[at] /= size; }
   const mine = bytesOf(own);
   await exchange(parts.map(() => mine), parts.map(bytesOf));
 }

@@ -2,7 +2,7 @@
 import { ConfigurationError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { type Communicator, gatherAll, sumAll } from "./communicator.ts";
+import { averageAll, type Communicator, gatherAll } from "./communicator.ts";
 
 /** The ranks of a run, as its training sees them. */
 export class Peers {
@@ -46,8 +46,7 @@ export class Peers {
       at += one.length;
     }
     values[length] = this.stop?.aborted ? 1 : 0;
-    await sumAll(this.communicator, values);
-    for (let index = 0; index < length; index++) values[index] /= this.size;
+    await averageAll(this.communicator, values);
     at = 0;
     tensors.forEach((tensor, index) => {
       tensor.write(values.subarray(at, at += contents[index].length));
