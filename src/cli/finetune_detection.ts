@@ -12,6 +12,7 @@ import { type DrawnObject, drawObjects } from "../finetune/detection/pictures.ts
 import {
   averagePrecisions,
   type DetectionKind,
+  expectPyramid,
   planDetection,
   trainDetection,
 } from "../finetune/detection/run.ts";
@@ -56,7 +57,8 @@ export function detectionTask(
   return {
     head,
     models: ["model.safetensors", ...detectorOnnxFiles(head)],
-    async check() {
+    async check({ network }) {
+      expectPyramid(network);
       if (predictions !== undefined) await expectOwnResults(predictions);
     },
     open: (spec, options) => openInstances(spec, task === "instances", options),

@@ -43,8 +43,11 @@ export interface FinetuneTask<Kind extends DenseKind> {
   readonly head: Kind["head"];
   /** Names of the files with the network, in `--out`. */
   readonly models: readonly string[];
-  /** Refuses what it could not write, before anything is. @throws {UsageError} */
-  check?(): Promise<void>;
+  /**
+   * Refuses a backbone and settings that do not go together, and what it could not write, before anything is.
+   * @throws {ConfigurationError}, {@linkcode UsageError}
+   */
+  check(backbone: Pick<PlainModel, "network">, config: FineTuneConfig): Promise<void>;
   open(spec: string, options: DenseOptions): Promise<DenseSource<Kind["target"]>>;
   /** Gets ready what receives the predictions; some become pictures. */
   collect(
@@ -108,7 +111,7 @@ export async function finetune<Kind extends DenseKind>(
     flags.model,
     flags.predictions,
   ]);
-  await task.check?.();
+  await task.check(backbone, config);
   await makeOutputFolder(out);
   await using _ = await FolderLock.take(join(out, "finetune.lock"), warn);
   await using cleanup = new AsyncDisposableStack();

@@ -8,6 +8,7 @@ import {
   writeSegmentationModel,
   writeSegmentationOnnx,
 } from "../finetune/segmentation/model_file.ts";
+import { expectHead } from "../finetune/segmentation/network.ts";
 import { drawClasses } from "../finetune/segmentation/pictures.ts";
 import { planSegmentation, type SegmentationKind, trainSegmentation } from "../finetune/segmentation/run.ts";
 import { renderSegmentationReport } from "../report/segmentation_report.ts";
@@ -33,6 +34,7 @@ export function segmentationTask(
   return {
     head,
     models: ["model.safetensors", "model.onnx"],
+    check: ({ network }, { segmentation }) => Promise.resolve(expectHead(network, head, segmentation)),
     open: openSegmentation,
     async collect(train, test, pictures) {
       const folder = predictions === undefined

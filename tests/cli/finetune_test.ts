@@ -52,6 +52,10 @@ cliTest(
       stride.out.includes("segmentation.outputStride is 8, but this network has 4"),
     ], [2, true]);
     args.push("--set", "segmentation.outputStride=4");
+    const other = await finetune("--head", "psp", "--set", "segmentation.convolutions=2");
+    assertEquals([other.status, other.out.includes("--head psp has no such part")], [2, true]);
+    // Both before anything is written.
+    assertEquals(await Deno.stat(out).then(() => true, () => false), false);
 
     const before = await Deno.readFile(`${set}/labels/test/a.png`);
     for (const place of [`${set}/labels/test`, `${set}/new/folder`]) {

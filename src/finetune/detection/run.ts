@@ -3,6 +3,7 @@ import type { InstanceTarget } from "../../data/dense/target.ts";
 import { tapNames } from "../../elastic/network.ts";
 import { UsageError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import type { Network } from "../../nn/network.ts";
 import type { ObjectMetrics } from "../../store/metrics.ts";
 import { Detection } from "../../train/detection/detection.ts";
 import {
@@ -40,19 +41,21 @@ export function averagePrecisions({ boxes, masks }: DetectionMetrics): Omit<Obje
   };
 }
 
+/** @throws {UsageError} for a network with fewer maps than a pyramid has */
+export function expectPyramid(network: Network): void {
+  const taps = tapNames(network);
+  if (taps.length >= 4) return;
+  throw new UsageError(
+    `A detector reads the last four maps of a network; this one has ${taps.length}: ${taps.join(", ")}.`,
+  );
+}
+
 function taskOf(
   { model, head, config: { detection, training: { seed } }, train }: DenseDefinition<DetectionKind>,
 ): DenseTask<DetectionKind> {
   return {
     build(gpu) {
-      const taps = tapNames(model.network);
-      if (taps.length < 4) {
-        throw new UsageError(
-          `A detector reads the last four maps of a network; this one has ${taps.length}: ${
-            taps.join(", ")
-          }.`,
-        );
-      }
+      expectPyramid(model.network);
       return new Detection(gpu, model.network, {
         settings: detectorSettings(head, train.classes.length, detection),
         frozenBatchnorm: detection.frozenBatchnorm,

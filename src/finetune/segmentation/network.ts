@@ -2,6 +2,7 @@
 import type { FineTuneConfig } from "../config.ts";
 import { tapNames, tapShapes } from "../../elastic/network.ts";
 import { ConfigurationError } from "../../errors.ts";
+import { withOutputStride } from "../../nn/output_stride.ts";
 import type { TappedHead } from "../../nn/headed_network.ts";
 import type { Network } from "../../nn/network.ts";
 import { fcnHead } from "../../nn/segmentation/fcn.ts";
@@ -47,6 +48,18 @@ export function segmentationHead(
     : fcnHead({ ...definition, convolutions, joinInput });
   // The last maps of a network of fewer stages have other names.
   return { head, taps: names.slice(-taps.length) };
+}
+
+/**
+ * Sees that a network can have such a head at the output stride that the settings ask for.
+ * @throws {ConfigurationError}, {@linkcode UsageError} where it cannot
+ */
+export function expectHead(
+  network: Network,
+  kind: SegmentationHead,
+  settings: FineTuneConfig["segmentation"],
+): void {
+  segmentationHead(withOutputStride(network, settings.outputStride), kind, 2, settings);
 }
 
 function expectNoFcnSettings({ convolutions, joinInput }: FineTuneConfig["segmentation"]): void {
