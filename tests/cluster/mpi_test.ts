@@ -68,3 +68,55 @@ Deno.test({
       assertEquals(err.split("needs training.batch").length, 2, err);
     }),
 });
+
+Deno.test({
+  name: "a rank that is killed ends all; the run goes on to the bytes of one that was not, and on one rank",
+  ignore: launchers.length === 0,
+  fn: () =>
+    withFolder(async (folder) => {
+      const whole = `${folder}/whole`, broken = `${folder}/broken`;
+      const length = ["--epochs", "16", "--set", "training.logEvery=1"];
+      const bytes = (run: string) => Deno.readFile(`${run}/checkpoints/last.safetensors`);
+      assertEquals((await run(0, folder, "--out", whole, ...length)).code, 0);
+
+      const child = await startRanks(launchers[0], 2, [
+        "--config",
+        `${folder}/config.json`,
+        "--out",
+        broken,
+        ...length,
+      ]);
+      const output = child.output();
+      await epochs(broken, 2);
+      await killOne(broken);
+      const { code } = await output;
+      assert(code !== 0);
+      const kept = await bytes(broken);
+      const resumed = await run(0, folder, "--out", broken, "--resume", ...length);
+      assertEquals(resumed.code, 0, resumed.err);
+      assertEquals(await bytes(broken), await bytes(whole));
+
+      await Deno.writeFile(`${broken}/checkpoints/last.safetensors`, kept);
+      const alone = await startRanks(launchers[0], 1, ["--out", broken, "--resume", "--json", ...length]);
+      const { code: single, stdout } = await alone.output();
+      assertEquals(single, 0);
+      assertEquals(JSON.parse(new TextDecoder().decode(stdout)).steps, 80);
+    }),
+});
+
+/** Waits until a run has done so many epochs. */
+async function epochs(path: string, count: number): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    const text = await Deno.readTextFile(`${path}/metrics.jsonl`).catch(() => "");
+    if (text.split("\n").filter((line) => line.includes('"knn"')).length > count) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${path} has not done ${count} epochs`);
+}
+
+/** Kills the process of a run that began last: a rank. */
+async function killOne(path: string): Promise<void> {
+  const script = `kill -9 "$(pgrep -n -f "[p]retrain.ts.*${path}")"`;
+  const { success, stderr } = await new Deno.Command("bash", { args: ["-c", script] }).output();
+  assert(success, new TextDecoder().decode(stderr));
+}
