@@ -86,6 +86,7 @@ Deno.test("tasks have just the permissions that they need", async () => {
       "extract",
       "bench:distillation",
       "test",
+      "test:cluster",
       "test:faults",
       "test:full-size",
       "test:pages",
