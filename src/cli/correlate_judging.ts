@@ -18,6 +18,7 @@ import { type Judging, openFrozenJudging } from "../studies/correlate/judging.ts
 import { type DenseProtocol, isDense } from "../studies/correlate/protocols.ts";
 import type { CorrelateFlags } from "./correlate_flags.ts";
 import { givenData } from "./data_flag.ts";
+import { comparedNetwork } from "./search_flags.ts";
 import { headOf } from "./finetune_flags.ts";
 
 /** A head that subnets are trained with, and how. */
@@ -56,11 +57,13 @@ export async function planCorrelation(flags: CorrelateFlags, run: Config): Promi
     if (tuning) {
       throw new UsageError(`--${tuning[0]} goes with --protocol segmentation, detection and instances only.`);
     }
+    const task = flags.task ?? "classification";
+    const network = comparedNetwork(own, { task, outputStride: undefined });
     return {
       training: undefined,
-      task: flags.task ?? "classification",
-      network: own,
-      outputStride: outputStrideOf(own),
+      task,
+      network,
+      outputStride: outputStrideOf(network),
       imageSize: run.data.imageSize,
     };
   }

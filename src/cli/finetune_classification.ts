@@ -59,10 +59,10 @@ export async function finetuneClassification(
   const head = headOf("classification", flags.head);
   const config = await loadFineTuneConfig(flags.config, finetuneOverrides(flags));
   const { out, data, testData, predictions } = flags;
-  if (out === undefined) throw new UsageError("--out DIR is missing: the folder of the run.");
   if (flags.dryRun) {
     throw new UsageError("--dry-run is for dense tasks. A classifier's first epoch says how long it takes.");
   }
+  if (out === undefined) throw new UsageError("--out DIR is missing: the folder of the run.");
   const backbone = await findBackbone(flags, config, onWarning);
   await guardOutputFolder(out, finetuneOutput, [...finetuneFileNames, ...modelNames], [
     ...dataPaths(data),

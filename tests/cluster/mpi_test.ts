@@ -88,7 +88,7 @@ Deno.test({
       ]);
       const output = child.output();
       await epochs(broken, 2);
-      await killOne(broken);
+      await signalOne("KILL", broken);
       const { code } = await output;
       assert(code !== 0);
       const kept = await bytes(broken);
@@ -104,6 +104,27 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: "a rank that hangs is named by the others, who end",
+  ignore: launchers.length === 0,
+  fn: () =>
+    withFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(config));
+      const path = `${folder}/run`;
+      const child = await startRanks(launchers[0], 2, [
+        ...["--config", `${folder}/config.json`, "--epochs", "400", "--out", path, "--rank-timeout", "4"],
+      ]);
+      const output = child.output();
+      await epochs(path, 1);
+      await signalOne("STOP", path);
+      const { code, stderr } = await output;
+      assert(code !== 0);
+      const said = new TextDecoder().decode(stderr);
+      assert(/rank [01] of 2 did not send anything to rank [01] for 4 s/.test(said), said);
+      assert((await Deno.stat(`${path}/checkpoints/last.safetensors`)).size > 0);
+    }),
+});
+
 /** Waits until a run has done so many epochs. */
 async function epochs(path: string, count: number): Promise<void> {
   for (let tries = 0; tries < 600; tries++) {
@@ -114,9 +135,9 @@ async function epochs(path: string, count: number): Promise<void> {
   throw new Error(`${path} has not done ${count} epochs`);
 }
 
-/** Kills the process of a run that began last: a rank. */
-async function killOne(path: string): Promise<void> {
-  const script = `kill -9 "$(pgrep -n -f "[p]retrain.ts.*${path}")"`;
+/** Sends a signal to the process of a run that began last: a rank. */
+async function signalOne(signal: "KILL" | "STOP", path: string): Promise<void> {
+  const script = `kill -s ${signal} "$(pgrep -n -f "[p]retrain.ts.*${path}")"`;
   const { success, stderr } = await new Deno.Command("bash", { args: ["-c", script] }).output();
   assert(success, new TextDecoder().decode(stderr));
 }

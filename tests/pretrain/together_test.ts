@@ -12,10 +12,10 @@ import { withFolder } from "../store/with_folder.ts";
 import { linkedCommunicators } from "../train/distributed/linked.ts";
 
 /** Batches of 8, statistics of 4 images each. */
-function configOf(epochs: number, moco: object = {}): Config {
+function configOf(epochs: number, moco: object = {}, images = 40): Config {
   return parseConfig({
     space: basicSpace,
-    data: { source: "synthetic:40", heldOut: 8, imageSize: 16 },
+    data: { source: `synthetic:${images}`, heldOut: 8, imageSize: 16 },
     head: { hidden: 8, dimension: 8 },
     moco: { queue: 16, ...moco },
     sandwich: { largest: true, smallest: true, random: 1 },
@@ -88,6 +88,16 @@ for (const teacher of ["largest", "same-architecture"] as const) {
     assertEquals(outcomes[0].knn, single.knn);
   });
 }
+
+ranksTest("one step of two ranks is one process's to the last bits", async (folder) => {
+  const together = `${folder}/together`, alone = `${folder}/alone`;
+  await onRanks(2, (gpu, peers) => startRun(gpu, together, configOf(1, {}, 16), quiet(), peers));
+  using gpu = await openGpu();
+  const { steps } = await startRun(gpu, alone, configOf(1, { batchnormGroups: 2 }, 16), quiet());
+  assertEquals(steps, 1);
+  const far = await distance(together, alone);
+  assert(far < 1e-6, `they differ by ${far}`);
+});
 
 ranksTest(
   "an interrupted run goes on to the bytes of one that was not, and with other ranks as well",
