@@ -61,7 +61,7 @@ export async function onEveryRank<T>(
   const { rank, size } = communicator;
   // Whatever ends this process before it is done ends the others, who would wait for it.
   const abort = () => communicator.abort(exitStatus.failed);
-  addEventListener("unload", abort);
+  if (size > 1) addEventListener("unload", abort);
   if (rank > 0) mute();
   const stop = stopOf(signal);
   try {

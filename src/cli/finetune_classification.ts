@@ -71,24 +71,25 @@ export async function finetuneClassification(
     predictions,
   ]);
   if (predictions !== undefined) await expectOwnPredictions(predictions);
-  await makeOutputFolder(out);
-  await using _ = await FolderLock.take(join(out, "finetune.lock"), onWarning);
-  await expectResumable(out, flags.resume);
-  using gpu = await openDevice(logger);
-  const signal = onInterrupt(
-    "Stopping; the last complete step is saved. Go on with the same command and --resume.",
-  );
-  gpu.stream.interrupt = signal;
   const { seed } = config.training;
-  const { model, weights } = await backbone.open(gpu, seed);
-  const arch = formatArchitecture(model.network.space.max);
+  using gpu = await openDevice(logger);
+  // Before the folder: a mistake in a specification leaves none behind.
   const images = await openEvaluationImages(
     gpu,
     { kind: "given", data, testData, seed },
-    model.input,
+    backbone.input,
     onWarning,
   );
   try {
+    await makeOutputFolder(out);
+    await using _ = await FolderLock.take(join(out, "finetune.lock"), onWarning);
+    await expectResumable(out, flags.resume);
+    const signal = onInterrupt(
+      "Stopping; the last complete step is saved. Go on with the same command and --resume.",
+    );
+    gpu.stream.interrupt = signal;
+    const { model, weights } = await backbone.open(gpu, seed);
+    const arch = formatArchitecture(model.network.space.max);
     const { identity } = images;
     const about = { task: flags.task, head, arch, weights, from: flags.from, data, testData, config };
     const { kept, metricsPath, reportPath } = finetuneFiles(out);

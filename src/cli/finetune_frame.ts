@@ -112,11 +112,12 @@ export async function finetune<Kind extends DenseKind>(
     flags.predictions,
   ]);
   await task.check(backbone, config);
-  await makeOutputFolder(out);
-  await using _ = await FolderLock.take(join(out, "finetune.lock"), warn);
   await using cleanup = new AsyncDisposableStack();
   const { seed } = config.training;
+  // Before the folder: a mistake in a specification leaves none behind.
   const { train, test } = await openSets(task, flags, { seed, onWarning: warn }, cleanup);
+  await makeOutputFolder(out);
+  await using _ = await FolderLock.take(join(out, "finetune.lock"), warn);
   const shown = new FinetunePictures(test);
   const onPrediction = await task.collect(train, test, shown);
   using gpu = await openDevice(logger);

@@ -43,7 +43,17 @@ export function withOutputStride(
   }
   if (stride === outputStride) return new ElasticResNet(network.space, { ...network.options, dilated });
   throw new ConfigurationError(
-    `${name} is ${outputStride}, but this network has ${natural}. Allowed: ${natural} and less, by the strides of its ` +
-      "stages.",
+    `${name} is ${outputStride}, but this network has ${natural}. Allowed: ${
+      possibleStrides(natural, strides).join(", ")
+    }.`,
   );
+}
+
+/** The network's own, and what dilating its stages makes of it, from the last to the second. */
+function possibleStrides(natural: number, strides: readonly number[]): number[] {
+  const possible = [natural];
+  for (const stride of strides.slice(1).reverse()) {
+    if (stride > 1) possible.push(possible.at(-1)! / stride);
+  }
+  return possible;
 }
