@@ -39,7 +39,15 @@ import {
 import type { Peers } from "../train/distributed/peers.ts";
 import { CollapseAlarm } from "./collapse_alarm.ts";
 import { type NeighbourSheet, neighbourSheet } from "./neighbours.ts";
-import { expectSame, keepsNothing, leads, ownShare, trainTogether, unionOfRanks } from "./together.ts";
+import {
+  changeOfRanks,
+  expectSame,
+  keepsNothing,
+  leads,
+  ownShare,
+  trainTogether,
+  unionOfRanks,
+} from "./together.ts";
 import { KnnWatch, SpreadWatch } from "./watch.ts";
 
 /** What the caller of a run hears of it. */
@@ -274,6 +282,8 @@ async function train(run: ReadyRun): Promise<PretrainOutcome> {
       step: String(state.step),
     });
   }
+  const change = resumedFrom && changeOfRanks(metrics, state.step, peers);
+  if (change !== undefined) hooks.onWarning(change);
   if (leads(peers)) await prepareFolder(run);
   hooks.onStart({
     images: data.train.length,

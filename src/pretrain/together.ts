@@ -2,7 +2,7 @@
 import type { Config } from "../config/schema.ts";
 import { DistributedError } from "../errors.ts";
 import { sha256Hex } from "../store/digest.ts";
-import type { EvaluationMetrics, KnnMetrics } from "../store/metrics.ts";
+import { type EvaluationMetrics, isStep, type KnnMetrics, type MetricsLine } from "../store/metrics.ts";
 import { gatherAll } from "../train/distributed/communicator.ts";
 import type { Peers } from "../train/distributed/peers.ts";
 import type { TrainerPeers, TrainingKeeper } from "../train/trainer.ts";
@@ -22,6 +22,7 @@ export function trainTogether(state: PretrainState, peers: Peers, agreed: AbortC
     encoder?.statistics.arena.chunks ?? []
   );
   return {
+    size: peers.size,
     partOf: (batch) => peers.partOf(batch),
     async reduce({ gradients, losses, terms }) {
       const all = [...gradients.chunks, ...statistics, losses, ...terms ? [terms] : []];
@@ -32,6 +33,21 @@ export function trainTogether(state: PretrainState, peers: Peers, agreed: AbortC
       throw agreed.signal.reason;
     },
   };
+}
+
+/** What changes where a run goes on with another number of processes; undefined where it does not. */
+export function changeOfRanks(
+  metrics: readonly MetricsLine[],
+  step: number,
+  peers: Peers | undefined,
+): string | undefined {
+  const last = metrics.findLast((line) => isStep(line) && line.step <= step);
+  const before = last && isStep(last) ? last.ranks ?? 1 : undefined, now = peers?.size ?? 1;
+  if (before === undefined || before === now) return undefined;
+  const words = (count: number) => count === 1 ? "one process" : `${count} ranks`;
+  return `The run had ${words(before)} until now and goes on with ${
+    words(now)
+  }: batchnorm's groups are others from here on.`;
 }
 
 /** The configuration of what one process does of a run: of its batches a part. */

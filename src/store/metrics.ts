@@ -22,6 +22,8 @@ export interface StepMetrics {
   readonly lossTerms?: Readonly<Record<string, number>>;
   readonly lr: number;
   readonly imagesPerSecond: number;
+  /** Processes that trained together; absent for one. */
+  readonly ranks?: number;
 }
 
 /** The spread of features, as `evaluate/spread.ts` measures it. */

@@ -77,6 +77,8 @@ export interface TrainingKeeper<Line extends object> {
 
 /** Processes that train one network together, as the loop sees them. */
 export interface TrainerPeers {
+  /** How many there are, this one among them. */
+  readonly size: number;
   /** This process's part of what belongs to a whole batch. */
   partOf(batch: Uint32Array): Uint32Array;
   /** Makes one step of the steps of all, before its update; see {@linkcode recordStep}. */
@@ -333,7 +335,9 @@ export class Trainer<Line extends object> {
     );
     this.#times.device += seconds();
     this.#times.deviceWaits++;
-    if (lines.length > 0) await keeper.append(...lines);
+    const { peers } = this.#task;
+    const kept = peers ? lines.map((line) => ({ ...line, ranks: peers.size })) : lines;
+    if (kept.length > 0) await keeper.append(...kept);
     observer.onSteps({
       step: state.step,
       totalSteps: total,

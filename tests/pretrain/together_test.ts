@@ -131,7 +131,12 @@ ranksTest(
 
     await Deno.writeFile(`${parts}/checkpoints/last.safetensors`, kept);
     using gpu = await openGpu();
-    const single = await resumeRun(gpu, parts, {}, quiet());
+    const warnings: string[] = [];
+    const single = await resumeRun(gpu, parts, {}, quiet({ onWarning: (text) => warnings.push(text) }));
+    assert(
+      warnings.some((text) => text.includes("had 2 ranks until now and goes on with one process")),
+      warnings.join(),
+    );
     assertEquals([single.steps, single.interrupted], [8, false]);
   },
 );
